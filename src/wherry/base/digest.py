@@ -1,0 +1,63 @@
+"""Digests: ``algorithm:hex``, the name of every immutable object (OCI image-spec, descriptor.md, "Digests")."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from wherry.base.errors import InvalidName
+
+__all__ = ["Digest", "Hasher"]
+
+_HEX_LENGTH = {"sha256": 64, "sha512": 128}
+_HEX = frozenset("0123456789abcdef")
+
+
+class Digest(msgspec.Struct, frozen=True, order=True):
+    """A digest; ``str()`` gives ``sha256:...``."""
+
+    algorithm: str
+    hex: str
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Read ``algorithm:hex``; raise :class:`InvalidName` unless sha256 or sha512, lower case, of full length."""
+        algorithm, separator, hexadecimal = text.partition(":")
+        if not separator or _HEX_LENGTH.get(algorithm) != len(hexadecimal) or not _HEX.issuperset(hexadecimal):
+            raise InvalidName(
+                f"'{text}' is not a digest",
+                why="expected sha256: and 64 (sha512: and 128) lower-case hexadecimal digits",
+            )
+        return cls(algorithm, hexadecimal)
+
+    @classmethod
+    def of(cls, data: bytes) -> Digest:
+        """The sha256 of ``data``."""
+        return cls("sha256", hashlib.sha256(data).hexdigest())
+
+    def hasher(self) -> Hasher:
+        """A running hash of this digest's algorithm, to compare arriving bytes with it."""
+        return Hasher(self.algorithm)
+
+    @property
+    def short(self) -> str:
+        """Twelve hex digits, as tables show them."""
+        return self.hex[:12]
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+
+class Hasher:
+    """A running hash that ends as a :class:`Digest`."""
+
+    __slots__ = ("_algorithm", "_hash", "update")
+
+    def __init__(self, algorithm: str = "sha256") -> None:
+        self._algorithm = algorithm
+        self._hash = hashlib.new(algorithm)
+        self.update = self._hash.update
+
+    def digest(self) -> Digest:
+        return Digest(self._algorithm, self._hash.hexdigest())

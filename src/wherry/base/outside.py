@@ -1,0 +1,186 @@
+"""Reads of the outside world while a plan is made: each is done once, remembered, and kept as an input of the plan.
+
+A saved plan is reused only while every input still reads the same (DESIGN.md, "How a start flows", 3); so whatever
+planning consults (a file, a variable, who and where we are) must be asked of an :class:`Outside`, never of ``os``.
+The launcher compares the inputs again in C (``native/launcher/front.c``).
+"""
+
+from __future__ import annotations
+
+import os
+import stat as stat_module
+
+import msgspec
+
+__all__ = ["Identity", "Input", "Outside", "Stamp"]
+
+_SMALL = 64 * 1024
+"""Files up to this many bytes are read whole in one go when their content is asked for."""
+
+
+class Stamp(msgspec.Struct, frozen=True, array_like=True):
+    """What tells that a file changed: ``exists`` is False when there is none, then all else is 0."""
+
+    exists: bool
+    device: int = 0
+    inode: int = 0
+    size: int = 0
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+    mode: int = 0
+
+    @classmethod
+    def of(cls, path: str) -> Stamp:
+        """The stamp of what ``path`` leads to (symbolic links followed); an unreadable path counts as absent."""
+        try:
+            found = os.stat(path)
+        except OSError:
+            return cls(False)
+        return cls(True, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode)
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who runs: numeric ids as the kernel has them, ``groups`` sorted (supplementary)."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+class Input(msgspec.Struct, frozen=True):
+    """One thing that planning consulted: its kind, its name and what it read.
+
+    ======== ==================== ===========================================================
+    kind     name                 value
+    ======== ==================== ===========================================================
+    file     absolute path        :class:`Stamp`
+    env      variable             text, or None when it was not set
+    envs     prefix               the ``NAME=value`` lines of all variables with that prefix, sorted
+    identity ``""``               :class:`Identity`
+    node     ``""``               the node's name (uname)
+    boot     ``""``               the boot id
+    cwd      ``""``               the current directory, absolute
+    nearest  file name            the path found walking up from the current directory, or ``""``
+    local    file name            True when the current directory holds a regular file of that name
+    ======== ==================== ===========================================================
+    """
+
+    kind: str
+    name: str
+    value: str | bool | tuple[str, ...] | Stamp | Identity | None
+
+
+class Outside:
+    """The world as one plan saw it. Answers are remembered: asked twice, the world reads the same.
+
+    ``environ`` is injectable for tests. Not safe for several threads: planning is one thought.
+    """
+
+    def __init__(self, environ: dict[str, str] | None = None) -> None:
+        self._environ = dict(os.environ) if environ is None else environ
+        self._inputs: dict[tuple[str, str], Input] = {}
+        self._contents: dict[str, bytes | None] = {}
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """All that was consulted so far, in the order of first use."""
+        return tuple(self._inputs.values())
+
+    def env(self, name: str) -> str | None:
+        """The value of the environment variable ``name``; an empty one counts as unset, as in the XDG specification."""
+        value = self._environ.get(name)
+        self._remember("env", name, value)
+        return value or None
+
+    def envs(self, prefix: str) -> dict[str, str]:
+        """All variables whose names begin with ``prefix``."""
+        found = {name: value for name, value in self._environ.items() if name.startswith(prefix)}
+        self._remember("envs", prefix, tuple(sorted(f"{name}={value}" for name, value in found.items())))
+        return found
+
+    def stat(self, path: str) -> Stamp:
+        """The stamp of an absolute path."""
+        known = self._inputs.get(("file", path))
+        if known is not None and isinstance(known.value, Stamp):
+            return known.value
+        stamp = Stamp.of(path)
+        self._remember("file", path, stamp)
+        return stamp
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file, None when there is none; raises :class:`OSError` when it cannot be read."""
+        if path not in self._contents:
+            self._contents[path] = self._read(path)
+        return self._contents[path]
+
+    def _read(self, path: str) -> bytes | None:
+        if not self.stat(path).exists:
+            return None
+        with open(path, "rb", buffering=0) as file:
+            content = file.read(_SMALL)
+            while chunk := file.read(1 << 20):
+                content += chunk
+        return content
+
+    def identity(self) -> Identity:
+        """The ids of this process."""
+        who = Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
+        self._remember("identity", "", who)
+        return who
+
+    def node(self) -> str:
+        """The node's name, as uname(2) gives it."""
+        name = os.uname().nodename
+        self._remember("node", "", name)
+        return name
+
+    def boot_id(self) -> str:
+        """The kernel's boot id; empty where an outer container hides it."""
+        try:
+            with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
+                text = file.read(64).decode().strip()
+        except OSError:
+            text = ""
+        self._remember("boot", "", text)
+        return text
+
+    def cwd(self) -> str:
+        """The current directory; asking ties the plan to it, so ask only where a relative path was used."""
+        path = os.getcwd()
+        self._remember("cwd", "", path)
+        return path
+
+    def nearest(self, name: str) -> str | None:
+        """The nearest file ``name``, from the current directory upward through directories that the user owns."""
+        found = _nearest(name, os.getcwd(), os.geteuid())
+        self._remember("nearest", name, found)
+        return found or None
+
+    def local_file(self, name: str) -> bool:
+        """Whether the current directory holds a regular file of that name (symbolic links followed)."""
+        try:
+            is_file = stat_module.S_ISREG(os.stat(name).st_mode)
+        except (OSError, ValueError):
+            is_file = False
+        self._remember("local", name, is_file)
+        return is_file
+
+    def _remember(self, kind: str, name: str, value: str | bool | tuple[str, ...] | Stamp | Identity | None) -> None:
+        self._inputs.setdefault((kind, name), Input(kind, name, value))
+
+
+def _nearest(name: str, start: str, uid: int) -> str:
+    directory = start
+    while True:
+        try:
+            if os.stat(directory).st_uid != uid:
+                return ""
+        except OSError:
+            return ""
+        candidate = os.path.join(directory, name)
+        if os.path.isfile(candidate):
+            return candidate
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return ""
+        directory = parent

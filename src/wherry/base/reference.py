@@ -1,0 +1,93 @@
+"""Image references with Docker's defaults (distribution/reference grammar; OCI distribution-spec, "Pulling manifests").
+
+``debian`` is ``docker.io/library/debian:latest``; the first component is a registry when it holds a dot or a colon,
+is ``localhost``, or has upper-case letters.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from wherry.base.digest import Digest
+from wherry.base.errors import InvalidName
+
+__all__ = ["DEFAULT_REGISTRY", "DEFAULT_TAG", "Reference"]
+
+DEFAULT_REGISTRY = "docker.io"
+DEFAULT_TAG = "latest"
+
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+
+class Reference(msgspec.Struct, frozen=True, order=True):
+    """Where an image is: registry, repository, and a tag, a digest or both (then the digest decides)."""
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, default_registry: str = DEFAULT_REGISTRY) -> Reference:
+        """Read a reference as Docker does; raise :class:`InvalidName` that shows what is wrong with it."""
+        rest, at, digest_text = text.partition("@")
+        digest = Digest.parse(digest_text) if at else None
+        slash, colon = rest.rfind("/"), rest.rfind(":")
+        tag = ""
+        if colon > slash:
+            rest, tag = rest[:colon], rest[colon + 1 :]
+            if not _TAG.fullmatch(tag):
+                raise InvalidName(f"'{text}' is not an image reference", why=f"'{tag}' is not a tag")
+        first, slashed, remainder = rest.partition("/")
+        if slashed and (first == "localhost" or "." in first or ":" in first or first != first.lower()):
+            registry, repository = first, remainder
+        else:
+            registry, repository = default_registry, rest
+        if registry in ("index.docker.io", "registry-1.docker.io"):
+            registry = DEFAULT_REGISTRY
+        if registry == DEFAULT_REGISTRY and repository and "/" not in repository:
+            repository = f"library/{repository}"
+        _check(text, registry, repository)
+        if not tag and digest is None:
+            tag = DEFAULT_TAG
+        return cls(registry, repository, tag, digest)
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, without tag and digest."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def familiar(self) -> str:
+        """As a person would type it: without what Docker's defaults supply, but with the tag."""
+        name = self.name.removeprefix(f"{DEFAULT_REGISTRY}/")
+        name = name.removeprefix("library/") if name != self.name else name
+        return name + self._suffix()
+
+    def at(self, digest: Digest) -> Reference:
+        """The same repository at exactly ``digest``."""
+        return Reference(self.registry, self.repository, "", digest)
+
+    def _suffix(self) -> str:
+        return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    def __str__(self) -> str:
+        return self.name + self._suffix()
+
+
+def _check(text: str, registry: str, repository: str) -> None:
+    if not _DOMAIN.fullmatch(registry):
+        raise InvalidName(f"'{text}' is not an image reference", why=f"'{registry}' is not a registry's host name")
+    if not _REPOSITORY.fullmatch(repository):
+        lower = repository.lower()
+        hint = f"did you mean '{lower}'?" if lower != repository and _REPOSITORY.fullmatch(lower) else ""
+        why = f"'{repository}' is not a repository's name (lower-case letters, digits, separators)"
+        raise InvalidName(f"'{text}' is not an image reference", why=why, hint=hint)
+    if len(repository) > 255:
+        raise InvalidName(f"'{text[:40]}...' is not an image reference", why="the name has over 255 characters")

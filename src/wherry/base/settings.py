@@ -1,0 +1,249 @@
+"""Settings and where each value comes from.
+
+Later wins over earlier: built in, site (``/etc/wherry/wherry.toml``), user (``$XDG_CONFIG_HOME/wherry/wherry.toml``),
+project (the nearest ``wherry.toml`` upward), environment (``WHERRY_*``), flags. A project's file may set only keys that
+are marked ``project`` (a stranger's clone is not trusted); the site may lock keys with ``[lock] keys = [...]``.
+
+Keys are data: each section's file under ``base/sections/`` declares its keys; the command line, the reference page
+and ``wherry settings`` are made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry.base.errors import SettingsError
+
+if TYPE_CHECKING:
+    from wherry.base.outside import Outside
+
+__all__ = ["Key", "Settings", "Value", "keys", "load", "size_in_bytes"]
+
+Value = str | bool | int | tuple[str, ...]
+
+SITE_FILE = "/etc/wherry/wherry.toml"
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One setting. ``kind`` is ``text``, ``flag``, ``number``, ``size`` (``20G``) or ``list``.
+
+    ``name`` is ``section.key``; a ``*`` in it stands for a registry's host name. ``variable`` is its environment
+    variable, by default ``WHERRY_SECTION_KEY``. ``project`` says that a project's own file may set it.
+    """
+
+    name: str
+    kind: str
+    default: Value
+    help: str
+    variable: str = ""
+    project: bool = False
+
+    @property
+    def environment(self) -> str:
+        """The environment variable of this key; none for a key with ``*``."""
+        if "*" in self.name:
+            return ""
+        return self.variable or "WHERRY_" + self.name.upper().replace(".", "_")
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    value: Value
+    source: str
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All values, each with its source (``built in``, a file's path, ``WHERRY_STORE`` or ``--flag``)."""
+
+    entries: dict[str, _Entry]
+
+    def text(self, name: str) -> str:
+        return str(self._entry(name).value)
+
+    def flag(self, name: str) -> bool:
+        return bool(self._entry(name).value)
+
+    def number(self, name: str) -> int:
+        """The value of a ``number`` or, in bytes, of a ``size`` key (an empty size is 0)."""
+        value = self._entry(name).value
+        return value if isinstance(value, int) else size_in_bytes(name, str(value))
+
+    def items(self, name: str) -> tuple[str, ...]:
+        value = self._entry(name).value
+        return value if isinstance(value, tuple) else (str(value),)
+
+    def has(self, name: str) -> bool:
+        """Whether somebody set it: a file, a variable or a flag, not only the built-in default."""
+        return name in self.entries and self.entries[name].source != "built in"
+
+    def source(self, name: str) -> str:
+        return self._entry(name).source
+
+    def with_flag(self, name: str, value: Value, flag: str) -> Settings:
+        """The same settings with one value given on the command line by ``flag``."""
+        return Settings({**self.entries, name: _Entry(value, flag)})
+
+    def _entry(self, name: str) -> _Entry:
+        try:
+            return self.entries[name]
+        except KeyError:
+            declared = _declared(name)
+            return _Entry(declared.default, "built in")
+
+
+def keys() -> tuple[Key, ...]:
+    """Every key that exists, in the order of the sections."""
+    from wherry.base import sections
+
+    return sections.KEYS
+
+
+def load(outside: Outside) -> Settings:
+    """Read all files and variables; raise :class:`SettingsError` with the file, the key and the nearest known key."""
+    entries = {key.name: _Entry(key.default, "built in") for key in keys() if "*" not in key.name}
+    locked: dict[str, str] = {}
+    config_home = outside.env("XDG_CONFIG_HOME") or f"{outside.env('HOME') or '/nonexistent'}/.config"
+    site = outside.env("WHERRY_SITE_SETTINGS") or SITE_FILE
+    for path, is_site, is_project in (
+        (site, True, False),
+        (f"{config_home}/wherry/wherry.toml", False, False),
+        (outside.nearest("wherry.toml"), False, True),
+    ):
+        if path is None:
+            continue
+        document = _parse(outside, path)
+        if is_site:
+            locked = dict.fromkeys(_locks(document.pop("lock", {}), path), path)
+        for name, value in _flatten(document):
+            _set(entries, name, value, path, locked, is_site=is_site, is_project=is_project)
+    variables = outside.envs("WHERRY_")
+    for key in keys():
+        text = variables.get(key.environment) if key.environment else None
+        if text:
+            _check_lock(key.name, key.environment, locked)
+            entries[key.name] = _Entry(_from_text(key, text), key.environment)
+    return Settings(entries)
+
+
+def size_in_bytes(name: str, text: str) -> int:
+    """``20G``, ``500M``, ``1.5T`` (powers of 1024) in bytes; empty is 0; raise :class:`SettingsError` otherwise."""
+    if not text:
+        return 0
+    number, unit = (text[:-1], text[-1].upper()) if not text[-1].isdigit() else (text, "")
+    try:
+        return int(float(number) * 1024 ** "KMGTP".index(unit) * 1024) if unit else int(number)
+    except ValueError:
+        raise SettingsError(f"setting '{name}' is '{text}'", why="expected a size, as 20G, 500M or bytes") from None
+
+
+def _parse(outside: Outside, path: str) -> dict[str, object]:
+    try:
+        content = outside.read(path)
+    except OSError as error:
+        raise SettingsError(f"cannot read '{path}'", why=error.strerror or str(error)) from None
+    if not content:
+        return {}
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read '{path}'", why=str(error), hint="it must be TOML (https://toml.io)") from None
+
+
+def _flatten(document: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+    for section, content in document.items():
+        if not isinstance(content, dict):
+            yield section, content
+            continue
+        for key, value in content.items():
+            if isinstance(value, dict):
+                yield from ((f"{section}.{key}.{inner}", found) for inner, found in value.items())
+            else:
+                yield f"{section}.{key}", value
+
+
+def _set(
+    entries: dict[str, _Entry],
+    name: str,
+    value: object,
+    path: str,
+    locked: Mapping[str, str],
+    *,
+    is_site: bool,
+    is_project: bool,
+) -> None:
+    key = _declared(name, path)
+    if is_project and not key.project:
+        raise SettingsError(
+            f"'{path}' sets '{name}'",
+            why="a project's file may not: whoever wrote the project would decide it for you",
+            hint="set it in your own file: ~/.config/wherry/wherry.toml",
+        )
+    if not is_site:
+        _check_lock(name, path, locked)
+    entries[name] = _Entry(_typed(key, value, path), path)
+
+
+def _check_lock(name: str, source: str, locked: Mapping[str, str]) -> None:
+    if name in locked:
+        raise SettingsError(f"{source} sets '{name}'", why=f"the site has locked it in {locked[name]}")
+
+
+def _locks(section: object, path: str) -> tuple[str, ...]:
+    names = section.get("keys", []) if isinstance(section, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SettingsError(f"'{path}' has a bad [lock] section", hint='write: [lock] keys = ["store.path"]')
+    return tuple(names)
+
+
+def _declared(name: str, path: str = "") -> Key:
+    pattern = _pattern(name)
+    for key in keys():
+        if key.name == pattern:
+            return key
+    import difflib
+
+    near = difflib.get_close_matches(name, [key.name for key in keys()], 1)
+    raise SettingsError(
+        f"there is no setting '{name}'" + (f" (in '{path}')" if path else ""),
+        hint=f"did you mean '{near[0]}'?" if near else "'wherry settings' lists them all",
+    )
+
+
+def _pattern(name: str) -> str:
+    first, _, rest = name.partition(".")
+    _, dot, last = rest.rpartition(".")
+    return f"{first}.*.{last}" if dot else name
+
+
+def _typed(key: Key, value: object, path: str) -> Value:
+    if key.kind == "list" and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if key.kind == "flag" and isinstance(value, bool):
+        return value
+    if key.kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if key.kind in ("text", "size") and isinstance(value, str):
+        if key.kind == "size":
+            size_in_bytes(key.name, value)
+        return value
+    raise SettingsError(f"'{path}' sets '{key.name}' to {value!r}", why=f"expected a {key.kind}")
+
+
+def _from_text(key: Key, text: str) -> Value:
+    if key.kind == "list":
+        return tuple(item for item in text.split(",") if item)
+    if key.kind == "flag":
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+        raise SettingsError(f"{key.environment} is '{text}'", why="expected 1 or 0, true or false")
+    if key.kind == "number":
+        if not text.isdigit():
+            raise SettingsError(f"{key.environment} is '{text}'", why="expected a number")
+        return int(text)
+    return _typed(key, text, key.environment)
