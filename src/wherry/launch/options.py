@@ -1,0 +1,77 @@
+"""What the user asked of a start, before anything is known of image and host: Docker's names, and what science adds."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Bind", "ExecOptions", "RunOptions", "Ulimit"]
+
+
+class Bind(msgspec.Struct, frozen=True):
+    """A host path shown inside. ``source`` as spelled (made absolute, not resolved); ``target`` absolute."""
+
+    source: str
+    target: str
+    read_only: bool = False
+    recursive: bool = True
+    propagation: str = "private"  # or slave; towards the host (shared) is refused
+    optional: bool = False
+
+
+class Ulimit(msgspec.Struct, frozen=True):
+    """``--ulimit name=soft[:hard]``; -1 is unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of ``run``, ``create`` and ``shell``, parsed and checked in form, nothing looked up.
+
+    ``command`` empty means the image's own. ``env`` holds ``NAME=value`` and ``NAME`` (taken from the caller at each
+    start) in the order given, the lines of ``--env-file`` first. None means: not said.
+    """
+
+    image: str = ""
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    env: tuple[str, ...] = ()
+    binds: tuple[Bind, ...] = ()
+    tmpfs: tuple[tuple[str, str], ...] = ()  # (target, mount options)
+    workdir: str | None = None
+    user: str | None = None
+    group_add: tuple[str, ...] = ()
+    hostname: str | None = None
+    network: str | None = None
+    here: bool | None = None
+    home: bool | None = None
+    hostauth: bool = False
+    interactive: bool = False
+    terminal: bool = False
+    detach: bool = False
+    remove: bool = False
+    name: str | None = None
+    cidfile: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    read_only: bool = False
+    ulimits: tuple[Ulimit, ...] = ()
+    stop_signal: str | None = None
+    preserve_fds: tuple[int, ...] = ()
+    seccomp: str | None = None  # a file, or "unconfined"
+    pull: str | None = None  # missing, always, never
+    platform: str | None = None
+    shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
+
+
+class ExecOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of ``exec`` into a running container."""
+
+    container: str
+    command: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    workdir: str | None = None
+    user: str | None = None
+    interactive: bool = False
+    terminal: bool = False
+    detach: bool = False
