@@ -1,0 +1,39 @@
+"""Which verbs there are, in the groups of the help; each is a module of ``wherry.cli.verbs``, loaded when it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wherry.cli.grammar import Verb
+
+__all__ = ["ALIASES", "GROUPS", "NAMES", "load"]
+
+GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "images",
+        ("pull", "push", "images", "rmi", "tag", "inspect", "history", "diff", "login", "logout", "load", "save"),
+    ),
+    (
+        "containers",
+        ("run", "exec", "shell", "create", "start", "stop", "kill", "wait", "logs", "cp", "rename", "ps", "rm"),
+    ),
+    ("again", ("record",)),
+    ("looking", ("df", "prune", "settings", "version", "completion")),
+)
+
+NAMES = frozenset(name for _, names in GROUPS for name in names)
+
+ALIASES = {"ls": "images", "sh": "shell", "records": "record", "gc": "prune", "info": "version"}
+"""What people type first, and the verb that they will be told of."""
+
+_MODULES = {"exec": "exec_", "import": "import_"}
+
+
+def load(name: str) -> Verb:
+    """The verb of that name, which must be one of :data:`NAMES`."""
+    import importlib
+
+    module = importlib.import_module("wherry.cli.verbs." + _MODULES.get(name, name))
+    verb: Verb = module.VERB
+    return verb

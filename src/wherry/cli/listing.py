@@ -1,0 +1,117 @@
+"""Listings: rows of named fields as a table for people, as JSON or by a template for programs (``--format``).
+
+Field names and headings are Docker's where Docker has them. JSON is one object a line, as Docker's; sizes and times
+come twice, for people (``Size``, ``CreatedSince``) and for programs (``Bytes``, ``CreatedAt``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["Columns", "Row", "ago", "bytes_for_people", "seconds", "show", "since", "table"]
+
+Row = Mapping[str, Any]
+Columns = Sequence[tuple[str, str]]
+"""Pairs of heading and field."""
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def show(rows: Iterable[Row], columns: Columns, form: str | None) -> None:
+    """Print rows in the form that ``--format`` asks for: ``table`` (also None), ``json``, ``table TEMPLATE``, TEMPLATE."""
+    if form in (None, "table", ""):
+        print(table([[_cell(row.get(field)) for _, field in columns] for row in rows], [name for name, _ in columns]))
+        return
+    assert form is not None
+    if form == "json":
+        import msgspec
+
+        for row in rows:
+            print(msgspec.json.encode(dict(row)).decode())
+        return
+    from wherry.cli import template
+
+    if form.startswith("table "):
+        pattern = form.removeprefix("table ")
+        known = {field: name for name, field in columns}
+        heading = [known.get(field, field.upper()) for field in template.fields(pattern)]
+        lines = [template.render(pattern, row).split("\t") for row in rows]
+        print(table(lines, heading))
+        return
+    for row in rows:
+        print(template.render(form, row))
+
+
+def table(rows: Sequence[Sequence[str]], heading: Sequence[str]) -> str:
+    """Columns side by side, three spaces between, nothing after the last."""
+    lines = [list(heading), *([*row] for row in rows)]
+    count = max(len(line) for line in lines)
+    for line in lines:
+        line += [""] * (count - len(line))
+    widths = [max(len(line[index]) for line in lines) for index in range(count)]
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def bytes_for_people(size: int) -> str:
+    """As Docker shows sizes: decimal units, three digits (``124MB``, ``1.31GB``)."""
+    value, unit = float(size), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value /= 1000
+        unit += 1
+    return f"{value:.3g}{_UNITS[unit]}"
+
+
+def ago(seconds: float) -> str:
+    """A length of time as Docker shows it: ``3 days``, ``About an hour``."""
+    whole = int(seconds)
+    if whole < 1:
+        return "Less than a second"
+    if whole < 60:
+        return "1 second" if whole == 1 else f"{whole} seconds"
+    minutes = whole // 60
+    if minutes < 60:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    hours = (whole + 1800) // 3600
+    if hours < 48:
+        return "About an hour" if hours == 1 else f"{hours} hours"
+    days = whole // 86400
+    for limit, length, name in ((14, 1, "days"), (60, 7, "weeks"), (730, 30, "months")):
+        if days < limit:
+            return f"{days // length} {name}"
+    return f"{days // 365} years"
+
+
+def since(moment: str) -> str:
+    """How long ago an RFC 3339 time was, ``N/A`` for none (or one that image builders zero: before 1971)."""
+    then = seconds(moment)
+    if then is None or then < 365 * 86400:
+        return "N/A"
+    import time
+
+    return ago(max(0.0, time.time() - then)) + " ago"
+
+
+def seconds(moment: str) -> float | None:
+    """An RFC 3339 time (any number of digits after the second) as seconds since 1970; None when it is none."""
+    from datetime import UTC, datetime
+
+    try:
+        parsed = datetime.fromisoformat(moment.replace("Z", "+00:00")) if moment else None
+    except ValueError:
+        return None
+    if parsed is None:
+        return None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value))

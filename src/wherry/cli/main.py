@@ -1,0 +1,141 @@
+"""The command: find the verb, read its words, call it; the only place where an error becomes text and a status.
+
+Exit statuses are Docker's: 125 when Wherry failed, 126 and 127 when the command cannot be executed or is not there,
+130 after Ctrl-C, otherwise the command's own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from wherry.base.errors import UsageError, WherryError
+from wherry.cli import catalogue
+from wherry.cli.grammar import Given, Verb
+
+__all__ = ["main"]
+
+FAILED = 125
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; return the status for the shell."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+    except WherryError as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _pipe_closed()
+    except MemoryError:
+        return _fail(WherryError("out of memory", hint="ask for more in the batch job, or raise 'ulimit -v'"))
+    except OSError as error:
+        return _fail(_translate(error))
+    except Exception as error:
+        return _bug(error)
+    return status
+
+
+def _dispatch(words: list[str]) -> int:
+    if "_WHERRY_COMPLETE" in os.environ or not words or words[0] in ("-h", "--help", "help"):
+        from wherry.cli import commands
+
+        return commands.main(words)
+    if words[0] in ("-v", "--version"):
+        words = ["version", "--short"]
+    if words[0] not in catalogue.NAMES:
+        raise _no_such_verb(words[0])
+    verb = catalogue.load(words[0])
+    given = read(verb, words[1:])
+    return FAILED if given is None else verb.run(given)
+
+
+def read(verb: Verb, words: list[str]) -> Given | None:
+    """What ``words`` say to ``verb``; None when they asked for help and got it. Raise :class:`UsageError`."""
+    from wherry.cli.parse import NotUnderstood, parse
+
+    try:
+        given = parse(verb, words)
+    except NotUnderstood as reason:
+        from wherry.cli import commands, refused
+
+        error = refused.refusal(verb.name, reason.option)
+        if error is not None:
+            raise error from None
+        return commands.explain(verb, words)
+    verb.check_count(given)
+    return given
+
+
+def _no_such_verb(name: str) -> UsageError:
+    import difflib
+
+    known = catalogue.ALIASES.get(name)
+    near = [known] if known else difflib.get_close_matches(name, sorted(catalogue.NAMES), 1, 0.6)
+    what = f"no such option '{name}'" if name.startswith("-") else f"there is no verb '{name}'"
+    hint = f"did you mean 'wherry {near[0]}'?" if near else "'wherry --help' lists them all"
+    if name.startswith("-"):
+        hint = "options come after the verb: wherry VERB [OPTIONS] ..., see wherry --help"
+    return UsageError(what, hint=hint)
+
+
+def _translate(error: OSError) -> WherryError:
+    import errno
+
+    subject = f"'{error.filename}'" if error.filename else "the operation"
+    if error.errno == errno.ENOSPC:
+        return WherryError(
+            f"no space left for {subject}", hint="'wherry df' shows what the store holds, 'wherry prune' frees it"
+        )
+    if error.errno == errno.EDQUOT:
+        return WherryError(
+            f"quota exceeded at {subject}", hint="'wherry prune' frees space, WHERRY_STORE moves the store"
+        )
+    if error.errno == errno.EMFILE:
+        return WherryError("too many open files", hint="raise the limit: ulimit -n 4096")
+    if error.errno == errno.EROFS:
+        return WherryError(
+            f"{subject} is on a read-only file system", hint="WHERRY_STORE names a store that you may write"
+        )
+    if os.environ.get("WHERRY_DEBUG") == "1":
+        raise error
+    return WherryError(f"{subject} failed", why=error.strerror or str(error), hint="WHERRY_DEBUG=1 shows where")
+
+
+def _fail(error: WherryError) -> int:
+    if os.environ.get("WHERRY_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    _say(f"wherry: {error}" + (f"\n  next: {error.hint}" if error.hint else ""))
+    return error.exit_code
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get("WHERRY_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    _say(
+        f"wherry: this is a bug in wherry: {type(error).__name__}: {error}\n"
+        "  next: report it with the output of the same command under WHERRY_DEBUG=1"
+    )
+    return FAILED
+
+
+def _pipe_closed() -> int:
+    """The reader of our output went away (``| head``): end as a command does that SIGPIPE ended, without a word."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    return 141
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody listens; the status still tells

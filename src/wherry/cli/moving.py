@@ -1,0 +1,115 @@
+"""Progress as people see it: bars on a terminal, one line a step elsewhere (a batch job's log), nothing with ``-q``.
+
+All of it goes to standard error; standard output is for results.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wherry.base.progress import Event, Progress, silent
+from wherry.cli.listing import bytes_for_people
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+__all__ = ["shown"]
+
+_REPEAT = 30.0
+"""Seconds after which a step that is still going on is written again, in a log."""
+
+_FINAL = ("done", "exists")
+
+
+@contextmanager
+def shown(quiet: bool) -> Iterator[Progress]:
+    """A progress that shows events until the block ends; may be called by any thread."""
+    if quiet:
+        yield silent
+    elif sys.stderr.isatty() and os.environ.get("TERM") not in (None, "", "dumb"):
+        bars = _OnTerminal()
+        try:
+            yield bars.take
+        finally:
+            bars.stop()
+    else:
+        yield _InLog().take
+
+
+class _InLog:
+    """One line when an item enters a stage, and again every half minute that it stays there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def take(self, event: Event) -> None:
+        now = time.monotonic()
+        with self._lock:
+            stage, when = self._last.get(event.item, ("", 0.0))
+            if event.stage == stage and now - when < _REPEAT and not event.message:
+                return
+            self._last[event.item] = (event.stage, now)
+            print(self._line(event), file=sys.stderr, flush=True)
+
+    @staticmethod
+    def _line(event: Event) -> str:
+        text = f"{event.item}: {event.stage}" if event.item else event.stage
+        if event.total and event.current and event.stage not in _FINAL:
+            text += f" {bytes_for_people(event.current)} of {bytes_for_people(event.total)}"
+        elif event.total:
+            text += f" {bytes_for_people(event.total)}"
+        return f"{text} ({event.message})" if event.message else text
+
+
+class _OnTerminal:
+    """One bar an item; rich is imported when the first thing moves (a name that is there already shows none)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def take(self, event: Event) -> None:
+        with self._lock:
+            bars = self._bars or self._start()
+            if event.message:
+                bars.console.print(event.message, highlight=False, markup=False)
+            if not event.item:
+                return
+            task = self._tasks.get(event.item)
+            if task is None:
+                task = self._tasks[event.item] = bars.add_task(event.item, total=event.total or None, stage=event.stage)
+            done = event.total if event.stage in _FINAL and event.total else event.current
+            if event.stage in _FINAL and not event.total:
+                bars.update(task, total=1, completed=1, stage=event.stage)
+            else:
+                bars.update(task, total=event.total or None, completed=done, stage=event.stage)
+
+    def stop(self) -> None:
+        with self._lock:
+            if self._bars is not None:
+                self._bars.stop()
+
+    def _start(self) -> Bars:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+        from rich.progress import Progress as Made
+
+        self._bars = Made(
+            TextColumn("{task.description}"),
+            TextColumn("{task.fields[stage]:<10}"),
+            BarColumn(bar_width=30),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=Console(stderr=True),
+        )
+        self._bars.start()
+        return self._bars

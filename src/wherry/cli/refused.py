@@ -1,0 +1,82 @@
+"""Options that Docker's users know and Wherry does not have: why, and what to do instead.
+
+Loaded only when such an option was met. Those of a later release are named as what they are: not there yet.
+"""
+
+from __future__ import annotations
+
+from wherry.base.errors import UsageError
+
+__all__ = ["REFUSED", "refusal"]
+
+_LIMITS = "Wherry does not set control-group limits yet"
+_LIMITS_HINT = "ask the batch system ('srun --mem=4G --cpus-per-task=2 wherry run ...') or systemd-run --user --scope"
+_VOLUMES = "there is no daemon that would keep volumes or other containers' directories"
+_NETWORK = "the container uses the host's network, so there is nothing to connect or publish"
+_IDENTITY = "an unprivileged user cannot give privileges, and the kernel would not let Wherry keep them"
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "--privileged": (_IDENTITY, "name what you need: -v for a device or directory, -u root to appear as root"),
+    "--cap-add": (_IDENTITY, "'-u root' gives Docker's default capabilities over the container's own namespaces"),
+    "--cap-drop": ("all capabilities are dropped already, unless -u root", "leave it out"),
+    "--device": ("devices cannot be made by an unprivileged user", "bind the one you may use: -v /dev/fuse:/dev/fuse"),
+    "--memory": (_LIMITS, _LIMITS_HINT),
+    "-m": (_LIMITS, _LIMITS_HINT),
+    "--memory-swap": (_LIMITS, _LIMITS_HINT),
+    "--cpus": (_LIMITS, _LIMITS_HINT),
+    "-c": (_LIMITS, _LIMITS_HINT),
+    "--cpu-shares": (_LIMITS, _LIMITS_HINT),
+    "--cpuset-cpus": ("the container inherits the caller's CPUs", "taskset -c 0-3 wherry run ..."),
+    "--pids-limit": (_LIMITS, "--ulimit nproc=4096 limits your processes on the whole machine"),
+    "--gpus": (
+        "Wherry does not prepare GPU libraries yet",
+        "bind the devices and driver: -v /dev/nvidia0:/dev/nvidia0 -v /dev/nvidiactl:/dev/nvidiactl ...",
+    ),
+    "--publish": (
+        _NETWORK,
+        "leave it out: a server that listens in the container is reached at the host's own address",
+    ),
+    "-p": (_NETWORK, "leave it out: a server that listens in the container is reached at the host's own address"),
+    "--publish-all": (_NETWORK, "leave it out"),
+    "-P": (_NETWORK, "leave it out"),
+    "--expose": (_NETWORK, "leave it out"),
+    "--link": (_NETWORK, "reach the other container at localhost"),
+    "--add-host": ("/etc/hosts is the host's", "bind a file of your own: -v ./hosts:/etc/hosts:ro"),
+    "--dns": ("/etc/resolv.conf is the host's", "bind a file of your own: -v ./resolv.conf:/etc/resolv.conf:ro"),
+    "--net": ("it is spelled --network", "--network host or --network none"),
+    "--ip": (_NETWORK, "leave it out"),
+    "--volumes-from": (_VOLUMES, "bind the same host directories with -v"),
+    "--volume-driver": (_VOLUMES, "bind a host directory with -v"),
+    "--restart": ("there is no daemon that would start it again", "use a loop, a batch system or a systemd user unit"),
+    "--shm-size": ("/dev/shm is the host's, which MPI needs", "--tmpfs /dev/shm:size=1g for a private one"),
+    "--ipc": ("each container has its own", "leave it out"),
+    "--pid": ("each container has its own process ids", "'wherry exec' enters a running container"),
+    "--uts": ("each container has its own host name", "--hostname NAME"),
+    "--userns": ("each container has a user namespace in which you are yourself", "-u root to appear as root"),
+    "--cgroupns": ("each container has its own", "leave it out"),
+    "--runtime": ("Wherry starts containers itself", "leave it out"),
+    "--log-driver": ("'wherry logs' reads what -d wrote", "leave it out"),
+    "--log-opt": ("'wherry logs' reads what -d wrote", "leave it out"),
+    "--sig-proxy": ("signals are always passed on", "leave it out"),
+    "--health-cmd": ("there is no daemon that would run health checks", "'wherry exec CONTAINER COMMAND' runs one"),
+    "--no-healthcheck": ("health checks are never run", "leave it out"),
+    "--sysctl": ("an unprivileged user cannot set kernel parameters", "ask the site's administrator"),
+    "--nv": ("it is Apptainer's", "Wherry does not prepare GPU libraries yet: bind devices and driver with -v"),
+    "--bind": ("it is Apptainer's", "-v SOURCE:TARGET[:ro]"),
+    "-B": ("it is Apptainer's", "-v SOURCE:TARGET[:ro]"),
+    "--pwd": ("it is Apptainer's", "-w DIR"),
+    "--cleanenv": ("it is Apptainer's, and Wherry's own default", "leave it out; -e NAME lets a variable in"),
+    "--contain": ("it is Apptainer's, and Wherry's own default", "leave it out"),
+    "--containall": ("it is Apptainer's, and Wherry's own default", "leave it out"),
+    "--fakeroot": ("it is Apptainer's", "-u root"),
+    "--writable-tmpfs": ("it is Apptainer's, and Wherry's own default", "leave it out"),
+}
+"""Option -> (why, what to do instead)."""
+
+
+def refusal(verb: str, option: str) -> UsageError | None:
+    """The error that explains an option which is not Wherry's; None for one that nobody knows."""
+    if verb not in ("run", "create", "shell") or option not in REFUSED:
+        return None
+    why, hint = REFUSED[option]
+    return UsageError(f"'wherry {verb}' has no '{option}'", why=why, hint=hint)

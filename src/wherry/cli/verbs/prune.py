@@ -1,0 +1,27 @@
+"""``wherry prune``: free space in the store."""
+
+from __future__ import annotations
+
+from wherry.cli.grammar import Given, Option, Verb
+from wherry.cli.options import DRY_RUN
+
+__all__ = ["VERB"]
+
+
+def _run(given: Given) -> int:
+    from wherry.cli.usage import prune
+
+    return prune(given)
+
+
+VERB = Verb(
+    "prune",
+    "free space: layers and images that nothing names or uses",
+    _run,
+    options=(
+        Option(("-a", "--all"), "also images that have a name and are used by no container"),
+        Option(("-f", "--force"), "do not ask"),
+        DRY_RUN,
+    ),
+    examples=(("wherry prune", "what nothing names"), ("wherry prune -af", "all that no container uses, unasked")),
+)

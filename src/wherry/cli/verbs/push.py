@@ -1,0 +1,36 @@
+"""``wherry push``: send an image to a registry."""
+
+from __future__ import annotations
+
+from wherry.cli.grammar import Argument, Given, Verb
+from wherry.cli.options import AUTHFILE, QUIET
+
+__all__ = ["VERB"]
+
+
+def _run(given: Given) -> int:
+    from wherry.base.reference import Reference
+    from wherry.cli.context import Context
+    from wherry.cli.moving import shown
+    from wherry.image import push
+
+    context = Context()
+    quiet = given.flag("quiet")
+    reference = Reference.parse(given.word, default_registry=context.default_registry)
+    with shown(quiet) as progress:
+        digest = push(context.store, context.registry(given.text("authfile")), reference, progress=progress)
+    print(digest if quiet else f"{reference.familiar}@{digest}")
+    return 0
+
+
+VERB = Verb(
+    "push",
+    "send an image to a registry",
+    _run,
+    options=(AUTHFILE, QUIET),
+    arguments=(Argument("IMAGE", complete="image"),),
+    examples=(
+        ("wherry tag analysis:1 registry.example.org/team/analysis:1", "give the image the registry's name"),
+        ("wherry push registry.example.org/team/analysis:1", "send it; layers that are there are not sent again"),
+    ),
+)

@@ -1,0 +1,28 @@
+"""``wherry rm``: remove containers."""
+
+from __future__ import annotations
+
+from wherry.cli.grammar import Argument, Given, Option, Verb
+
+__all__ = ["VERB"]
+
+
+def _run(given: Given) -> int:
+    from wherry import containers
+    from wherry.cli.several import each
+
+    force = given.flag("force")
+    return each(given.words, lambda name: containers.rm(name, force=force) and None)
+
+
+VERB = Verb(
+    "rm",
+    "remove containers",
+    _run,
+    options=(
+        Option(("-f", "--force"), "stop a running one first, and ignore a missing one"),
+        Option(("-v", "--volumes"), "accepted for Docker's sake: there are no volumes"),
+    ),
+    arguments=(Argument("CONTAINER", many=True, complete="container"),),
+    examples=(("wherry rm lab", "its writable layer and log go too"), ("wherry rm -f $(wherry ps -aq)", "all of them")),
+)

@@ -1,0 +1,33 @@
+"""``wherry start``: start containers that are kept."""
+
+from __future__ import annotations
+
+from wherry.cli.grammar import Argument, Given, Option, Verb
+
+__all__ = ["VERB"]
+
+
+def _run(given: Given) -> int:
+    from wherry import containers
+    from wherry.base.errors import UsageError
+    from wherry.cli.several import each
+
+    attach, interactive = given.flag("attach"), given.flag("interactive")
+    if not (attach or interactive):
+        return each(given.words, lambda name: containers.start(name) and None)
+    if len(given.words) > 1:
+        raise UsageError("only one container can be attached to", hint=f"wherry start -a {given.word}")
+    return containers.start(given.word, attach=True, interactive=interactive) or 0
+
+
+VERB = Verb(
+    "start",
+    "start containers that are kept",
+    _run,
+    options=(
+        Option(("-a", "--attach"), "wait, show the output, pass signals on, and end as the command does"),
+        Option(("-i", "--interactive"), "pass standard input on too"),
+    ),
+    arguments=(Argument("CONTAINER", many=True, complete="container"),),
+    examples=(("wherry start lab", "in the background"), ("wherry start -ai lab", "in the foreground, with input")),
+)
