@@ -107,6 +107,11 @@ class Outside:
         self._remember("file", path, stamp)
         return stamp
 
+    def forget(self, path: str) -> None:
+        """No longer count on what was seen of ``path``: the caller is about to change it, and will look again."""
+        self._inputs.pop(("file", path), None)
+        self._contents.pop(path, None)
+
     def read(self, path: str) -> bytes | None:
         """The content of a file, None when there is none; raises :class:`OSError` when it cannot be read."""
         if path not in self._contents:

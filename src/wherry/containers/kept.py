@@ -1,0 +1,232 @@
+"""Containers that stay until ``rm``: ``STORE/containers/ID`` and the names that lead to them.
+
+::
+
+    containers/ID/container.json    what it was made from (:class:`Container`), replaced as a whole
+    containers/ID/upper, work       its writable layer
+    containers/ID/log.json          its output when it ran in the background (Docker's json-file lines)
+    containers/ID/exit.json         how it ended last; absent while it runs, and when its end was never written
+    containers/names/NAME           the id, made by link(2), which is exclusive on network file systems too
+
+The folder is complete before its name appears, so a name without its folder is what a crash left: it is taken over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from wherry.base.errors import Conflict, InvalidName, NotFound, StoreError
+from wherry.launch.options import RunOptions
+
+__all__ = [
+    "Container",
+    "Exit",
+    "check_name",
+    "claim_name",
+    "delete",
+    "find",
+    "kept_containers",
+    "new_id",
+    "read",
+    "read_exit",
+    "release_name",
+    "save",
+]
+
+_GRACE_SECONDS = 60.0
+"""A name that leads nowhere may be one that is being given right now; older ones are left-overs."""
+
+
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept container. Times are RFC 3339, UTC; ``started``, ``node`` and ``boot_id`` are of the last start."""
+
+    id: str
+    name: str = ""
+    created: str
+    image: str
+    image_digest: str
+    layers: tuple[str, ...] = ()
+    options: RunOptions
+    entry: tuple[str, ...] = ()
+    started: str = ""
+    node: str = ""
+    boot_id: str = ""
+
+    def folder(self, containers: str) -> str:
+        return f"{containers}/{self.id}"
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """``exit.json``: the status as a shell shows it, the signal that ended it or 0, when."""
+
+    exit: int
+    signal: int = 0
+    time: str = ""
+
+
+def new_id() -> str:
+    return os.urandom(32).hex()
+
+
+def check_name(name: str) -> None:
+    """Raise :class:`InvalidName` unless Docker would take it: letters, digits, ``_.-``, two or more, no leading sign."""
+    good = len(name) >= 2 and name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "_.-" for c in name)
+    if not good or len(name) > 128:
+        raise InvalidName(
+            f"'{name[:140]}' is not a container's name", why="letters, digits, '_', '.', '-'; the first no sign; 2 to 128"
+        )
+
+
+def save(containers: str, container: Container) -> None:
+    """Write ``container.json``, as a whole or not at all; makes the folder (0700) when it is new."""
+    folder = container.folder(containers)
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        temporary = f"{folder}/container.json.{os.getpid()}"
+        with open(temporary, "wb") as file:
+            file.write(msgspec.json.encode(container))
+        os.rename(temporary, f"{folder}/container.json")
+    except OSError as error:
+        raise StoreError(f"cannot keep container '{container.name or container.id[:12]}'", why=_why(error)) from None
+
+
+def claim_name(containers: str, name: str, container_id: str) -> None:
+    """Give ``name`` to the container; raise :class:`Conflict` that names the owner when it is taken. Atomic."""
+    folder = f"{containers}/names"
+    temporary = f"{folder}/.{container_id}"
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        with open(temporary, "w") as file:
+            file.write(container_id + "\n")
+        try:
+            for _ in range(3):
+                try:
+                    os.link(temporary, f"{folder}/{name}")
+                except FileExistsError:
+                    _refuse_or_clear(containers, name)
+                else:
+                    return
+            raise Conflict(f"cannot take the name '{name}'", why="others keep taking it at the same time")
+        finally:
+            os.unlink(temporary)
+    except OSError as error:
+        raise StoreError(f"cannot give a container the name '{name}'", why=_why(error)) from None
+
+
+def release_name(containers: str, name: str, container_id: str) -> None:
+    """Free the name if it still leads to this container. Idempotent."""
+    if name and _owner_id(containers, name) == container_id:
+        with contextlib.suppress(OSError):
+            os.unlink(f"{containers}/names/{name}")
+
+
+def read(containers: str, container_id: str) -> Container | None:
+    """The kept container of exactly this id; None when there is none, or it is not readable as one."""
+    try:
+        with open(f"{containers}/{container_id}/container.json", "rb") as file:
+            return msgspec.json.decode(file.read(), type=Container)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def read_exit(containers: str, container_id: str) -> Exit | None:
+    """How it ended last, None when it did not (yet)."""
+    try:
+        with open(f"{containers}/{container_id}/exit.json", "rb") as file:
+            return msgspec.json.decode(file.read(), type=Exit)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def kept_containers(containers: str) -> Iterator[Container]:
+    """All kept containers, in no order."""
+    for container_id in _ids(containers):
+        container = read(containers, container_id)
+        if container is not None:
+            yield container
+
+
+def find(containers: str, text: str) -> Container | None:
+    """By name, else by id or the beginning of one; None when nothing fits; :class:`Conflict` when several do."""
+    owner = _owner(containers, text) if text and "/" not in text else None
+    if owner is not None:
+        return owner
+    if not text or not set(text) <= set("0123456789abcdef"):
+        return None
+    fitting = [container_id for container_id in _ids(containers) if container_id.startswith(text)]
+    if len(fitting) > 1:
+        shown = ", ".join(container_id[:12] for container_id in sorted(fitting)[:5])
+        raise Conflict(f"'{text}' fits several containers", why=shown, hint="give more digits of the id")
+    return read(containers, fitting[0]) if fitting else None
+
+
+def delete(containers: str, container: Container, scratch: tuple[str, ...] = ()) -> None:
+    """Remove the container, its name and its writable layer; raise :class:`StoreError` when something resists."""
+    from wherry.containers.trees import remove_tree
+
+    release_name(containers, container.name, container.id)
+    for parent in (*scratch, containers):
+        try:
+            remove_tree(f"{parent}/{container.id}")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreError(f"cannot remove container '{container.name or container.id[:12]}'", why=_why(error)) from None
+
+
+def not_found(text: str, known: list[str]) -> NotFound:
+    """The error for a container that does not exist, with the nearest known name."""
+    import difflib
+
+    near = difflib.get_close_matches(text, known, 1)
+    hint = f"did you mean '{near[0]}'?" if near else "'wherry ps -a' lists them all"
+    return NotFound(f"there is no container '{text}'", hint=hint)
+
+
+def _ids(containers: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(containers) if len(name) == 64]
+    except OSError:
+        return []
+
+
+def _owner_id(containers: str, name: str) -> str:
+    try:
+        with open(f"{containers}/names/{name}") as file:
+            return file.read(65).strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _owner(containers: str, name: str) -> Container | None:
+    owner_id = _owner_id(containers, name)
+    container = read(containers, owner_id) if len(owner_id) == 64 else None
+    return container if container is not None and container.name == name else None
+
+
+def _refuse_or_clear(containers: str, name: str) -> None:
+    path = f"{containers}/names/{name}"
+    owner = _owner(containers, name)
+    if owner is not None:
+        raise Conflict(
+            f"the name '{name}' is taken",
+            why=f"by container {owner.id[:12]} of image '{owner.image}', made {owner.created[:19].replace('T', ' ')} UTC",
+            hint=f"remove it ('wherry rm -f {name}'), start it ('wherry start {name}'), or choose another name",
+        )
+    try:
+        age = time.time() - os.stat(path).st_ctime
+    except FileNotFoundError:
+        return
+    if age < _GRACE_SECONDS:
+        raise Conflict(f"the name '{name}' is being given to a container right now", hint="try again in a minute")
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _why(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)

@@ -1,0 +1,104 @@
+"""Execution records read back: the start and the end line of each execution, joined (``wherry.base.record``)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import msgspec
+
+from wherry.base.record import EndLine, StartLine
+
+__all__ = ["Record", "find_record", "read_records"]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One execution. ``end`` is None while it runs, and for ever where the end was never written.
+
+    ``lost`` says that it never will be: the node has another boot id by now, or no such process lives on this node.
+    """
+
+    start: StartLine
+    end: EndLine | None = None
+    lost: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.start.id
+
+
+_Line = StartLine | EndLine
+
+
+def read_records(state: str, *, node: str = "", boot_id: str = "", days: int = 0) -> Iterator[Record]:
+    """Records under ``STATE/records``, oldest first; of all nodes, or of ``node``.
+
+    ``days`` limits to the newest so many files of each node (0: all). ``boot_id`` is this node's: it tells which
+    executions of this node were lost. A line that is cut or not understood is passed over: the disk was full, or a
+    newer Wherry wrote it.
+    """
+    here = os.uname().nodename
+    for folder in _nodes(f"{state}/records", node):
+        for record in _join(_lines(folder, days)):
+            lost = record.end is None and _is_lost(record.start, here, boot_id)
+            yield Record(record.start, record.end, True) if lost else record
+
+
+def find_record(state: str, container_id: str, *, node: str = "", boot_id: str = "") -> Record | None:
+    """The newest record of one container (a kept one that was started thrice has three), None when there is none."""
+    found = None
+    for record in read_records(state, node=node, boot_id=boot_id):
+        if record.id == container_id:
+            found = record
+    return found
+
+
+def _nodes(root: str, node: str) -> list[str]:
+    if node:
+        return [f"{root}/{node}"]
+    try:
+        return [f"{root}/{name}" for name in sorted(os.listdir(root))]
+    except OSError:
+        return []
+
+
+def _lines(folder: str, days: int) -> Iterator[_Line]:
+    decoder = msgspec.json.Decoder(_Line)
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
+    except OSError:
+        return
+    for name in names[-days:] if days else names:
+        try:
+            with open(f"{folder}/{name}", "rb") as file:
+                content = file.read()
+        except OSError:
+            continue
+        for line in content.split(b"\n"):
+            if not line:
+                continue
+            try:
+                yield decoder.decode(line)
+            except msgspec.MsgspecError:
+                continue
+
+
+def _join(lines: Iterator[_Line]) -> list[Record]:
+    records: list[Record] = []
+    waiting: dict[str, int] = {}
+    for line in lines:
+        if isinstance(line, StartLine):
+            waiting[line.id] = len(records)
+            records.append(Record(line))
+        elif line.id in waiting:
+            place = waiting.pop(line.id)
+            records[place] = Record(records[place].start, line)
+    return records
+
+
+def _is_lost(start: StartLine, here: str, boot_id: str) -> bool:
+    if start.node and start.node != here:
+        return False
+    if boot_id and start.boot_id and start.boot_id != boot_id:
+        return True
+    return not os.path.exists(f"/proc/{start.pid}")

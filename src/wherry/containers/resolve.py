@@ -1,0 +1,207 @@
+"""From what the user typed to an image in the store: a file, a name that is held, or one to pull."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry.base.errors import InvalidName, NotFound, RegistryError, UsageError, WherryError
+
+if TYPE_CHECKING:
+    from wherry.base.digest import Digest
+    from wherry.base.progress import Progress
+    from wherry.base.reference import Reference
+    from wherry.containers.world import World
+    from wherry.image import Image
+
+__all__ = ["MissingImage", "Resolved", "image_named", "resolve"]
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What was found: ``shown`` is what the user calls it, ``pulled`` says that it had to be fetched."""
+
+    image: Image
+    shown: str
+    pulled: bool = False
+
+
+class MissingImage(msgspec.Struct, frozen=True):
+    """What a dry run finds when nothing is held: the reference that would be pulled."""
+
+    reference: Reference
+
+
+def resolve(
+    world: World,
+    text: str,
+    *,
+    pull: str | None = None,
+    platform: str | None = None,
+    progress: Progress | None = None,
+    dry_run: bool = False,
+) -> Resolved | MissingImage:
+    """The image that ``text`` (empty: the setting ``run.image``) means, fetched when it has to be.
+
+    A name that is held locally is used without any contact to the registry; ``pull`` (``missing``, ``always``,
+    ``never``; None: the setting) says otherwise. Raises what the registry or the store raise, with both readings of
+    the name when it could have been a file.
+    """
+    named = text or image_named(world)
+    path = file_meant(world, named)
+    if path is not None:
+        return Resolved(_open_file(world, named, path, progress, dry_run=dry_run), named)
+    when = pull or world.settings.text("run.pull")
+    if when not in ("missing", "always", "never"):
+        raise UsageError(f"'--pull {when}' is not known", hint="missing, always or never")
+    try:
+        return _by_name(world, named, when, platform, progress, dry_run=dry_run)
+    except (RegistryError, InvalidName, NotFound) as error:
+        raise _with_readings(error, named) from error.__cause__
+
+
+def image_named(world: World) -> str:
+    """The image of this directory, from the setting ``run.image``; raise :class:`UsageError` when there is none."""
+    named = world.settings.text("run.image")
+    if named:
+        return named
+    raise UsageError(
+        "no image is named",
+        why="and no wherry.toml in this directory or above it names one",
+        hint="wherry run IMAGE COMMAND, or a wherry.toml with: [run] image = \"debian:12\"",
+    )
+
+
+def file_meant(world: World, text: str) -> str | None:
+    """The absolute path when ``text`` means a file or folder, None when it is an image's name.
+
+    A bare name is an image's name unless a regular file of that name is an image; a directory needs a slash.
+    """
+    if text.startswith(("/", "./", "../")) or text.endswith("/"):
+        path = text if text.startswith("/") else f"{world.outside.cwd()}/{text}"
+        path = os.path.normpath(path)
+        world.outside.stat(path)
+        return path
+    if "@" in text or not world.outside.local_file(text):
+        return None
+    from wherry.image import is_image_file
+
+    path = os.path.normpath(f"{world.outside.cwd()}/{text}")
+    world.outside.stat(path)
+    return path if is_image_file(path) else None
+
+
+_FILE_HINT = "an image's name has no './' in front and no '/' at its end; 'wherry images' lists what is held"
+
+
+def _open_file(world: World, text: str, path: str, progress: Progress | None, *, dry_run: bool) -> Image:
+    from wherry.base.progress import silent
+    from wherry.image import is_image_file, load_file
+
+    stamp = world.outside.stat(path)
+    if not stamp.exists:
+        raise NotFound(f"there is no image file '{text}'", why=f"'{path}' does not exist", hint=_FILE_HINT)
+    if os.path.isdir(path):
+        world.outside.stat(f"{path}/index.json")
+    if not is_image_file(path):
+        raise NotFound(
+            f"'{text}' is not an image",
+            why="it is neither an OCI layout nor an archive of one nor a 'docker save' archive",
+            hint=_FILE_HINT,
+        )
+    return load_file(world.store, path, progress=progress or silent)
+
+
+def _by_name(
+    world: World, text: str, when: str, platform: str | None, progress: Progress | None, *, dry_run: bool
+) -> Resolved | MissingImage:
+    from wherry.registry import parse_reference
+
+    by_id = _by_id(world, text)
+    if by_id is not None:
+        return Resolved(by_id, text)
+    reference = parse_reference(text, world.settings, world.outside)
+    if when != "always":
+        held = _held(world, reference, platform)
+        if held is not None:
+            return Resolved(held, text)
+        if when == "never":
+            raise NotFound(
+                f"image '{reference.familiar}' is not held here" + (f" for {platform}" if platform else ""),
+                why="and the registry may not be asked (--pull never)",
+                hint=f"wherry pull {reference.familiar}",
+            )
+    if dry_run:
+        return MissingImage(reference)
+    _pull(world, reference, platform, progress)
+    pulled = _held(world, reference, platform)
+    if pulled is None:
+        raise NotFound(f"image '{reference.familiar}' was removed while it was pulled", hint="pull it again")
+    return Resolved(pulled, text, pulled=True)
+
+
+def _by_id(world: World, text: str) -> Image | None:
+    """The image of which ``text`` is the digest or its beginning (six digits or more), unless a name reads so too."""
+    digits = text.removeprefix("sha256:")
+    if not 6 <= len(digits) <= 64 or not set(digits) <= set("0123456789abcdef"):
+        return None
+    from wherry.image import open_image
+
+    try:
+        image = open_image(world.store, text)
+    except NotFound:
+        return None
+    _watch(world, image.digest)
+    return image
+
+
+def _held(world: World, reference: Reference, platform: str | None) -> Image | None:
+    """The image that the store holds under this name, after noting what tells that the name has moved."""
+    from wherry.image import open_image
+
+    names = () if reference.digest else tuple(s.name_path(reference) for s in (world.store, *world.store.site))
+    if reference.digest is not None:
+        _watch(world, reference.digest)
+    for path in names:
+        if world.outside.stat(path).exists:
+            break
+    try:
+        return open_image(world.store, str(reference), platform=platform)
+    except NotFound:
+        for path in names:  # it is about to be pulled: what was just seen will not hold
+            world.outside.forget(path)
+        return None
+
+
+def _watch(world: World, digest: Digest) -> None:
+    path = world.store.blob_path(digest)
+    if path is not None:
+        world.outside.stat(path)
+
+
+def _pull(world: World, reference: Reference, platform: str | None, progress: Progress | None) -> Image:
+    """Fetch with an :class:`Outside` of its own: how a registry is reached does not matter to the plan."""
+    from wherry.base.outside import Outside
+    from wherry.base.progress import silent
+    from wherry.image import pull
+    from wherry.registry import connect
+
+    with connect(world.settings, Outside()) as registry:
+        return pull(world.store, registry, reference, platform=platform, progress=progress or silent)
+
+
+def _with_readings(error: WherryError, text: str) -> WherryError:
+    """The same error; where the text could have been a path, it says that both readings were tried."""
+    if "/" in text.partition(":")[0] and "@" not in text:
+        first = f"'{text}' is no image file here"
+    elif os.path.isdir(text):
+        first = f"'{text}' here is a directory (written './{text}/' it would be read as an image)"
+    elif os.path.isfile(text):
+        first = f"the file '{text}' here is not an image"
+    elif text.lower().endswith((".tar", ".tar.gz", ".tgz", ".oci", ".sif", ".sqsh", ".squashfs", ".img")):
+        first = f"there is no file '{text}' here"
+    else:
+        return error
+    why = f"{first}; read as an image's name: {error.why or error.what}"
+    return type(error)(error.what, why=why, hint=error.hint)

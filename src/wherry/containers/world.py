@@ -1,0 +1,74 @@
+"""What every use case begins with: settings, store and the folders of this user, each looked up when first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from wherry.base.outside import Outside
+
+if TYPE_CHECKING:
+    from wherry.base.settings import Settings
+    from wherry.host import Host
+    from wherry.launch import Paths
+    from wherry.store import Store
+
+__all__ = ["World"]
+
+
+class World:
+    """One command's view. ``outside`` records all that is consulted, so that a plan made from it knows its inputs."""
+
+    def __init__(self, outside: Outside | None = None, settings: Settings | None = None) -> None:
+        self.outside = Outside() if outside is None else outside
+        if settings is not None:
+            self.settings = settings
+
+    @cached_property
+    def settings(self) -> Settings:
+        from wherry.base.settings import load
+
+        return load(self.outside)
+
+    @cached_property
+    def store(self) -> Store:
+        from wherry.store import open_store
+
+        return open_store(self.settings, self.outside)
+
+    @cached_property
+    def host(self) -> Host:
+        from wherry.host import probe
+
+        return probe(self.outside)
+
+    @cached_property
+    def runtime(self) -> str:
+        """``RUNTIME``: plans, files that plans bind, running containers; on this node only."""
+        from wherry.host import runtime_dir
+
+        return runtime_dir(self.outside)
+
+    @cached_property
+    def state(self) -> str:
+        """``STATE``: where the records are."""
+        from wherry.host import state_dir
+
+        return state_dir(self.outside)
+
+    @cached_property
+    def scratch(self) -> tuple[str, ...]:
+        """Parent folders for writable layers, in order of preference."""
+        from wherry.launch import scratch_parents
+
+        return scratch_parents(self.settings, self.host, self.outside, self.store.path)
+
+    @property
+    def containers(self) -> str:
+        """The folder of the kept containers."""
+        return f"{self.store.path}/containers"
+
+    def paths(self, lease: str = "", flat: str = "") -> Paths:
+        from wherry.launch import Paths
+
+        return Paths(self.store.path, self.runtime, self.state, self.scratch, lease, flat)
