@@ -1,4 +1,4 @@
-"""Which verbs there are, in the groups of the help; each is a module of ``wherry.cli.verbs``, loaded when it is used."""
+"""Which verbs there are, by the headings of the help; each is a module of ``wherry.cli.verbs``, loaded when used."""
 
 from __future__ import annotations
 

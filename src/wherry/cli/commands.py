@@ -49,7 +49,7 @@ def explain(verb: Verb, words: list[str]) -> Given | None:
     try:
         context = made.make_context(f"wherry {verb.name}", list(words))
     except click.exceptions.Exit:
-        raise SystemExit(0) from None
+        return None
     except click.UsageError as error:
         raise _translate(error, verb) from None
     given = given_by(verb, context.params)
@@ -92,6 +92,9 @@ class _Verb(click.Command):
 
 class _Group(click.Group):
     """All verbs, each loaded when it is asked for, shown under the headings of the catalogue."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return ["VERB", "[OPTIONS]", "[ARGUMENTS]"]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for _, names in catalogue.GROUPS for name in names]

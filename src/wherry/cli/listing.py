@@ -19,7 +19,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def show(rows: Iterable[Row], columns: Columns, form: str | None) -> None:
-    """Print rows in the form that ``--format`` asks for: ``table`` (also None), ``json``, ``table TEMPLATE``, TEMPLATE."""
+    """Print rows as ``--format`` asks: ``table`` (also None), ``json``, ``table TEMPLATE``, ``TEMPLATE``."""
     if form in (None, "table", ""):
         print(table([[_cell(row.get(field)) for _, field in columns] for row in rows], [name for name, _ in columns]))
         return

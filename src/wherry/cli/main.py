@@ -6,6 +6,7 @@ Exit statuses are Docker's: 125 when Wherry failed, 126 and 127 when the command
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -51,7 +52,7 @@ def _dispatch(words: list[str]) -> int:
         raise _no_such_verb(words[0])
     verb = catalogue.load(words[0])
     given = read(verb, words[1:])
-    return FAILED if given is None else verb.run(given)
+    return 0 if given is None else verb.run(given)
 
 
 def read(verb: Verb, words: list[str]) -> Given | None:
@@ -135,7 +136,5 @@ def _pipe_closed() -> int:
 
 
 def _say(text: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # when nobody listens, the status still tells
         print(text, file=sys.stderr, flush=True)
-    except OSError:
-        pass  # nobody listens; the status still tells

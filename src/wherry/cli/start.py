@@ -1,4 +1,4 @@
-"""From what was given to :class:`~wherry.launch.options.RunOptions`: the forms of Docker's values, nothing looked up."""
+"""From what was given to :class:`~wherry.launch.options.RunOptions`: the forms of Docker's values."""
 
 from __future__ import annotations
 

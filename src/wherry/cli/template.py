@@ -1,8 +1,9 @@
 """The part of Go's templates that ``--format`` of Docker's users needs, on plain JSON values.
 
 ``{{.Name}}``, ``{{.State.ExitCode}}``, ``{{json .}}``, ``{{json .Labels}}``, ``{{index .RepoTags 0}}``,
-``{{join .Env ","}}``, ``{{len .Mounts}}``, ``{{upper .X}}``, ``{{lower .X}}``, ``{{println .X}}``, and ``{{range .X}}...{{end}}`` with ``{{.}}`` inside; ``\\t``
-and ``\\n`` outside of braces. Anything else is refused with the alternative, ``--format json``.
+``{{join .Env ","}}``, ``{{len .Mounts}}``, ``{{upper .X}}``, ``{{lower .X}}``, ``{{println .X}}``, and
+``{{range .X}}...{{end}}`` with ``{{.}}`` inside; ``\\t`` and ``\\n`` outside of braces. Anything else is refused with
+the alternative, ``--format json``.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def _command_lines(draw: st.DrawFn) -> tuple[Verb, list[str]]:
     return verb, draw(st.lists(st.one_of(pieces), max_size=7))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None, database=None)
 @hypothesis_given(_command_lines())
 def test_both_parsers_read_every_command_line_the_same_way(line: tuple[Verb, list[str]]) -> None:
     verb, words = line

@@ -1,0 +1,50 @@
+"""What a bug report needs to know of this installation."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import wherry
+from wherry.cli.grammar import Given
+
+__all__ = ["show_version"]
+
+
+def show_version(given: Given) -> int:
+    """Print the version, alone or with what it runs on."""
+    if given.flag("short"):
+        print(wherry.__version__)
+        return 0
+    machine = os.uname()
+    facts = {
+        "Version": wherry.__version__,
+        "Python": ".".join(str(part) for part in sys.version_info[:3]),
+        "Kernel": machine.release,
+        "Machine": machine.machine,
+        "System": _system(),
+        "Installed": os.path.dirname(os.path.abspath(wherry.__file__)),
+    }
+    form = given.text("format")
+    if form in (None, "table"):
+        for name, value in facts.items():
+            print(f"{name + ':':<11}{value}")
+        return 0
+    from wherry.cli import listing
+
+    listing.show([facts], (), form)
+    return 0
+
+
+def _system() -> str:
+    """The distribution's name (os-release(5))."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = file.read().splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            if line.startswith("PRETTY_NAME="):
+                return line.partition("=")[2].strip("\"'")
+    return "Linux"

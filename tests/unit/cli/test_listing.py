@@ -1,0 +1,131 @@
+"""Tables, JSON lines, templates; sizes and times as Docker shows them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from wherry.base.errors import UsageError
+from wherry.cli import listing
+from wherry.cli.template import render
+
+ROWS = [{"Name": "a", "Size": "1MB", "Tags": ["x", "y"]}, {"Name": "longer", "Size": "20MB", "Tags": []}]
+COLUMNS = (("NAME", "Name"), ("SIZE", "Size"))
+
+
+def shown(capsys: pytest.CaptureFixture[str], form: str | None) -> str:
+    listing.show(ROWS, COLUMNS, form)
+    return capsys.readouterr().out
+
+
+def test_a_table_has_headings_and_no_blanks_at_line_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, None) == "NAME     SIZE\na        1MB\nlonger   20MB\n"
+    assert shown(capsys, "table") == shown(capsys, None)
+
+
+def test_json_is_one_object_a_line_with_all_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [json.loads(line) for line in shown(capsys, "json").splitlines()] == ROWS
+
+
+def test_a_template_is_filled_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, "{{.Name}}\\t{{.Size}}") == "a\t1MB\nlonger\t20MB\n"
+
+
+def test_a_table_template_has_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, "table {{.Size}}\\t{{.Name}}") == "SIZE   NAME\n1MB    a\n20MB   longer\n"
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    listing.show([{"Name": "a\x1b[31m\nb"}], (("NAME", "Name"),), None)
+    assert capsys.readouterr().out == "NAME\na?[31m?b\n"
+
+
+VALUE = {"A": 1, "B": {"C": True, "D": None}, "L": ["x", "y"], "M": {"k": "v"}}
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{.A}}", "1"),
+        ("{{ .B.C }}", "true"),
+        ("{{.B.D}}", ""),
+        ("{{.B.D.E}}", ""),
+        ("{{json .L}}", '["x","y"]'),
+        ("{{json .}}", json.dumps(VALUE, separators=(",", ":"))),
+        ("{{.L}}", "[x y]"),
+        ("{{.M}}", "map[k:v]"),
+        ("{{index .L 1}}", "y"),
+        ('{{index .M "k"}}', "v"),
+        ("{{index .L 7}}", ""),
+        ('{{join .L ", "}}', "x, y"),
+        ("{{len .L}}", "2"),
+        ("{{upper .M.k}}", "V"),
+        ("{{range .L}}<{{.}}>{{end}}!", "<x><y>!"),
+        ("{{range .L}}{{println .}}{{end}}", "x\ny\n"),
+        ("{{range .M}}{{.}}{{end}}", "v"),
+        ("{{range .B.D}}no{{end}}none", "none"),
+        ("a\\tb\\n", "a\tb\n"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_template(template: str, expected: str) -> None:
+    assert expected == render(template, VALUE)
+
+
+@pytest.mark.parametrize(
+    ("template", "why", "hint"),
+    [
+        ("{{.Aa}}", "no field '.Aa'", "did you mean '.A'"),
+        ("{{.Zzz}}", "no field '.Zzz'", "the fields are: A, B, L, M"),
+        ("{{if .A}}x{{end}}", "not understood", "jq"),
+        ("{{.A | json}}", "not understood", "jq"),
+        ("{{range .L}}", "without an 'end'", ""),
+        ("{{end}}", "without a 'range'", ""),
+        ("{{}}", "not understood", "jq"),
+        ("{{.A.B}}", "has no fields", ""),
+    ],
+)
+def test_a_bad_template_is_explained(template: str, why: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        render(template, VALUE)
+    assert why in caught.value.why
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0B"), (999, "999B"), (1000, "1kB"), (123_456_789, "123MB"), (1_314_000_000, "1.31GB"), (999_999, "1MB")],
+)
+def test_sizes_have_decimal_units_as_dockers(size: int, text: str) -> None:
+    assert text == listing.bytes_for_people(size)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "Less than a second"),
+        (1, "1 second"),
+        (45, "45 seconds"),
+        (61, "About a minute"),
+        (600, "10 minutes"),
+        (3700, "About an hour"),
+        (7200, "2 hours"),
+        (3 * 86400, "3 days"),
+        (15 * 86400, "2 weeks"),
+        (90 * 86400, "3 months"),
+        (800 * 86400, "2 years"),
+    ],
+)
+def test_lengths_of_time_read_as_dockers(seconds: float, text: str) -> None:
+    assert text == listing.ago(seconds)
+
+
+def test_a_time_that_builders_zero_is_not_shown_as_fifty_years() -> None:
+    assert listing.since("1970-01-01T00:00:00Z") == "N/A"
+    assert listing.since("") == "N/A"
+    assert listing.since("yesterday") == "N/A"
+
+
+def test_times_with_nanoseconds_are_read() -> None:
+    assert listing.seconds("2023-11-14T22:13:20.123456789Z") == 1700000000.123456

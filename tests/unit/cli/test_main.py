@@ -1,0 +1,142 @@
+"""Errors become two lines and a status; nothing else does."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wherry.base.errors import CommandNotFound, NotFound, WherryError
+from wherry.cli import catalogue, main
+from wherry.cli.grammar import Argument, Given, Verb
+
+SOURCE = Path(__file__).resolve().parents[3] / "src"
+
+
+def raising(error: BaseException) -> Callable[[Given], int]:
+    def run(given: Given) -> int:
+        raise error
+
+    return run
+
+
+def call(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    monkeypatch.delenv("WHERRY_DEBUG", raising=False)
+    verb = Verb("ps", "x", raising(error), arguments=(Argument("NAME", required=False, many=True),))
+    monkeypatch.setattr(catalogue, "load", lambda name: verb)
+    return main.main(["ps"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (
+            NotFound("no image 'x'", why="it was never pulled", hint="wherry pull x"),
+            125,
+            "wherry: no image 'x': it was never pulled\n  next: wherry pull x\n",
+        ),
+        (CommandNotFound("no 'x' in the container"), 127, "wherry: no 'x' in the container\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (MemoryError(), 125, "wherry: out of memory\n  next: ask for more"),
+        (OSError(errno.ENOSPC, "no", "/s/x"), 125, "wherry: no space left for '/s/x'\n  next: 'wherry df'"),
+        (OSError(errno.EDQUOT, "no", "/s/x"), 125, "wherry: quota exceeded at '/s/x'\n"),
+        (OSError(errno.EIO, "input/output error", "/s/x"), 125, "wherry: '/s/x' failed: input/output error\n"),
+        (ValueError("odd"), 125, "wherry: this is a bug in wherry: ValueError: odd\n  next: report it"),
+    ],
+)
+def test_an_error_is_said_in_two_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, status: int, text: str
+) -> None:
+    assert status == call(monkeypatch, error)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(text) and (text or not said.err)
+    assert "Traceback" not in said.err
+
+
+def test_the_traceback_is_shown_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb = Verb("ps", "x", raising(WherryError("no")))
+    monkeypatch.setattr(catalogue, "load", lambda name: verb)
+    monkeypatch.setenv("WHERRY_DEBUG", "1")
+    assert main.main(["ps"]) == 125
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rnu"], "there is no verb 'rnu'\n  next: did you mean 'wherry run'?"),
+        (["ls"], "there is no verb 'ls'\n  next: did you mean 'wherry images'?"),
+        (["qqqq"], "there is no verb 'qqqq'\n  next: 'wherry --help' lists them all"),
+        (["--quiet", "ps"], "no such option '--quiet'\n  next: options come after the verb"),
+        (["ps", "--al"], "'wherry ps' has no option '--al'\n  next: did you mean '--all'?"),
+        (["ps", "x"], "'wherry ps' does not take 'x': it takes no arguments\n"),
+        (["rm"], "'wherry rm' needs a CONTAINER\n  next: wherry rm --help"),
+        (["stop", "-t", "soon", "x"], "'wherry stop': bad value for '--time': 'soon' is not a number"),
+        (["help", "rnu"], "there is no verb 'rnu'\n"),
+    ],
+)
+def test_a_slip_gets_an_answer_that_helps(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    assert main.main(words) == 125
+    assert capsys.readouterr().err.startswith(f"wherry: {said}")
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "wherry", "settings"], stdout=writer, stderr=subprocess.PIPE, env=environ
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_full_output_is_an_error() -> None:
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "wherry", "settings"], stdout=full, stderr=subprocess.PIPE, env=environ
+        )
+    assert done.returncode == 125
+    assert b"no space left" in done.stderr
+
+
+FORBIDDEN = {
+    "click",
+    "rich",
+    "urllib3",
+    "subprocess",
+    "tomllib",
+    "tempfile",
+    "difflib",
+    "zstandard",
+    "isal",
+    "csv",
+    "ssl",
+}
+
+
+def test_reading_a_command_line_of_run_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from wherry.cli import main, catalogue\n"
+        "from wherry.cli.grammar import Given\n"
+        "given = main.read(catalogue.load('run'), ['--here', '-it', '-e', 'A=1', 'i', 'ls'])\n"
+        "assert given.words == ('i', 'ls'), given\n"
+        "print(*sys.modules)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environ, check=True)
+    loaded = set(done.stdout.split())
+    assert not FORBIDDEN & {name.partition(".")[0] for name in loaded}
+    ours = {name for name in loaded if name.startswith("wherry.cli.") and not name.startswith("wherry.cli.verbs")}
+    expected = {"main", "catalogue", "grammar", "parse", "options"}
+    assert {f"wherry.cli.{name}" for name in expected} == ours
