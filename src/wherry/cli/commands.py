@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -142,7 +142,13 @@ def _nothing(**values: object) -> None:
     """A verb's function is called by ``cli.main``, never by click."""
 
 
-class _Number(click.ParamType):
+if TYPE_CHECKING:
+    _TextType = click.ParamType[str]
+else:
+    _TextType = click.ParamType  # not generic before click 8.2
+
+
+class _Number(_TextType):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -157,7 +163,7 @@ def _option(option: Option) -> click.Option:
     names = [*option.names, option.key]
     if option.kind == "flag":
         return click.Option(names, is_flag=True, help=option.help)
-    kind: click.ParamType = click.UNPROCESSED
+    kind: click.ParamType[Any] = click.UNPROCESSED
     if option.choices:
         kind = click.Choice(option.choices)
     elif option.kind == "number":
@@ -184,6 +190,8 @@ def _invoke(made: click.Command, words: Sequence[str]) -> int:
         return end.exit_code
     except click.UsageError as error:
         raise _translate(error, None) from None
+    except SystemExit as end:  # completion ends so
+        return end.code if isinstance(end.code, int) else 1
     return 0
 
 

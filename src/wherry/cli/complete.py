@@ -62,10 +62,9 @@ def _nothing() -> Iterable[str]:
 
 
 def _images() -> Iterable[str]:
-    from wherry.cli.context import open_store
+    from wherry.containers import World
 
-    store = open_store()
-    for reference, _ in store.names():
+    for reference, _ in World().store.names():
         yield reference.familiar
         if reference.tag == "latest":
             yield reference.familiar.removesuffix(":latest")
@@ -88,6 +87,5 @@ _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "image": _images,
     "container": _containers,
     "setting": _settings,
-    "verb": lambda: __import__("wherry.cli.catalogue", fromlist=["NAMES"]).NAMES,
     "shell": lambda: ("bash", "zsh", "fish"),
 }

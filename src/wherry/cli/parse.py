@@ -35,17 +35,20 @@ def parse(verb: Verb, arguments: list[str]) -> Given:
         if argument[:1] != "-" or argument == "-":
             words.append(argument)
             if verb.stops:
+                _check_values(verb, options)
                 return Given(options, (*words, *arguments[position:]), position)
         elif argument[:2] == "--":
             position = _long(table, argument, arguments, position, options)
         else:
             position = _short(table, argument, arguments, position, options)
+    _check_values(verb, options)
     return Given(options, tuple(words))
 
 
 def _after_dashes(
     verb: Verb, options: dict[str, bool | str | tuple[str, ...]], words: list[str], arguments: list[str], position: int
 ) -> Given:
+    _check_values(verb, options)
     if verb.stops:  # `--` stands where the image would: the empty name is the project's own image
         return Given(options, ("", *arguments[position:]), position)
     return Given(options, (*words, *arguments[position:]))
@@ -102,15 +105,21 @@ def _short(
 
 
 def _store(option: Option, value: str, options: dict[str, bool | str | tuple[str, ...]]) -> None:
-    if option.choices and value not in option.choices:
-        raise NotUnderstood
-    if option.kind == "number" and not is_number(value):
-        raise NotUnderstood
     if option.kind == "many":
         before = options.get(option.key, ())
         options[option.key] = (*before, value) if isinstance(before, tuple) else (value,)
     else:
         options[option.key] = value
+
+
+def _check_values(verb: Verb, options: dict[str, bool | str | tuple[str, ...]]) -> None:
+    """Of an option that was given twice only the last value counts, so values are looked at in the end."""
+    for option in verb.options:
+        value = options.get(option.key) if option.choices or option.kind == "number" else None
+        if not isinstance(value, str):
+            continue
+        if (option.choices and value not in option.choices) or (option.kind == "number" and not is_number(value)):
+            raise NotUnderstood
 
 
 def is_number(text: str) -> bool:

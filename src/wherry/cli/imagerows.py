@@ -1,0 +1,65 @@
+"""Images and their layers as rows, with Docker's field names and, for programs, plain numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wherry.cli import listing
+
+if TYPE_CHECKING:
+    from wherry.base.digest import Digest
+    from wherry.base.reference import Reference
+    from wherry.store import ImageRecord, Name, Store
+
+__all__ = ["image_rows"]
+
+
+def image_rows(store: Store, pattern: str, *, whole: bool) -> list[dict[str, Any]]:
+    """All names of the store, newest image first, then images without a name; those that fit ``pattern``."""
+    rows = []
+    named: set[Digest] = set()
+    for reference, name in store.names():
+        named.add(name.digest)
+        if not pattern or _fits(reference, pattern):
+            rows.append(_row(reference, name, store.image_record(name.digest), whole=whole))
+    if not pattern:
+        rows += [_unnamed(record, whole=whole) for record in store.image_records() if record.digest not in named]
+    rows.sort(key=lambda row: str(row["Repository"]) + ":" + str(row["Tag"]))
+    rows.sort(key=lambda row: str(row["CreatedAt"]), reverse=True)
+    return rows
+
+
+def _fits(reference: Reference, pattern: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    familiar = reference.familiar
+    repository = familiar.removesuffix(f":{reference.tag}")
+    return any(fnmatchcase(text, pattern) for text in (repository, familiar, reference.name, str(reference)))
+
+
+def _row(reference: Reference, name: Name, record: ImageRecord | None, *, whole: bool) -> dict[str, Any]:
+    repository = reference.familiar.removesuffix(f":{reference.tag}")
+    return _fields(repository, reference.tag, name.digest, name.platform, record, whole=whole)
+
+
+def _unnamed(record: ImageRecord, *, whole: bool) -> dict[str, Any]:
+    repository = record.reference.partition("@")[0] or "<none>"
+    return _fields(repository, "<none>", record.digest, "", record, whole=whole)
+
+
+def _fields(
+    repository: str, tag: str, digest: Digest, platform: str, record: ImageRecord | None, *, whole: bool
+) -> dict[str, Any]:
+    created = record.created if record else ""
+    return {
+        "Repository": repository,
+        "Tag": tag,
+        "ID": str(digest) if whole else digest.short,
+        "Digest": str(digest),
+        "CreatedSince": listing.since(created),
+        "CreatedAt": created,
+        "Size": listing.bytes_for_people(record.size) if record else "",
+        "Bytes": record.size if record else 0,
+        "Platform": platform,
+        "PulledAt": record.pulled if record else "",
+    }
