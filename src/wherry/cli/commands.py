@@ -80,7 +80,19 @@ class _Verb(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self._format_examples(formatter)
-        super().format_options(ctx, formatter)
+        left = {parameter.name: parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)}
+        for heading, options in _sections(self.verb):
+            records = [left.pop(option.key).get_help_record(ctx) for option in options]
+            self._format_section(formatter, heading, records)
+        rest = [parameter.get_help_record(ctx) for parameter in left.values()]
+        self._format_section(formatter, "Options", rest)
+
+    @staticmethod
+    def _format_section(
+        formatter: click.HelpFormatter, heading: str, records: Sequence[tuple[str, str] | None]
+    ) -> None:
+        with formatter.section(heading):
+            formatter.write_dl([record for record in records if record])
 
     def _format_examples(self, formatter: click.HelpFormatter) -> None:
         with formatter.section("Examples"):
@@ -136,6 +148,15 @@ def command(verb: Verb) -> click.Command:
     }
     text = verb.summary[0].upper() + verb.summary[1:] + "." + (f"\n\n{verb.details}" if verb.details else "")
     return _Verb(verb, params=parameters, help=text, context_settings=settings, callback=_nothing)
+
+
+def _sections(verb: Verb) -> list[tuple[str, list[Option]]]:
+    """The headings for the many options of a start; none for other verbs."""
+    from wherry.cli.options import SECTIONS, START
+
+    if not set(START) <= set(verb.options):
+        return []
+    return [(heading, list(options)) for heading, options in SECTIONS]
 
 
 def _nothing(**values: object) -> None:

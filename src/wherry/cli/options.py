@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wherry.cli.grammar import Option
 
-__all__ = ["AUTHFILE", "DRY_RUN", "EXEC", "FORMAT", "NO_TRUNC", "PLATFORM", "QUIET", "START", "STREAMS"]
+__all__ = ["AUTHFILE", "DRY_RUN", "EXEC", "FORMAT", "NO_TRUNC", "PLATFORM", "QUIET", "SECTIONS", "START", "STREAMS"]
 
 FORMAT = Option(("--format",), "table, json, or a template as '{{.Name}}: {{.Size}}'", "text", "table|json|TEMPLATE")
 NO_TRUNC = Option(("--no-trunc",), "show long values whole")
@@ -42,21 +42,23 @@ _ENVIRONMENT = (
 _OWN = (
     Option(("--here",), "bind the current directory at the same path and start in it"),
     Option(("--home",), "bind your home directory (default: an empty private one)"),
+    Option(("--no-here",), "do not bind the current directory, though the settings' profile says so"),
+    Option(("--no-home",), "do not bind your home directory, though the settings' profile says so"),
     Option(("--hostauth",), "show the host's users and groups (/etc/passwd, /etc/group) instead of only you"),
 )
 
 _FILES = (
     Option(
         ("-v", "--volume"),
-        "bind the host's SOURCE at TARGET; OPTIONS: ro, rw, private, slave, rprivate, rslave, z, Z",
+        "bind the host's SRC at DST; OPTIONS: ro, rw, private, slave, rprivate, rslave, z, Z",
         "many",
-        "SOURCE:TARGET[:OPTIONS]",
+        "SRC:DST[:OPTIONS]",
         complete="file",
     ),
     Option(
         ("--mount",), "bind or tmpfs mount, as type=bind,source=/data,target=/data,readonly", "many", "KEY=VALUE,..."
     ),
-    Option(("--tmpfs",), "a directory in memory at TARGET", "many", "TARGET[:OPTIONS]"),
+    Option(("--tmpfs",), "a directory in memory at DST", "many", "DST[:OPTIONS]"),
     Option(("--read-only",), "make the container's root read-only"),
 )
 
@@ -101,3 +103,14 @@ EXEC: tuple[Option, ...] = (
     *_ENVIRONMENT,
     Option(("-d", "--detach"), "run in the background"),
 )
+
+SECTIONS: tuple[tuple[str, tuple[Option, ...]], ...] = (
+    ("Yours", _OWN),
+    ("Files", _FILES),
+    ("Environment and user", _ENVIRONMENT),
+    ("Streams", STREAMS),
+    ("Name and notes", _IDENTITY),
+    ("Image, command, limits", _RULES),
+    ("Looking ahead", _PLAN),
+)
+"""How the help groups the options of a start."""

@@ -33,8 +33,8 @@ def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOp
         group_add=given.many("group_add"),
         hostname=_not_empty(given, "hostname"),
         network=given.text("network"),
-        here=given.flag("here") or None,
-        home=given.flag("home") or None,
+        here=_said(given, "here"),
+        home=_said(given, "home"),
         hostauth=given.flag("hostauth"),
         interactive=given.flag("interactive"),
         terminal=given.flag("tty"),
@@ -107,6 +107,13 @@ def _mounts(given: Given, outside: Outside) -> tuple[tuple[Bind, ...], tuple[tup
             memory.append(made)
     binds.check_targets(tuple(bound), tuple(memory))
     return tuple(bound), tuple(memory)
+
+
+def _said(given: Given, key: str) -> bool | None:
+    yes, no = given.flag(key), given.flag(f"no_{key}")
+    if yes and no:
+        raise UsageError(f"'--{key}' and '--no-{key}' exclude each other", hint="leave one of them out")
+    return True if yes else False if no else None
 
 
 def _entrypoint(text: str | None) -> tuple[str, ...] | None:

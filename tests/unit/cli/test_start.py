@@ -59,6 +59,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("--security-opt seccomp=unconfined i", {"seccomp": "unconfined"}),
     ("--security-opt seccomp:/p.json --security-opt no-new-privileges i", {"seccomp": "/p.json"}),
     ("--pull always --platform linux/arm64 i", {"pull": "always", "platform": "linux/arm64"}),
+    ("--no-here --no-home i", {"here": False, "home": False}),
     ("--here --home --hostauth i", {"here": True, "home": True, "hostauth": True}),
 ]
 
@@ -102,6 +103,8 @@ WRONG = [
     ("--security-opt apparmor=unconfined i", "labels", "seccomp"),
     ("--security-opt no-new-privileges=false i", "never gain", "seccomp"),
     ("--label =x i", "names no label", "NAME=VALUE"),
+    ("--here --no-here i", "exclude each other", "leave one"),
+    ("--plan /p i", "first option", "--plan FILE --"),
     ("--privileged i", "cannot give privileges", "-u root"),
     ("--memory 4g i", "limits yet", "srun"),
     ("-m4g i", "limits yet", "srun"),

@@ -1,0 +1,77 @@
+"""Progress: bars on a terminal, one line a step in a log, nothing when quiet; never on standard output."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wherry.base.progress import Event, silent
+from wherry.cli import moving
+
+SOURCE = Path(__file__).resolve().parents[3] / "src"
+
+
+def test_a_log_gets_one_line_when_an_item_enters_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    with moving.shown(False) as progress:
+        for current in (0, 10, 1_000_000):
+            progress(Event("3f1c2a77b0de", "pulling", current, 50_000_000))
+        progress(Event("3f1c2a77b0de", "unpacking", 1_000_000, 50_000_000))
+        progress(Event("3f1c2a77b0de", "done", 50_000_000, 50_000_000))
+        progress(Event("aaaaaaaaaaaa", "exists"))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        "3f1c2a77b0de: pulling 50MB",
+        "3f1c2a77b0de: unpacking 1MB of 50MB",
+        "3f1c2a77b0de: done 50MB",
+        "aaaaaaaaaaaa: exists",
+    ]
+
+
+def test_a_step_that_takes_long_is_written_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with moving.shown(False) as progress:
+        for seconds, current in ((0, 1_000), (29, 2_000), (2, 3_000)):
+            now[0] += seconds
+            progress(Event("x", "pulling", current, 9_000))
+    assert capsys.readouterr().err == "x: pulling 1kB of 9kB\nx: pulling 3kB of 9kB\n"
+
+
+def test_a_message_is_always_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with moving.shown(False) as progress:
+        progress(Event("x", "waiting", message="for node7, process 4123"))
+        progress(Event("x", "waiting", message="for node8, process 17"))
+    assert "node7" in (said := capsys.readouterr().err) and "node8" in said
+
+
+def test_quiet_shows_nothing() -> None:
+    with moving.shown(True) as progress:
+        assert progress is silent
+
+
+def test_a_terminal_gets_bars(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from wherry.base.progress import Event\n"
+        "from wherry.cli import moving\n"
+        "with moving.shown(False) as progress:\n"
+        "    progress(Event('3f1c2a77b0de', 'pulling', 5, 10))\n"
+        "    progress(Event('3f1c2a77b0de', 'done', 10, 10))\n"
+        "    progress(Event('', 'note', message='for [node7]'))\n"
+    )
+    controller, terminal = pty.openpty()
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm", "COLUMNS": "100"}
+    child = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=terminal, env=environ)
+    os.close(terminal)
+    said = os.read(controller, 65536).decode()
+    os.close(controller)
+    assert (child.returncode, child.stdout) == (0, b"")
+    assert "3f1c2a77b0de" in said and "10/10 bytes" in said and "for [node7]" in said
