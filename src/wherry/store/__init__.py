@@ -1,0 +1,68 @@
+"""The store: immutable objects on disk, named by digest, for many processes at once, also on network file systems.
+
+Words: a *blob* is a small file named by its digest; a *layer* is an unpacked tree with its table; a *name* leads from
+a reference to a digest; an *image record* says which blobs and layers belong together; a *lease* says that a node may
+be using an image; a *flight* lets one process fetch while the others wait. The store does not know what an image is:
+it is told which digests belong together and keeps them together. It may import only ``wherry.base``.
+
+On-disk format, invariants and write order: ``docs/design/store.md``. Looking up a name and its layers is on the path
+of every start, so what collects, waits and measures is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wherry.store.store import FORMAT, Store, open_at, open_store
+from wherry.store.values import ImageRecord, Layer, LayerMeta, LayerSource, Lease, Name
+
+if TYPE_CHECKING:
+    from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image
+    from wherry.store.flight import Timing
+    from wherry.store.space import Space, human, suggestion
+    from wherry.store.disk import Usage, usage
+
+__all__ = [
+    "FORMAT",
+    "ImageRecord",
+    "Layer",
+    "LayerMeta",
+    "LayerSource",
+    "Lease",
+    "Name",
+    "PruneResult",
+    "Space",
+    "Store",
+    "Timing",
+    "Usage",
+    "enforce_limit",
+    "human",
+    "open_at",
+    "open_store",
+    "prune",
+    "remove_image",
+    "suggestion",
+    "usage",
+]
+
+_LATER = {
+    "PruneResult": "collect",
+    "enforce_limit": "collect",
+    "prune": "collect",
+    "remove_image": "collect",
+    "Timing": "flight",
+    "Space": "space",
+    "human": "space",
+    "suggestion": "space",
+    "Usage": "disk",
+    "usage": "disk",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'wherry.store' has no attribute '{name}'")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f"wherry.store.{_LATER[name]}"), name)
+    return found

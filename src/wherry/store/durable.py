@@ -1,0 +1,140 @@
+"""Writing so that a crash at any moment shows the old state or the new one: tmp/, sync, rename, sync the folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+
+from wherry.store.processes import tmp_name
+
+__all__ = ["fresh_path", "make_folder", "move", "read_small", "sync_file_system", "sync_folder", "write_file"]
+
+_RACES = 100
+"""How often a folder that somebody else removes while we fill it is made again."""
+
+
+def read_small(path: str) -> bytes | None:
+    """A whole small file; None when there is none. Raises other :class:`OSError`."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        content = os.read(fd, 65536)
+        if len(content) < 65536:
+            return content
+        while chunk := os.read(fd, 1 << 20):
+            content += chunk
+        return content
+    finally:
+        os.close(fd)
+
+
+def write_file(root: str, path: str, data: bytes, *, sync: bool = True) -> None:
+    """Put ``data`` at ``path`` atomically (an existing file is replaced), durable on return when ``sync``."""
+    temporary = fresh_path(root)
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        move(temporary, path)
+    except BaseException:
+        _unlink_quietly(temporary)
+        raise
+    if sync:
+        sync_folder(os.path.dirname(path))
+
+
+def move(source: str, target: str) -> None:
+    """rename(2), making the target's folder; it may be removed and made again by others meanwhile."""
+    for attempt in range(_RACES):
+        try:
+            os.rename(source, target)
+            return
+        except FileNotFoundError:
+            if attempt == _RACES - 1 or not _exists(source):
+                raise
+            make_folder(os.path.dirname(target))
+
+
+def make_folder(path: str) -> None:
+    """Make ``path`` and missing parents; an existing one is fine."""
+    for _ in range(_RACES):
+        try:
+            os.makedirs(path, exist_ok=True)
+            return
+        except FileNotFoundError:
+            continue  # a parent was removed, being empty, between its making and ours
+    os.makedirs(path, exist_ok=True)
+
+
+def fresh_path(root: str) -> str:
+    """A path below ``tmp/`` that nothing has yet; the folder exists on return."""
+    folder = f"{root}/tmp"
+    if not _exists(folder):
+        make_folder(folder)
+    return f"{folder}/{tmp_name()}"
+
+
+def sync_folder(path: str) -> None:
+    """Make the entries of a folder durable; file systems that cannot sync a folder need not."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(fd)
+
+
+def sync_file_system(path: str) -> None:
+    """syncfs(2) of the file system that holds ``path``: one call for a tree of any size.
+
+    Since Linux 5.8 it reports what could not be written back (no space, quota) as an :class:`OSError`.
+    """
+    import ctypes
+
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+        except (OSError, AttributeError):
+            os.sync()
+            return
+        if syncfs(fd) != 0:
+            number = ctypes.get_errno()
+            if number == errno.ENOSYS:
+                os.sync()
+                return
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(fd)
+
+
+def unlink_all(paths: Iterable[str]) -> None:
+    """Remove files, whether they exist or not."""
+    for path in paths:
+        _unlink_quietly(path)
+
+
+def _unlink_quietly(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,248 @@
+"""Single flight: of all processes on all nodes that want one thing, one fetches it and the others wait.
+
+The rules hold on network file systems: a file made with O_EXCL is the token; its holder renews the file's mtime; who
+waits watches by its own monotonic clock how long the mtime has stood still, so no two clocks are ever compared. A
+token that stands still is taken away by rename. A fetch done twice is harmless (the store's objects are immutable and
+the first one published wins); a wait without end is not, and cannot happen: a holder that lives for ever loses the
+token after :attr:`Timing.patience`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+
+from wherry.base.progress import Event, Progress
+from wherry.store.durable import make_folder, read_small
+from wherry.store.faults import reported
+from wherry.store.processes import Process, current, is_dead
+
+__all__ = ["Timing", "flight", "is_anyone_fetching"]
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Seconds. ``stale`` must be several ``heartbeat``\\ s: a busy file server answers late."""
+
+    heartbeat: float = 2.0
+    stale: float = 15.0
+    shortest: float = 0.02
+    longest: float = 1.0
+    patience: float = 3 * 3600.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class _Token(msgspec.Struct, frozen=True):
+    """What a token's file holds."""
+
+    node: str
+    boot_id: str
+    namespace: int
+    pid: int
+    starttime: int
+    token: str
+
+    @property
+    def process(self) -> Process:
+        return Process(self.node, self.boot_id, self.namespace, self.pid, self.starttime)
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """A token as one look found it; ``token`` is None while its holder has not written it yet."""
+
+    inode: int
+    mtime_ns: int
+    token: _Token | None
+
+
+@contextmanager
+def flight(
+    root: str,
+    key: str,
+    progress: Progress,
+    is_done: Callable[[], bool],
+    timing: Timing = Timing(),  # noqa: B008 - frozen
+) -> Iterator[bool]:
+    """Yield True to the one who must fetch ``key``, False to all others once ``is_done()`` says that it is there.
+
+    When the fetcher fails or dies, one of those who wait becomes the fetcher. ``is_done`` is called often and must be
+    cheap (a stat). Waiting is told to ``progress`` once for each holder.
+    """
+    path = f"{root}/fetching/{_file_name(key)}"
+    with reported("take the token of a download", root):
+        held = _acquire(root, path, key, progress, is_done, timing)
+    if held is None:
+        yield False
+        return
+    beat = _Heartbeat(path, held[0], timing.heartbeat)
+    try:
+        yield True
+    finally:
+        beat.stop()
+        _take_away(path, held[1])
+
+
+def is_anyone_fetching(root: str, now: float, stale: float = 60.0) -> bool:
+    """Whether a live token exists; ``now`` by the file system's clock, ``stale`` generous for late heartbeats."""
+    try:
+        with os.scandir(f"{root}/fetching") as entries:
+            for entry in entries:
+                try:
+                    if now - entry.stat(follow_symlinks=False).st_mtime < stale and not _is_left(entry.path):
+                        return True
+                except FileNotFoundError:
+                    continue
+    except FileNotFoundError:
+        pass
+    return False
+
+
+def _is_left(path: str) -> bool:
+    seen = _look(path)
+    return seen is None or (seen.token is not None and is_dead(seen.token.process))
+
+
+def _acquire(
+    root: str, path: str, key: str, progress: Progress, is_done: Callable[[], bool], timing: Timing
+) -> tuple[int, _Token] | None:
+    last: _Seen | None = None
+    moved_at = held_since = timing.clock()
+    delay = timing.shortest
+    spread = 0.75 + (os.getpid() % 64) / 128  # so that two hundred who began together do not poll together
+    while not is_done():
+        seen = _look(path)
+        if seen is None:
+            held = _create(path)
+            if held is None:
+                continue
+            _refresh(root)
+            if not is_done():
+                return held
+            os.close(held[0])
+            _take_away(path, held[1])
+            return None
+        now = timing.clock()
+        if last is None or seen.inode != last.inode or seen.token != last.token:
+            held_since = now
+            progress(Event(key, "waiting", message=_waiting_for(seen.token)))
+        if seen != last:
+            last, moved_at = seen, now
+        is_over = now - moved_at > timing.stale or now - held_since > timing.patience
+        if is_over or (seen.token is not None and is_dead(seen.token.process)):
+            _take_away(path, seen.token)
+            delay = timing.shortest
+            continue
+        timing.sleep(delay * spread)
+        delay = min(delay * 1.5, timing.longest)
+    return None
+
+
+def _look(path: str) -> _Seen | None:
+    """Opening makes a network file system ask its server (close-to-open consistency); a bare stat may be stale."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        found = os.fstat(fd)
+        return _Seen(found.st_ino, found.st_mtime_ns, _decode(os.read(fd, 4096)))
+    except OSError:
+        return None  # ESTALE: it went between opening and reading
+    finally:
+        os.close(fd)
+
+
+def _decode(data: bytes) -> _Token | None:
+    try:
+        return msgspec.json.decode(data, type=_Token)
+    except ValueError:
+        return None
+
+
+def _create(path: str) -> tuple[int, _Token] | None:
+    """The descriptor and the token, None when somebody else was first."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o666)
+    except FileExistsError:
+        return None
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        return None
+    me = current()
+    token = _Token(me.node, me.boot_id, me.namespace, me.pid, me.starttime, os.urandom(12).hex())
+    try:
+        os.write(fd, msgspec.json.encode(token))
+        os.fsync(fd)  # others on other nodes see it from now on
+    except OSError:
+        os.close(fd)
+        os.unlink(path)
+        raise
+    return fd, token
+
+
+def _take_away(path: str, token: _Token | None) -> None:
+    """Remove the file if it still is ``token``'s; another's that was met instead is put back."""
+    aside = f"{os.path.dirname(path)}/.{os.urandom(12).hex()}"
+    try:
+        os.rename(path, aside)
+    except OSError:
+        return
+    try:
+        if _decode(read_small(aside) or b"") != token:
+            with suppress(OSError):  # a third one holds it already: two fetch now, which is harmless
+                os.link(aside, path)
+        os.unlink(aside)
+    except OSError:
+        pass
+
+
+def _refresh(root: str) -> None:
+    """Make a network file system forget that something was not there: a change of the folder renews its cache."""
+    for folder in ("layers", "images", "names", "blobs/sha256"):
+        try:
+            os.utime(f"{root}/{folder}")
+        except OSError:
+            continue
+
+
+def _waiting_for(token: _Token | None) -> str:
+    return f"waiting for node {token.node}, process {token.pid}" if token else "waiting for another process"
+
+
+def _file_name(key: str) -> str:
+    """``key`` as one file name; long ones are cut and told apart by their hash."""
+    name = "".join(char if char.isalnum() or char in "-_.:@" else f"%{ord(char):02x}" for char in key).lstrip(".")
+    if name and len(name.encode()) <= 200:
+        return name
+    import hashlib
+
+    return f"{name.encode()[:120].decode(errors='ignore')}~{hashlib.sha256(key.encode()).hexdigest()[:40]}"
+
+
+class _Heartbeat:
+    """Renews the mtime through the descriptor, so that it never renews a token that was taken away and made anew."""
+
+    def __init__(self, path: str, fd: int, interval: float) -> None:
+        self._fd = fd
+        self._interval = interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat {os.path.basename(path)}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        os.close(self._fd)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                os.utime(self._fd)
+            except OSError:
+                continue  # a file server that is away for a moment; the next beat may reach it

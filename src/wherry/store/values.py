@@ -1,0 +1,143 @@
+"""What the store keeps, as values, and their form on disk (JSON with digests as text)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wherry.base.digest import Digest
+
+__all__ = ["ImageRecord", "Layer", "LayerMeta", "LayerSource", "Lease", "Name", "disk_bytes"]
+
+DAY = 86400.0
+"""Seconds after which what nobody can be asked about counts as left over."""
+
+_BLOCK = 4096
+
+
+class LayerSource(msgspec.Struct, frozen=True):
+    """Where a layer's compressed bytes came from: ``size`` in bytes, ``repository`` as ``registry/repository``."""
+
+    digest: Digest
+    size: int
+    media_type: str
+    repository: str
+
+
+class LayerMeta(msgspec.Struct, frozen=True):
+    """What is known of a layer without walking its tree.
+
+    ``size`` is the bytes of its files' contents, ``entries`` how many there are, ``whiteouts`` how many of them hide
+    something below. ``overlay``: the tree carries its whiteouts and opaque marks in the overlay's form.
+    ``rebuildable``: tree and table give back the exact tar stream of ``diff_id``.
+    """
+
+    diff_id: Digest
+    size: int
+    entries: int
+    whiteouts: int
+    overlay: bool
+    rebuildable: bool
+    sources: tuple[LayerSource, ...] = ()
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """A complete layer: ``tree`` is the folder to mount, ``table`` the file with what a tree cannot carry."""
+
+    key: str
+    tree: str
+    table: str
+    meta: LayerMeta
+
+
+class Name(msgspec.Struct, frozen=True):
+    """What a name leads to: the platform's manifest, the index that it was chosen from, the platform asked for."""
+
+    digest: Digest
+    index: Digest | None = None
+    platform: str = ""
+
+
+class ImageRecord(msgspec.Struct, frozen=True):
+    """What belongs to an image: nothing named here is removed while the record exists.
+
+    ``size`` in bytes of contents; ``layers`` are layer keys, bottom first; ``created`` and ``pulled`` are RFC 3339
+    times; ``blobs`` are the blobs needed besides the manifest (config, index); ``reference`` is set when it was pulled
+    by digest: such an image has no name, and is not taken for a left-over.
+    """
+
+    digest: Digest
+    size: int
+    layers: tuple[str, ...]
+    created: str = ""
+    pulled: str = ""
+    blobs: tuple[Digest, ...] = ()
+    reference: str = ""
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A node that may be using an image; ``renewed`` in seconds of the file system's clock."""
+
+    node: str
+    boot_id: str
+    renewed: float
+    path: str
+
+
+def disk_bytes(meta: LayerMeta) -> int:
+    """About what the layer takes on disk: its contents, and half a block for each entry."""
+    return meta.size + meta.entries * _BLOCK // 2
+
+
+class _SourceOnDisk(msgspec.Struct):
+    digest: str
+    size: int
+    media_type: str
+    repository: str
+
+
+class _MetaOnDisk(msgspec.Struct):
+    diff_id: str
+    size: int
+    entries: int
+    whiteouts: int
+    overlay: bool
+    rebuildable: bool
+    sources: list[_SourceOnDisk] = []
+
+
+class _RecordOnDisk(msgspec.Struct):
+    size: int
+    layers: list[str]
+    created: str = ""
+    pulled: str = ""
+    blobs: list[str] = []
+    reference: str = ""
+
+
+def encode_meta(meta: LayerMeta) -> bytes:
+    sources = [_SourceOnDisk(str(s.digest), s.size, s.media_type, s.repository) for s in meta.sources]
+    return msgspec.json.encode(
+        _MetaOnDisk(str(meta.diff_id), meta.size, meta.entries, meta.whiteouts, meta.overlay, meta.rebuildable, sources)
+    )
+
+
+def decode_meta(data: bytes) -> LayerMeta:
+    """Raise :class:`msgspec.DecodeError` (a ``ValueError``) or :class:`InvalidName` when it is none."""
+    found = msgspec.json.decode(data, type=_MetaOnDisk)
+    sources = tuple(LayerSource(Digest.parse(s.digest), s.size, s.media_type, s.repository) for s in found.sources)
+    diff_id = Digest.parse(found.diff_id)
+    return LayerMeta(diff_id, found.size, found.entries, found.whiteouts, found.overlay, found.rebuildable, sources)
+
+
+def encode_record(record: ImageRecord) -> bytes:
+    blobs = [str(blob) for blob in record.blobs]
+    return msgspec.json.encode(
+        _RecordOnDisk(record.size, list(record.layers), record.created, record.pulled, blobs, record.reference)
+    )
+
+
+def decode_record(digest: Digest, data: bytes) -> ImageRecord:
+    """Raise :class:`msgspec.DecodeError` or :class:`InvalidName` when it is none."""
+    found = msgspec.json.decode(data, type=_RecordOnDisk)
+    blobs = tuple(Digest.parse(blob) for blob in found.blobs)
+    return ImageRecord(digest, found.size, tuple(found.layers), found.created, found.pulled, blobs, found.reference)
