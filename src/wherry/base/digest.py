@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.errors import InvalidName
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 __all__ = ["Digest", "Hasher"]
 
@@ -34,7 +37,7 @@ class Digest(msgspec.Struct, frozen=True, order=True):
     @classmethod
     def of(cls, data: bytes) -> Digest:
         """The sha256 of ``data``."""
-        return cls("sha256", hashlib.sha256(data).hexdigest())
+        return cls("sha256", _new("sha256", data).hexdigest())
 
     def hasher(self) -> Hasher:
         """A running hash of this digest's algorithm, to compare arriving bytes with it."""
@@ -56,8 +59,14 @@ class Hasher:
 
     def __init__(self, algorithm: str = "sha256") -> None:
         self._algorithm = algorithm
-        self._hash = hashlib.new(algorithm)
+        self._hash = _new(algorithm)
         self.update = self._hash.update
 
     def digest(self) -> Digest:
         return Digest(self._algorithm, self._hash.hexdigest())
+
+
+def _new(algorithm: str, data: bytes = b"") -> _Hash:
+    import hashlib  # loads OpenSSL, which a start that only looks names up does not need
+
+    return hashlib.new(algorithm, data)

@@ -18,9 +18,9 @@ from wherry.store.values import ImageRecord, Layer, LayerMeta, LayerSource, Leas
 
 if TYPE_CHECKING:
     from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image
+    from wherry.store.disk import Usage, usage
     from wherry.store.flight import Timing
     from wherry.store.space import Space, human, suggestion
-    from wherry.store.disk import Usage, usage
 
 __all__ = [
     "FORMAT",

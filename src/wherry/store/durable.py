@@ -6,8 +6,6 @@ import errno
 import os
 from collections.abc import Iterable
 
-from wherry.store.processes import tmp_name
-
 __all__ = ["fresh_path", "make_folder", "move", "read_small", "sync_file_system", "sync_folder", "write_file"]
 
 _RACES = 100
@@ -77,6 +75,8 @@ def make_folder(path: str) -> None:
 
 def fresh_path(root: str) -> str:
     """A path below ``tmp/`` that nothing has yet; the folder exists on return."""
+    from wherry.store.processes import tmp_name
+
     folder = f"{root}/tmp"
     if not _exists(folder):
         make_folder(folder)
