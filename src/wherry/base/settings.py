@@ -120,7 +120,9 @@ def load(outside: Outside) -> Settings:
             _set(entries, name, value, path, locked, is_site=is_site, is_project=is_project)
     variables = outside.envs("WHERRY_")
     for key in keys():
-        text = variables.get(key.environment) if key.environment else None
+        # Variables of other tools (REGISTRY_AUTH_FILE) have names of their own.
+        ours = not key.environment or key.environment.startswith("WHERRY_")
+        text = variables.get(key.environment) if ours else outside.env(key.environment)
         if text:
             _check_lock(key.name, key.environment, locked)
             entries[key.name] = _Entry(_from_text(key, text), key.environment)

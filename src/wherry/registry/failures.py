@@ -107,6 +107,9 @@ def _tidy(value: object) -> str:
 
 
 def _unauthorized(asked: Asked, why: str) -> Unauthorized:
+    if asked.verb == "log in to":
+        hint = "check the user's name and the password; some registries want an access token in place of the password"
+        return Unauthorized(f"{asked.host} refuses these credentials", why=why, hint=hint)
     if asked.used:
         return Unauthorized(
             f"{asked.host} refuses the credentials for '{asked.subject}'",

@@ -102,24 +102,30 @@ class Session:
             )
 
         answer = exchange()
-        if answer.status == 401:
-            offered = answer.response.headers.getlist("www-authenticate")
-            better = self.auth.answer(endpoint, wanted, offered, authorization, asked)
-            if better:
-                answer.drop()
-                if body is not None and not isinstance(body, bytes):
-                    error = explain_status(asked, 401, {}, b"", now=0, patience=0).error
-                    raise Trouble(error, again=True, after=0.0)
-                authorization = better
-                answer = exchange()
         if answer.status in ok:
             return answer
-        said = answer.body(_MAX_ERROR_BODY) if method != "HEAD" else b""
-        answer.close()
-        asked = self._asked(endpoint, subject, verb)
-        raise explain_status(
-            asked, answer.status, answer.headers, said, now=self.pace.now(), patience=self.pace.patience
+        said = answer.body(_MAX_ERROR_BODY)
+        again = False
+        if answer.status == 401:
+            offered = answer.response.headers.getlist("www-authenticate")
+            authorization = self.auth.answer(endpoint, wanted, offered, authorization, asked)
+            if authorization and (body is None or isinstance(body, bytes)):
+                answer = exchange()
+                if answer.status in ok:
+                    return answer
+                said = answer.body(_MAX_ERROR_BODY)
+            else:
+                again = bool(authorization)
+        trouble = explain_status(
+            self._asked(endpoint, subject, verb),
+            answer.status,
+            answer.headers,
+            said,
+            now=self.pace.now(),
+            patience=self.pace.patience,
         )
+        trouble.again = trouble.again or again
+        raise trouble
 
     def put_aside(self, endpoint: Endpoint) -> None:
         """Do not ask this mirror again in this session, unless nobody else is left."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from wherry.registry import network
 from wherry.registry.endpoints import Endpoint, Rules, Way
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 __all__ = ["Answer", "Transport"]
+
+# Who set a registry insecure, or speaks to loopback, has decided it; a warning for each request would help nobody.
+urllib3.disable_warnings(InsecureRequestWarning)
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
