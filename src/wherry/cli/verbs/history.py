@@ -10,10 +10,10 @@ __all__ = ["VERB"]
 
 def _run(given: Given) -> int:
     from wherry.cli import listing
-    from wherry.cli.context import Context
     from wherry.cli.imagerows import history_rows
+    from wherry.containers import World
 
-    rows = history_rows(Context().store, given.word, whole=given.flag("no_trunc"))
+    rows = history_rows(World(), given.word, whole=given.flag("no_trunc"))
     if given.flag("quiet"):
         for row in rows:
             print(row["ID"])

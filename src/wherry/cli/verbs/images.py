@@ -10,10 +10,10 @@ __all__ = ["VERB"]
 
 def _run(given: Given) -> int:
     from wherry.cli import listing
-    from wherry.cli.context import Context
     from wherry.cli.imagerows import image_rows
+    from wherry.containers import World
 
-    rows = image_rows(Context().store, given.word if given.words else "", whole=given.flag("no_trunc"))
+    rows = image_rows(World().store, given.word if given.words else "", whole=given.flag("no_trunc"))
     if given.flag("quiet"):
         for identity in dict.fromkeys(row["ID"] for row in rows):
             print(identity)

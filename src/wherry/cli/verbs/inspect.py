@@ -12,8 +12,8 @@ def _run(given: Given) -> int:
     from wherry.cli import inspecting
 
     if given.flag("env"):
-        return inspecting.show_environment(given.words, given.text("format"))
-    return inspecting.show(given.words, given.text("type"), given.text("format"))
+        return inspecting.show_environment(given)
+    return inspecting.show(given)
 
 
 VERB = Verb(

@@ -9,7 +9,7 @@ __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
-    from wherry.cli.usage import prune
+    from wherry.cli.removing import prune
 
     return prune(given)
 

@@ -9,19 +9,19 @@ __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
-    from wherry.base.reference import Reference
-    from wherry.cli.context import Context
     from wherry.cli.moving import shown
+    from wherry.cli.naming import reference_of
+    from wherry.containers import World
     from wherry.image import pull
+    from wherry.registry import connect
 
-    context = Context()
-    references = [Reference.parse(word, default_registry=context.default_registry) for word in given.words]
-    quiet = given.flag("quiet")
-    for reference in references:
-        registry = context.registry(given.text("authfile"))
-        with shown(quiet) as progress:
-            image = pull(context.store, registry, reference, platform=given.text("platform"), progress=progress)
-        print(image.digest if quiet else f"{reference.familiar}@{image.digest}")
+    world, quiet = World(), given.flag("quiet")
+    references = [reference_of(world, word) for word in given.words]
+    with connect(world.settings, world.outside, auth_file=given.text("authfile") or "") as registry:
+        for reference in references:
+            with shown(quiet) as progress:
+                image = pull(world.store, registry, reference, platform=given.text("platform"), progress=progress)
+            print(image.digest if quiet else f"{reference.familiar}: {image.digest}", flush=True)
     return 0
 
 

@@ -9,17 +9,18 @@ __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
-    from wherry.base.reference import Reference
-    from wherry.cli.context import Context
     from wherry.cli.moving import shown
+    from wherry.cli.naming import reference_to_name
+    from wherry.containers import World
     from wherry.image import push
+    from wherry.registry import connect
 
-    context = Context()
-    quiet = given.flag("quiet")
-    reference = Reference.parse(given.word, default_registry=context.default_registry)
-    with shown(quiet) as progress:
-        digest = push(context.store, context.registry(given.text("authfile")), reference, progress=progress)
-    print(digest if quiet else f"{reference.familiar}@{digest}")
+    world, quiet = World(), given.flag("quiet")
+    reference = reference_to_name(world, given.word)
+    with connect(world.settings, world.outside, auth_file=given.text("authfile") or "") as registry:
+        with shown(quiet) as progress:
+            digest = push(world.store, registry, reference, progress=progress)
+    print(digest if quiet else f"{reference.familiar}: {digest}")
     return 0
 
 

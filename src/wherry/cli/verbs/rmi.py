@@ -8,10 +8,9 @@ __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
-    from wherry.cli.context import Context
     from wherry.cli.removing import remove_images
 
-    return remove_images(Context(), given.words, force=given.flag("force"))
+    return remove_images(given)
 
 
 VERB = Verb(

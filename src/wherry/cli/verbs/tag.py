@@ -8,10 +8,9 @@ __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
-    from wherry.cli.context import Context
     from wherry.cli.tagging import tag
 
-    tag(Context(), *given.words)
+    tag(given.words[0], given.words[1])
     return 0
 
 

@@ -1,0 +1,102 @@
+"""``rmi`` and ``prune``: what went, and what it freed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wherry.base.errors import NotFound, WherryError
+from wherry.cli.grammar import Given
+from wherry.cli.listing import bytes_for_people
+
+if TYPE_CHECKING:
+    from wherry.base.digest import Digest
+    from wherry.containers import World
+    from wherry.store import PruneResult
+
+__all__ = ["prune", "remove_images"]
+
+
+def remove_images(given: Given) -> int:
+    """Remove each named image or name; print what went, as Docker does."""
+    from wherry.cli.several import complain
+    from wherry.containers import World
+
+    world, force, status = World(), given.flag("force"), 0
+    for text in given.words:
+        try:
+            _print(_remove(world, text, force=force))
+        except NotFound as error:
+            if not force:
+                status = complain(error)
+        except WherryError as error:
+            status = complain(error)
+    return status
+
+
+def prune(given: Given) -> int:
+    """Ask (on a terminal, unless ``-f``), then remove what nothing names or uses."""
+    from wherry.containers import World
+    from wherry.store import prune as prune_store
+
+    world, everything = World(), given.flag("all")
+    running = _running(world)
+    if given.flag("dry_run"):
+        _print(prune_store(world.store, running, everything=everything, dry_run=True), "would be freed")
+        return 0
+    if not given.flag("force") and sys.stdin.isatty():
+        would = prune_store(world.store, running, everything=everything, dry_run=True)
+        _print(would, "would be freed")
+        if not (would.images or would.layers or would.bytes or would.blobs) or not _agreed():
+            return 0
+    _print(prune_store(world.store, running, everything=everything), "freed")
+    return 0
+
+
+def _remove(world: World, text: str, *, force: bool) -> PruneResult:
+    from wherry.cli.naming import held_image, is_digits, reference_of
+    from wherry.store import remove_image
+
+    running = _running(world)
+    if is_digits(text):
+        try:
+            return remove_image(world.store, held_image(world, text).digest, running, force)
+        except NotFound:
+            if text.startswith("sha256:"):
+                raise
+    return remove_image(world.store, reference_of(world, text), running, force)
+
+
+def _running(world: World) -> Callable[[Digest], list[str]]:
+    from wherry.containers import running_containers
+
+    def of_image(digest: Digest) -> list[str]:
+        return [found.id for found in running_containers(world.runtime) if found.start.image_digest == str(digest)]
+
+    return of_image
+
+
+def _print(result: PruneResult, freed: str = "") -> None:
+    for reference in result.names:
+        print(f"untagged: {reference.familiar}")
+    for digest in result.images:
+        print(f"deleted: {digest}")
+    for layer in result.layers:
+        print(f"deleted: layer {layer[:12]}")
+    if freed:
+        rest = [
+            f"{count} {what}"
+            for count, what in (
+                (result.blobs, "blobs"),
+                (result.flat, "flattened trees"),
+                (result.unfinished, "left-overs of interrupted commands"),
+            )
+            if count
+        ]
+        print(f"{bytes_for_people(result.bytes)} {freed}" + (f" (also {', '.join(rest)})" if rest else ""))
+
+
+def _agreed() -> bool:
+    print("remove this? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

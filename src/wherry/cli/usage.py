@@ -1,0 +1,81 @@
+"""``df``: what lies in the store, what could go, what room is left."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from wherry.cli import listing
+
+if TYPE_CHECKING:
+    from wherry.containers import World
+    from wherry.store import Usage
+
+__all__ = ["show_usage"]
+
+
+def show_usage(form: str | None) -> int:
+    """Print one row a kind of content; below the table the store's folder, free space, quota and limit."""
+    from wherry.containers import World
+    from wherry.store import usage
+
+    world = World()
+    found = usage(world.store)
+    rows = [
+        _row("layers", found.layers, found.layers_size),
+        _row("manifests and configurations", found.blobs, found.blobs_size),
+        _row("flattened trees", found.flat, found.flat_size),
+        _row("interrupted downloads", found.partial, found.partial_size),
+        _containers(world),
+    ]
+    if form in (None, "table"):
+        listing.show(rows, (("KIND", "Type"), ("COUNT", "TotalCount"), ("SIZE", "Size")), None)
+        print(_foot(world, found))
+        return 0
+    summary = {"Type": "store", "TotalCount": found.images, "Size": listing.bytes_for_people(found.total)}
+    summary |= {"Bytes": found.total, "Path": found.path, "Images": found.images, "Reclaimable": found.reclaimable}
+    summary |= {"Free": found.free, "QuotaUsed": found.quota_used, "QuotaLimit": found.quota_limit}
+    listing.show([*rows, summary] if form == "json" else rows, (), form)
+    return 0
+
+
+def _row(kind: str, count: int, size: int) -> dict[str, Any]:
+    return {"Type": kind, "TotalCount": count, "Size": listing.bytes_for_people(size), "Bytes": size}
+
+
+def _containers(world: World) -> dict[str, Any]:
+    """Kept containers and the files in their writable layers (these are walked: nobody else counts them)."""
+    count, size = 0, 0
+    for container in _folders(world.containers):
+        count += 1
+        for folder, _, files in os.walk(container):
+            for name in files:
+                try:
+                    size += os.lstat(f"{folder}/{name}").st_blocks * 512
+                except OSError:
+                    continue
+    return _row("kept containers", count, size)
+
+
+def _folders(containers: str) -> list[str]:
+    try:
+        return [f"{containers}/{name}" for name in os.listdir(containers) if len(name) == 64]
+    except OSError:
+        return []
+
+
+def _foot(world: World, found: Usage) -> str:
+    lines = [
+        "",
+        f"{found.images} images in {found.path}: {listing.bytes_for_people(found.total)}, "
+        f"of which 'wherry prune' frees {listing.bytes_for_people(found.reclaimable)}",
+        f"free there: {listing.bytes_for_people(found.free)}",
+    ]
+    if found.quota_limit:
+        used, limit = listing.bytes_for_people(found.quota_used), listing.bytes_for_people(found.quota_limit)
+        lines.append(f"quota: {used} of {limit} used")
+    cap = world.settings.number("store.max_size")
+    lines.append(f"limit (store.max_size): {listing.bytes_for_people(cap) if cap else 'none'}")
+    for site in world.store.site:
+        lines.append(f"also read: {site.path} (site)")
+    return "\n".join(lines)
