@@ -62,6 +62,7 @@ class Input(msgspec.Struct, frozen=True):
     cwd      ``""``               the current directory, absolute
     nearest  file name            the path found walking up from the current directory, or ``""``
     local    file name            True when the current directory holds a regular file of that name
+    apart    ``""``               directories in none of which (nor below) the current directory lies
     ======== ==================== ===========================================================
     """
 
@@ -169,6 +170,22 @@ class Outside:
             is_file = False
         self._remember("local", name, is_file)
         return is_file
+
+    def apart(self, directories: tuple[str, ...]) -> bool:
+        """Whether the current directory is none of these, nor below one; ``/`` stands for itself alone.
+
+        Only the answer True is kept as an input: with False there is nothing to plan.
+        """
+        try:
+            here = os.getcwd()
+        except OSError:
+            return False
+        apart = not any(
+            here == directory or (directory != "/" and here.startswith(f"{directory}/")) for directory in directories
+        )
+        if apart:
+            self._remember("apart", "", directories)
+        return apart
 
     def _remember(self, kind: str, name: str, value: str | bool | tuple[str, ...] | Stamp | Identity | None) -> None:
         self._inputs.setdefault((kind, name), Input(kind, name, value))

@@ -1,0 +1,157 @@
+"""The description of this machine and this user, and how it is found."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from wherry.base.errors import HostLacks
+from wherry.base.outside import Identity, Outside
+from wherry.host.places import runtime_dir
+
+__all__ = ["Group", "Host", "probe", "require_containers"]
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "riscv64": "riscv64", "s390x": "s390x"}
+
+
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """A group of the user; ``name`` is empty where no name is known."""
+
+    gid: int
+    name: str
+
+
+class Host(msgspec.Struct, frozen=True):
+    """Facts of this node and of who asks; nothing is decided here.
+
+    ``architecture`` is OCI's name (amd64). ``groups`` are the supplementary ones. ``userns``: a user may make
+    namespaces and mount in them; when not, ``problem`` says why. ``overlay``: overlayfs with ``userxattr`` mounts
+    there; ``volatile``: it can leave out the sync at its end. ``mount_proc``: a fresh ``/proc`` mounts (an outer
+    container may hide parts of it and so forbid that). ``fuse_overlayfs`` is its path, looked for only where overlayfs
+    cannot be had.
+    """
+
+    uid: int
+    gid: int
+    group: str
+    groups: tuple[Group, ...]
+    user: str
+    home: str
+    shell: str
+    node: str
+    boot_id: str
+    kernel: str
+    architecture: str
+    userns: bool
+    overlay: bool
+    volatile: bool
+    mount_proc: bool
+    fuse_overlayfs: str = ""
+    problem: str = ""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    identity: Identity
+    path: str
+    host: Host
+
+
+def probe(outside: Outside) -> Host:
+    """This machine as this user sees it. The first call of a boot makes trials (some 20 ms), later ones read a file."""
+    identity, node, boot_id = outside.identity(), outside.node(), outside.boot_id()
+    file = f"{runtime_dir(outside)}/host.json"
+    kept = _read(file)
+    if (
+        kept is not None
+        and kept.identity == identity
+        and (kept.host.node, kept.host.boot_id) == (node, boot_id)
+        and kept.path == os.environ.get("PATH", "")
+    ):
+        return kept.host
+    host = _find(identity, node, boot_id, os.path.dirname(file))
+    if boot_id and host.userns and (host.overlay or host.fuse_overlayfs) and host.mount_proc:
+        _write(file, _Kept(identity, os.environ.get("PATH", ""), host))
+    return host
+
+
+def require_containers(host: Host) -> None:
+    """Raise :class:`HostLacks`, with the cause and what an administrator could change, unless containers can run."""
+    if host.userns:
+        return
+    from wherry.host.diagnosis import explain_refusal
+
+    why, hint = explain_refusal(host.problem)
+    raise HostLacks("this machine does not let you make a container", why=why, hint=hint)
+
+
+def _find(identity: Identity, node: str, boot_id: str, runtime: str) -> Host:
+    from wherry.host import trial
+
+    result = trial.try_namespaces(runtime)
+    user, home, shell = _account(identity.uid)
+    system = os.uname()
+    return Host(
+        uid=identity.uid,
+        gid=identity.gid,
+        group=_group_name(identity.gid),
+        groups=tuple(Group(gid, _group_name(gid)) for gid in identity.groups),
+        user=user,
+        home=home,
+        shell=shell,
+        node=node,
+        boot_id=boot_id,
+        kernel=system.release,
+        architecture=_ARCHITECTURES.get(system.machine, system.machine),
+        userns=result.namespaces,
+        overlay=result.overlay,
+        volatile=result.volatile,
+        mount_proc=result.proc,
+        fuse_overlayfs="" if result.overlay else _find_program("fuse-overlayfs"),
+        problem=result.problem,
+    )
+
+
+def _account(uid: int) -> tuple[str, str, str]:
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:  # an identity that no name service knows, as in some clouds
+        return os.environ.get("USER") or f"user{uid}", os.environ.get("HOME") or "/", "/bin/sh"
+    return entry.pw_name, entry.pw_dir, entry.pw_shell
+
+
+def _group_name(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return ""
+
+
+def _find_program(name: str) -> str:
+    for folder in os.environ.get("PATH", "/usr/bin:/bin").split(":"):
+        path = f"{folder}/{name}"
+        if folder.startswith("/") and os.access(path, os.X_OK):
+            return path
+    return ""
+
+
+def _read(file: str) -> _Kept | None:
+    try:
+        with open(file, "rb", buffering=0) as stream:
+            return msgspec.json.decode(stream.read(), type=_Kept)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write(file: str, kept: _Kept) -> None:
+    temporary = f"{file}.{os.getpid()}"
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(msgspec.json.encode(kept))
+        os.replace(temporary, file)
+    except OSError:
+        return  # a full or read-only disk: the next start makes the trials again

@@ -1,0 +1,49 @@
+"""Launch: from what was asked to a running process.
+
+Words: *options* (:class:`RunOptions`, what the user asked), *surroundings* (what of the outside world matters for
+them, read through the recorder), *plan* (:class:`LaunchPlan`: inputs and operations, the table of which is
+``native/launcher/ops.def``), *slots* (what the launcher fills in at each start: scratch folder, current directory, id).
+
+:func:`plan_run` is pure; :func:`survey` before it and :func:`with_inputs`, :func:`write_files`, :func:`save`,
+:func:`execute` after it touch the world.
+
+This room never fetches an image and keeps no state but saved plans and the small files that they bind. It may import
+``wherry.image``, ``wherry.host``, ``wherry.policy`` and ``wherry.base``.
+"""
+
+from wherry.launch.codec import decode, encode
+from wherry.launch.execute import execute, launcher_path, start
+from wherry.launch.inputs import with_inputs
+from wherry.launch.joining import Membership, plan_exec
+from wherry.launch.options import Bind, ExecOptions, RunOptions, Ulimit
+from wherry.launch.plan import Kept, LaunchPlan, Operation, Paths
+from wherry.launch.planning import plan_run
+from wherry.launch.saved import save, write_files
+from wherry.launch.show import show, show_json
+from wherry.launch.surroundings import Surroundings, survey
+
+__all__ = [
+    "Bind",
+    "ExecOptions",
+    "Kept",
+    "LaunchPlan",
+    "Membership",
+    "Operation",
+    "Paths",
+    "RunOptions",
+    "Surroundings",
+    "Ulimit",
+    "decode",
+    "encode",
+    "execute",
+    "launcher_path",
+    "plan_exec",
+    "plan_run",
+    "save",
+    "show",
+    "show_json",
+    "start",
+    "survey",
+    "with_inputs",
+    "write_files",
+]

@@ -1,0 +1,86 @@
+"""What a container's processes may do: capabilities, system calls, limits."""
+
+from __future__ import annotations
+
+from wherry.base.errors import UsageError
+from wherry.host import Host
+from wherry.launch.options import RunOptions
+from wherry.launch.plan import Operation
+from wherry.launch.surroundings import Surroundings
+
+__all__ = ["DOCKER_CAPABILITIES", "capability_bits", "confine_operations", "limit_operations", "seccomp_operation"]
+
+_CAPABILITIES = {
+    "CHOWN": 0,
+    "DAC_OVERRIDE": 1,
+    "FOWNER": 3,
+    "FSETID": 4,
+    "KILL": 5,
+    "SETGID": 6,
+    "SETUID": 7,
+    "SETPCAP": 8,
+    "NET_BIND_SERVICE": 10,
+    "NET_RAW": 13,
+    "SYS_CHROOT": 18,
+    "MKNOD": 27,
+    "AUDIT_WRITE": 29,
+    "SETFCAP": 31,
+}
+DOCKER_CAPABILITIES = sum(1 << number for number in _CAPABILITIES.values())
+"""What Docker leaves to root in a container (moby, oci/caps/defaults.go); they hold in the user namespace only."""
+
+_LIMITS = {
+    name: number
+    for number, name in enumerate(
+        (
+            *("cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks"),
+            *("sigpending", "msgqueue", "nice", "rtprio", "rttime"),
+        )
+    )
+}
+_UNLIMITED = (1 << 64) - 1
+
+_SPEC_ALLOW = 1 << 2
+"""SECCOMP_FILTER_FLAG_SPEC_ALLOW: no costly mitigation of speculative execution is switched on with the filter."""
+_PROVE_TIOCSTI = 1 << 63
+
+
+def capability_bits(uid: int) -> int:
+    """The capabilities for a user shown as ``uid``: Docker's for root, none for others."""
+    return DOCKER_CAPABILITIES if uid == 0 else 0
+
+
+def confine_operations(options: RunOptions, uid: int, surroundings: Surroundings, host: Host) -> list[Operation]:
+    """CAPS, then SECCOMP (or NO_NEW_PRIVS alone where the user asked for no filter)."""
+    return [Operation("CAPS", (capability_bits(uid),)), seccomp_operation(options.seccomp, surroundings.profile, host)]
+
+
+def seccomp_operation(choice: str | None, profile: bytes, host: Host) -> Operation:
+    """The filter: Docker's rules by default, ``unconfined`` for none, else ``profile``, in Docker's JSON."""
+    if choice == "unconfined":
+        return Operation("NO_NEW_PRIVS")
+    from wherry.launch import seccomp
+
+    if choice:
+        found = seccomp.compile_json(profile, choice, host.architecture, host.kernel, DOCKER_CAPABILITIES)
+    else:
+        found = seccomp.default_filter(host.architecture)
+    return Operation("SECCOMP", (found.program, _SPEC_ALLOW | (_PROVE_TIOCSTI if found.refuses_tiocsti else 0)))
+
+
+def limit_operations(options: RunOptions) -> list[Operation]:
+    """RLIMIT operations of ``--ulimit``; all other limits are the caller's."""
+    found = []
+    for limit in options.ulimits:
+        number = _LIMITS.get(limit.name)
+        if number is None:
+            import difflib
+
+            near = difflib.get_close_matches(limit.name, _LIMITS, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known are {' '.join(_LIMITS)}"
+            raise UsageError(f"there is no limit '{limit.name}'", hint=hint)
+        soft, hard = (_UNLIMITED if value < 0 else value for value in (limit.soft, limit.hard))
+        if soft > hard:
+            raise UsageError(f"limit '{limit.name}' has a soft value above its hard one", why=f"{soft} > {hard}")
+        found.append(Operation("RLIMIT", (number, soft, hard)))
+    return found

@@ -1,0 +1,93 @@
+"""Handing a plan to the launcher (``native/launcher``): by becoming it, or as a child."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import IO, TYPE_CHECKING, NoReturn
+
+from wherry.base.errors import LaunchError
+from wherry.launch.codec import encode
+from wherry.launch.plan import LaunchPlan
+
+if TYPE_CHECKING:
+    import subprocess
+
+__all__ = ["execute", "launcher_path", "start"]
+
+
+def launcher_path() -> str:
+    """The launcher that belongs to this package; ``WHERRY_LAUNCHER`` names another (for its developers)."""
+    chosen = os.environ.get("WHERRY_LAUNCHER")
+    if chosen:
+        return chosen
+    path = f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/_native/wherry"
+    if not os.access(path, os.X_OK):
+        raise LaunchError(
+            f"the launcher '{path}' is missing",
+            why="Wherry was not installed from a wheel or with 'pip install'",
+            hint="run 'pip install .' in its source, or set WHERRY_LAUNCHER",
+        )
+    return path
+
+
+def execute(plan: LaunchPlan | str, arguments: tuple[str, ...] = ()) -> NoReturn:
+    """Become the launcher: nothing of Python remains. ``plan`` is a saved one's path, or a value."""
+    program = launcher_path()
+    path, _ = _as_path(plan)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    try:
+        os.execv(program, ["wherry", "run", "--plan", path, "--", *arguments])
+    except OSError as error:
+        raise LaunchError(f"cannot start '{program}'", why=error.strerror or str(error)) from None
+
+
+def start(
+    plan: LaunchPlan | str,
+    arguments: tuple[str, ...] = (),
+    *,
+    stdin: int | IO[bytes] | None = None,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+    cwd: str | None = None,
+    env: dict[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """The launcher as a child; the caller waits for it. Its exit status is the command's, as a shell would show it."""
+    import subprocess
+
+    program = launcher_path()
+    path, descriptor = _as_path(plan)
+    try:
+        return subprocess.Popen(
+            ["wherry", "run", "--plan", path, "--", *arguments],
+            executable=program,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=cwd,
+            env=env,
+            pass_fds=() if descriptor < 0 else (descriptor,),
+        )
+    except OSError as error:
+        raise LaunchError(f"cannot start '{program}'", why=error.strerror or str(error)) from None
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _as_path(plan: LaunchPlan | str) -> tuple[str, int]:
+    """A path that the launcher can open; a plan that is not saved lies in memory, behind an inherited descriptor."""
+    if isinstance(plan, str):
+        return plan, -1
+    try:
+        descriptor = os.memfd_create("wherry-plan", 0)
+        os.fchmod(descriptor, 0o600)
+        data = encode(plan, os.geteuid())
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError as error:
+        raise LaunchError("cannot hand the plan over", why=error.strerror or str(error)) from None
+    return f"/proc/self/fd/{descriptor}", descriptor

@@ -1,0 +1,129 @@
+"""The JSON that a plan carries for the execution record, and for those who join the container later."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wherry.host import Host
+from wherry.launch.identity import Person
+from wherry.launch.options import RunOptions
+from wherry.launch.plan import Kept, Operation
+from wherry.launch.views import Image
+
+__all__ = ["Joinable", "Membership", "exec_fragment", "fragment_of", "joinable_of"]
+
+
+class Joinable(msgspec.Struct, frozen=True):
+    """What ``exec`` must know of a running container: the member ``join`` of its RUNNING file's start line.
+
+    ``directory`` may begin with the slot of the current directory: then the start line's ``cwd`` stands for it.
+    ``environment`` are the ENV records as (kind, fields). ``seccomp`` as in :class:`RunOptions`; ``profile`` is that
+    file's content.
+    """
+
+    uid: int
+    gid: int
+    user: str
+    directory: str
+    environment: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+    seccomp: str = ""
+    profile: str = ""
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """The part of a RUNNING file's start line that joining needs: ``msgspec.json.decode(details, type=Membership)``."""
+
+    id: str
+    cwd: str
+    namespaces: int
+    join: Joinable
+    image: str = ""
+    image_digest: str = ""
+    name: str = ""
+
+
+class _Start(msgspec.Struct, frozen=True, omit_defaults=True):
+    """:class:`wherry.base.record.StartLine` without what the launcher writes itself."""
+
+    verb: str
+    image: str
+    image_digest: str
+    uid: int
+    user: str
+    node: str
+    wherry: str
+    engine: str
+    name: str = ""
+    boot_id: str = ""
+    stop_signal: str = ""
+    container: str = ""
+    labels: dict[str, str] = {}
+
+
+def fragment_of(options: RunOptions, image: Image, host: Host, kept: Kept | None, person: Person, version: str) -> str:
+    """The members of the start line that planning knows, without braces."""
+    start = _Start(
+        verb=kept.verb if kept else ("shell" if options.shell else "run"),
+        image=image.reference,
+        image_digest=str(image.digest),
+        uid=host.uid,
+        user=host.user,
+        node=host.node,
+        wherry=version,
+        engine="namespace",
+        name=(kept.name if kept else options.name) or "",
+        boot_id=host.boot_id,
+        stop_signal=options.stop_signal or image.config.config.stop_signal or "",
+        labels=dict(options.labels),
+    )
+    return _text(start)[1:-1]
+
+
+def joinable_of(
+    options: RunOptions, person: Person, directory: str, environment: list[Operation], profile: bytes
+) -> str:
+    """A :class:`Joinable` as JSON text."""
+    records = tuple((record.kind, _lists(record)) for record in environment)
+    text = profile.decode("utf-8", "replace")
+    return _text(Joinable(person.uid, person.gid, person.name, directory, records, options.seccomp or "", text))
+
+
+def exec_fragment(membership: Membership, host: Host, version: str) -> str:
+    """The members of the start line of an ``exec``; ``container`` is the id of the container that is joined."""
+    start = _Start(
+        verb="exec",
+        image=membership.image,
+        image_digest=membership.image_digest,
+        uid=host.uid,
+        user=host.user,
+        node=host.node,
+        wherry=version,
+        engine="namespace",
+        name=membership.name,
+        boot_id=host.boot_id,
+        container=membership.id,
+    )
+    return _text(start)[1:-1]
+
+
+def _lists(record: Operation) -> tuple[tuple[str, ...], ...]:
+    return tuple(field for field in record.fields if isinstance(field, tuple))
+
+
+def _text(value: msgspec.Struct) -> str:
+    # Names that are not UTF-8 cannot be in JSON; they are shown with a question mark.
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        plain = msgspec.convert(_cleaned(msgspec.to_builtins(value)), type(value))
+        return msgspec.json.encode(plain).decode()
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_cleaned(key): _cleaned(found) for key, found in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(found) for found in value]
+    return value

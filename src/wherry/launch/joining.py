@@ -1,0 +1,64 @@
+"""``plan_exec``: a further process in a container that runs."""
+
+from __future__ import annotations
+
+from wherry import __version__
+from wherry.base.errors import HostLacks, UsageError
+from wherry.host import Host
+from wherry.launch.confine import capability_bits, seccomp_operation
+from wherry.launch.fragment import Joinable, Membership, exec_fragment
+from wherry.launch.options import ExecOptions
+from wherry.launch.plan import CURRENT, LaunchPlan, Operation, Paths
+
+__all__ = ["Joinable", "Membership", "plan_exec"]
+
+_STDIN, _TERMINAL, _DETACH = 1, 2, 4
+
+
+def plan_exec(options: ExecOptions, membership: Membership, host: Host, *, paths: Paths, running: str) -> LaunchPlan:
+    """What ``exec`` does. ``membership`` is decoded from the container's start line, ``running`` its RUNNING file.
+
+    The process gets the container's variables, identity, capabilities and filter; ``-e`` wins over them. Raises
+    :class:`UsageError` without a command, :class:`HostLacks` for another user than the container's.
+    """
+    if not options.command:
+        raise UsageError(f"no command for '{options.container}'", hint=f"wherry exec {options.container} COMMAND")
+    join = membership.join
+    _check_user(options, join)
+    directory = options.workdir or join.directory
+    if directory.startswith(CURRENT):
+        directory = membership.cwd + directory[1:]
+    bits = (_STDIN if options.interactive else 0) | (_TERMINAL if options.terminal else 0)
+    bits |= _DETACH if options.detach else 0
+    operations = [
+        Operation("ID", ("",)),
+        Operation("RECORD", (f"{paths.state}/records/{host.node}", exec_fragment(membership, host, __version__))),
+        Operation("STDIO", (bits,)),
+        Operation("FDS", ((), ())),
+        Operation("JOIN", (running, membership.namespaces, options.container)),
+        *[Operation(kind, fields) for kind, fields in join.environment],
+        *_asked(options),
+        Operation("CWD", (directory, 0)),
+        Operation("CAPS", (capability_bits(join.uid),)),
+        seccomp_operation(join.seccomp or None, join.profile.encode(), host),
+        Operation("EXEC", ((), (), 0)),
+    ]
+    return LaunchPlan((), tuple(operations), reusable=False)
+
+
+def _check_user(options: ExecOptions, join: Joinable) -> None:
+    user = (options.user or "").partition(":")[0]
+    if user and user not in (str(join.uid), join.user):
+        raise HostLacks(
+            f"cannot execute as '{user}' in '{options.container}'",
+            why=f"the container was started with one user, {join.user} ({join.uid}); others need a subordinate range",
+            hint=f"start one with that user: wherry run -u {user} ...",
+        )
+
+
+def _asked(options: ExecOptions) -> list[Operation]:
+    found = []
+    for text in options.env:
+        kind = "ENV_SET" if "=" in text else "ENV_TAKE"
+        found.append(Operation(kind, ((text,),)))
+    return found

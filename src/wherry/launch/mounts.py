@@ -1,0 +1,198 @@
+"""What a container sees: its root, ``/proc``, ``/sys``, ``/dev``, and what the user binds.
+
+Mount points that the image lacks are made in the writable layer. Where the layers belong to another user (a site's
+store) the kernel cannot copy their directories up into the user's layer, so those that need something new are made in
+the upper directory beforehand, where they merge with the image's.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from wherry.base.errors import HostLacks, UsageError
+from wherry.host import Host
+from wherry.launch.binds import (
+    BIND_NODEV,
+    BIND_NOEXEC,
+    BIND_NOSUID,
+    BIND_OPTIONAL,
+    BIND_READ_ONLY,
+    BIND_REPLACES_LINK,
+    BIND_SHALLOW,
+    user_mounts,
+)
+from wherry.launch.identity import Person
+from wherry.launch.options import RunOptions
+from wherry.launch.plan import SCRATCH, Operation, Paths
+from wherry.launch.surroundings import Surroundings
+from wherry.launch.underlay import underlay
+from wherry.launch.views import Image, Tree
+
+__all__ = ["MS_NODEV", "MS_NOEXEC", "MS_NOSUID", "Root", "choose_root", "inside_operations", "root_folders"]
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+_STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = (("/proc/self/fd", "fd"), ("fd/0", "stdin"), ("fd/1", "stdout"), ("fd/2", "stderr"), ("pts/ptmx", "ptmx"))
+
+# Docker's lists. For an ordinary user the kernel's own permissions guard all of these (they belong to the real root,
+# whom nobody inside is), and each costs a mount; for root on the host they matter.
+_MASKED = ("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list")
+_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+
+
+class Root:
+    """How the root is made: ``overlay``, ``fuse``, or ``tree`` (a flattened tree, read-only)."""
+
+    OVERLAY, FUSE, TREE = "overlay", "fuse", "tree"
+
+
+def choose_root(image: Image, host: Host, paths: Paths) -> tuple[str, tuple[str, ...]]:
+    """The kind of root that image and host allow, and what to tell the user; raises :class:`HostLacks`."""
+    overlay_layers = all(layer.meta.overlay for layer in image.layers)
+    if overlay_layers and host.overlay:
+        return Root.OVERLAY, ()
+    if overlay_layers and host.fuse_overlayfs:
+        return Root.FUSE, ("this kernel has no overlayfs for users: fuse-overlayfs is used, which is slower",)
+    if not paths.flat:
+        raise HostLacks(
+            f"cannot put the layers of '{image.reference}' together",
+            why="overlayfs is not possible here, and there is no flattened tree",
+            hint="install fuse-overlayfs, or move the store to a local disk (WHERRY_STORE)",
+        )
+    reason = (
+        "this kernel has no overlayfs for users" if overlay_layers else "the store's file system cannot hold layers"
+    )
+    return Root.TREE, (
+        f"{reason}: the image is shown read-only, except /tmp and the home directory; to write elsewhere bind a "
+        "directory there (-v DIRECTORY:PATH)",
+    )
+
+
+def root_folders(
+    kind: str, person: Person, surroundings: Surroundings, tree: Tree, options: RunOptions
+) -> list[Operation]:
+    """HOST operations: the folders in the scratch folder that the root needs."""
+    if kind == Root.TREE:
+        return [_mkdir("/root", 0o755), _mkdir("/tmp", 0o1777), _mkdir("/home", 0o700)]
+    upper = f"{SCRATCH}/upper"
+    folders = [_mkdir("/upper", 0o755), _mkdir("/work", 0o700)]
+    if not tree.exists("/tmp") or surroundings.foreign:
+        folders.append(Operation("MKDIR", (f"{upper}{tree.resolve('/tmp')}", 0o1777)))
+    if person.private_home:
+        folders.append(Operation("MKDIR", (f"{upper}{tree.resolve(person.home)}", 0o700)))
+    if surroundings.foreign:
+        needed = ["/etc", "/dev", "/proc", "/sys", "/run", "/var/tmp"]
+        needed += [posixpath.dirname(bind.target) for bind in options.binds]
+        made = {f"{upper}{tree.resolve(path)}" for path in needed if path != "/"}
+        folders += [Operation("MKDIR", (path, 0o1777 if path.endswith("/tmp") else 0o755)) for path in sorted(made)]
+    return folders
+
+
+def inside_operations(
+    kind: str,
+    options: RunOptions,
+    image: Image,
+    tree: Tree,
+    host: Host,
+    person: Person,
+    surroundings: Surroundings,
+    paths: Paths,
+    files: dict[str, str],
+    *,
+    here: bool,
+    home: bool,
+    isolated_network: bool,
+    keep: bool,
+) -> list[Operation]:
+    """INIT operations, in their order. ``files`` maps targets (``/etc/passwd``) to the files shown there."""
+    point = f"{paths.runtime}/root"
+    mounts = user_mounts(options, host, here=here, home=home)
+    targets = [operation.fields[4 if operation.kind == "MOUNT" else 1] for operation in mounts]
+    steps = [Operation("HOSTNAME", (options.hostname,))] if options.hostname else []
+    if kind == Root.TREE:
+        steps += underlay(tree, paths.flat, point, [*map(str, targets), *files, "/tmp", person.home])
+    else:
+        steps += [_layers(kind, image, host, point, keep=keep), Operation("ROOT", (point,))]
+    steps += _kernel_views(host)
+    if not any(target == "/dev" for target in targets):
+        steps += _devices()
+    if kind == Root.TREE:
+        steps.append(Operation("BIND", (f"{SCRATCH}/tmp", "/tmp", BIND_NOSUID | BIND_NODEV)))
+        if person.private_home:
+            steps.append(Operation("BIND", (f"{SCRATCH}/home", person.home, BIND_NOSUID | BIND_NODEV)))
+    steps += _identity(files, surroundings, tree, kind, isolated_network=isolated_network)
+    steps += [Operation("DIRECTORY", (path, 0o755)) for path in _volumes(image) if not tree.exists(path)]
+    steps += mounts
+    if isolated_network:
+        steps.append(Operation("LOOPBACK"))
+    if host.uid == 0:
+        steps += [Operation("MASK", (f"/proc/{name}",)) for name in _MASKED]
+        steps += [Operation("MASK", (path,)) for path in ("/sys/firmware", "/sys/devices/virtual/powercap")]
+        steps += [
+            Operation("BIND", (f"/proc/{name}", f"/proc/{name}", BIND_READ_ONLY | BIND_OPTIONAL)) for name in _READ_ONLY
+        ]
+    if options.read_only and kind != Root.TREE:
+        steps.append(Operation("READONLY", ("/",)))
+    return steps
+
+
+def _mkdir(name: str, mode: int) -> Operation:
+    return Operation("MKDIR", (f"{SCRATCH}{name}", mode))
+
+
+def _layers(kind: str, image: Image, host: Host, point: str, *, keep: bool) -> Operation:
+    layers = tuple(layer.tree for layer in reversed(image.layers))
+    if kind == Root.OVERLAY:
+        bits = 1 | (2 if host.volatile and not keep else 0)
+        return Operation("OVERLAY", (layers, f"{SCRATCH}/upper", f"{SCRATCH}/work", point, bits))
+    for path in layers:
+        if ":" in path or "," in path:
+            raise UsageError(f"the store's path '{path}' cannot be used with fuse-overlayfs", why="it has a ':' or ','")
+    parts = (f"lowerdir={':'.join(layers)}", f"upperdir={SCRATCH}/upper", f"workdir={SCRATCH}/work")
+    return Operation("FUSE", ((host.fuse_overlayfs, "-o", ",".join(parts), point), point))
+
+
+def _kernel_views(host: Host) -> list[Operation]:
+    if host.mount_proc:
+        proc = Operation("MOUNT", ("proc", "proc", _STRICT, "", "/proc"))
+    else:  # an outer container hides parts of its /proc, so the kernel refuses a fresh one
+        proc = Operation("BIND", ("/proc", "/proc", BIND_NOSUID | BIND_NODEV | BIND_NOEXEC))
+    return [proc, Operation("BIND", ("/sys", "/sys", BIND_READ_ONLY | BIND_NOSUID | BIND_NODEV | BIND_NOEXEC))]
+
+
+def _devices() -> list[Operation]:
+    # 'gid=5' is left out: that group is not mapped, and the kernel would refuse.
+    terminals = "newinstance,ptmxmode=0666,mode=0620"
+    bits = BIND_NOSUID | BIND_NOEXEC | BIND_OPTIONAL | BIND_SHALLOW
+    return [
+        Operation("MOUNT", ("tmpfs", "tmpfs", MS_NOSUID, "mode=755,size=64k", "/dev")),
+        *[Operation("BIND", (f"/dev/{name}", f"/dev/{name}", bits)) for name in _DEVICES],
+        Operation("MOUNT", ("devpts", "devpts", MS_NOSUID | MS_NOEXEC, terminals, "/dev/pts")),
+        Operation("MOUNT", ("tmpfs", "shm", _STRICT, "mode=1777", "/dev/shm")),
+        Operation("MOUNT", ("mqueue", "mqueue", _STRICT, "", "/dev/mqueue")),
+        *[Operation("SYMLINK", (content, f"/dev/{name}")) for content, name in _LINKS],
+    ]
+
+
+def _identity(
+    files: dict[str, str], surroundings: Surroundings, tree: Tree, kind: str, *, isolated_network: bool
+) -> list[Operation]:
+    bits = BIND_READ_ONLY | BIND_NOSUID | BIND_NODEV | BIND_NOEXEC | BIND_SHALLOW
+    shown = {"/etc/localtime": "/etc/localtime", "/etc/hosts": "/etc/hosts"}
+    if not isolated_network:
+        shown["/etc/resolv.conf"] = "/etc/resolv.conf"
+    if kind == Root.TREE and tree.resolve("/etc/localtime") != "/etc/localtime":
+        del shown["/etc/localtime"]  # a link in a read-only tree cannot be replaced; TZ says it instead
+    shown.update(files)
+    made = frozenset(files.values())
+    return [
+        Operation("BIND", (source, target, bits | BIND_REPLACES_LINK | (0 if source in made else BIND_OPTIONAL)))
+        for target, source in sorted(shown.items())
+    ]
+
+
+def _volumes(image: Image) -> list[str]:
+    volumes = image.config.config.volumes or ()
+    return sorted({posixpath.normpath(path) for path in volumes if path.startswith("/")} - {"/"})

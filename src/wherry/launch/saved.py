@@ -1,0 +1,88 @@
+"""Saved plans: the front finds them by the hash of a command line's beginning (``docs/design/plan-format.md``)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+
+import msgspec
+
+from wherry.base.errors import LaunchError
+from wherry.launch.codec import encode
+from wherry.launch.plan import LaunchPlan, Operation
+
+__all__ = ["MAX_PLANS", "plan_hash", "save", "write_files"]
+
+MAX_PLANS = 512
+_OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
+
+
+def save(plan: LaunchPlan, prefix: tuple[str, ...], runtime: str) -> str | None:
+    """Save the plan for command lines that begin with ``prefix`` (face, ``argv[1..n]``); its path, or None.
+
+    None where the plan must not be used again, or cannot be written: then the next start plans anew, nothing else.
+    """
+    if not plan.reusable or len(prefix) > 65:
+        return None
+    folder = f"{runtime}/plans"
+    path = f"{folder}/{plan_hash(prefix)}.plan"
+    named = msgspec.structs.replace(plan, inputs=(Operation("PREFIX", (prefix,)), *plan.inputs))
+    try:
+        _write(path, encode(named, os.geteuid()))
+        _trim(folder)
+    except (OSError, LaunchError):
+        return None
+    return path
+
+
+def plan_hash(words: tuple[str, ...]) -> str:
+    """FNV-1a (64 bit) over the words, each preceded by its length (u32, little-endian), as 16 hex digits."""
+    value = _OFFSET
+    for word in words:
+        data = os.fsencode(word)
+        for byte in struct.pack("<I", len(data)) + data:
+            value = ((value ^ byte) * _PRIME) & _MASK
+    return f"{value:016x}"
+
+
+def write_files(plan: LaunchPlan) -> None:
+    """Write the small files that the plan binds; those that exist are left (they are named by their content)."""
+    for file in plan.files:
+        try:
+            if not os.path.exists(file.path):
+                _write(file.path, file.content)
+        except OSError as error:
+            raise LaunchError(f"cannot write '{file.path}'", why=error.strerror or str(error)) from None
+
+
+def _write(path: str, content: bytes) -> None:
+    temporary = f"{path}.{os.getpid()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        descriptor = os.open(temporary, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        descriptor = os.open(temporary, flags, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _trim(folder: str) -> None:
+    with os.scandir(folder) as entries:
+        plans = [entry for entry in entries if entry.name.endswith(".plan")]
+    if len(plans) <= MAX_PLANS:
+        return
+    ages = []
+    for entry in plans:
+        with contextlib.suppress(OSError):
+            ages.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.path))
+    for _, path in sorted(ages)[: len(ages) - MAX_PLANS]:
+        with contextlib.suppress(OSError):
+            os.unlink(path)

@@ -1,0 +1,195 @@
+"""A plan for eyes (``--dry-run``) and for programs (``--dry-run --format json``)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wherry.launch.plan import CURRENT, ID, SCRATCH, Field, LaunchPlan, Operation
+from wherry.launch.records import INPUTS, OPERATIONS, Kind
+
+__all__ = ["show", "show_json"]
+
+_SLOTS = {SCRATCH: "<scratch>", CURRENT: "<current directory>", ID: "<id>"}
+_NAMESPACES = (
+    (0x10000000, "user"),
+    (0x00020000, "mount"),
+    (0x20000000, "pid"),
+    (0x08000000, "ipc"),
+    (0x04000000, "uts"),
+    (0x02000000, "cgroup"),
+    (0x40000000, "network"),
+)
+_BIND_BITS = ((1, "read-only"), (16, "this mount only"), (32, "if it exists"), (128, "follows later mounts"))
+_LONG = 100
+
+
+def show(plan: LaunchPlan, arguments: tuple[str, ...] = ()) -> str:
+    """What the container will see and be, in the order in which a reader asks; ends with a newline."""
+    lines: list[str] = []
+    for title, found in (
+        ("runs", _runs(plan, arguments)),
+        ("as", _who(plan)),
+        ("sees", _sees(plan)),
+        ("has the variables", _variables(plan)),
+        ("is confined by", _confined(plan)),
+        ("leaves", _leaves(plan)),
+        ("notes", list(plan.notes)),
+        ("is planned anew when one of these changes", _inputs(plan)),
+    ):
+        if found:
+            lines += [title, *(f"  {line}" for line in found)]
+    return "\n".join(lines) + "\n"
+
+
+def show_json(plan: LaunchPlan) -> bytes:
+    """All records with named fields; bytes as hexadecimal text."""
+    document = {
+        "inputs": [_named(item, INPUTS) for item in plan.inputs],
+        "operations": [_named(item, OPERATIONS) for item in plan.operations],
+        "files": {file.path: file.content.decode("utf-8", "replace") for file in plan.files},
+        "notes": list(plan.notes),
+        "reusable": plan.reusable,
+    }
+    return msgspec.json.encode(document)
+
+
+def _named(item: Operation, table: dict[str, Kind]) -> dict[str, object]:
+    kind = table[item.kind]
+    fields = {name: _plain(value) for name, value in zip(kind.names, item.fields, strict=True)}
+    return {"kind": item.kind, "phase": kind.phase, **fields}
+
+
+def _plain(value: Field) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return [_text(part) for part in value]
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(text: str) -> str:
+    for slot, name in _SLOTS.items():
+        text = text.replace(slot, name)
+    return text.encode("utf-8", "replace").decode()
+
+
+def _runs(plan: LaunchPlan, arguments: tuple[str, ...]) -> list[str]:
+    found = []
+    for item in plan.find("EXEC"):
+        entry_point, default, _ = item.fields
+        command = [*_words(entry_point), *(arguments or _words(default))]
+        found.append(" ".join(_quote(word) for word in command) or "(a command must be given)")
+    for item in plan.find("CWD"):
+        found.append(f"in {_text(str(item.fields[0]))}")
+    return found
+
+
+def _who(plan: LaunchPlan) -> list[str]:
+    for item in plan.find("NAMESPACE"):
+        flags, uid, gid = (field if isinstance(field, int) else 0 for field in item.fields)
+        names = " ".join(name for bit, name in _NAMESPACES if flags & bit)
+        return [f"uid {uid}, gid {gid}", f"in namespaces of its own: {names}"]
+    return [f"a member of the running container '{_plain(item.fields[2])}'" for item in plan.find("JOIN")]
+
+
+def _sees(plan: LaunchPlan) -> list[str]:
+    found = []
+    for item in plan.operations:
+        line = _seen(item)
+        if line:
+            found.append(line)
+    return found
+
+
+def _seen(item: Operation) -> str:
+    fields = [_text(field) if isinstance(field, str) else "" for field in item.fields]
+    if item.kind == "OVERLAY":
+        return f"/  the image's {len(_words(item.fields[0]))} layers, changes go to {fields[1]}"
+    if item.kind == "FUSE":
+        return "/  the image's layers, by fuse-overlayfs"
+    if item.kind == "TREE":
+        return f"/  {fields[0]}"
+    if item.kind == "BIND":
+        bits = item.fields[2]
+        notes = [name for bit, name in _BIND_BITS if isinstance(bits, int) and bits & bit]
+        return f"{fields[1]}  the host's {fields[0]}" + (f" ({', '.join(notes)})" if notes else "")
+    if item.kind == "MOUNT":
+        return f"{fields[4]}  a new {fields[0]}" + (f" ({fields[3]})" if fields[3] else "")
+    if item.kind == "SYMLINK":
+        return f"{fields[1]}  -> {fields[0]}"
+    if item.kind == "MASK":
+        return f"{fields[0]}  hidden"
+    if item.kind == "READONLY":
+        return f"{fields[0]}  read-only"
+    if item.kind == "HOSTNAME":
+        return f"the host name {fields[0]}"
+    return "the loopback network alone" if item.kind == "LOOPBACK" else ""
+
+
+def _variables(plan: LaunchPlan) -> list[str]:
+    found = []
+    for item in plan.operations:
+        if item.kind == "ENV_SET":
+            found += [_short(_text(line)) for line in _words(item.fields[0])]
+        elif item.kind in ("ENV_PASS", "ENV_TAKE"):
+            found.append("yours, where set: " + " ".join(_words(item.fields[0])))
+        elif item.kind == "ENV_WHEN":
+            found.append("yours, in a batch job: " + " ".join(_words(item.fields[1])))
+    return found
+
+
+def _confined(plan: LaunchPlan) -> list[str]:
+    found = []
+    for item in plan.find("CAPS"):
+        bits = item.fields[0]
+        count = bits.bit_count() if isinstance(bits, int) else 0
+        found.append(f"{count} capabilities, in its own namespaces only" if count else "no capabilities")
+    for item in plan.find("SECCOMP"):
+        program = item.fields[0]
+        size = len(program) // 8 if isinstance(program, bytes) else 0
+        found.append(f"a system call filter ({size} instructions), no new privileges")
+    found += ["no new privileges" for _ in plan.find("NO_NEW_PRIVS")]
+    found += [
+        f"limit {_plain(item.fields[0])}: {_plain(item.fields[1])} {_plain(item.fields[2])}"
+        for item in plan.find("RLIMIT")
+    ]
+    return found
+
+
+def _leaves(plan: LaunchPlan) -> list[str]:
+    found = []
+    for item in plan.find("SCRATCH"):
+        parents, keep = item.fields
+        what = "changed files stay in" if keep else "nothing of its changed files, which lie in"
+        found.append(f"{what} {' or '.join(_words(parents))}")
+    found += [f"a record in {_text(str(item.fields[0]))}" for item in plan.find("RECORD")]
+    return found
+
+
+def _inputs(plan: LaunchPlan) -> list[str]:
+    found = []
+    for item in plan.inputs:
+        if item.kind in ("FILE", "CONTENT"):
+            found.append(f"the file {_text(str(item.fields[0]))}")
+        elif item.kind in ("ENV", "ENVS"):
+            found.append(f"the variable {_plain(item.fields[0])}{'*' if item.kind == 'ENVS' else ''}")
+        elif item.kind == "NEAREST":
+            found.append(f"the nearest {_plain(item.fields[0])} upward")
+        elif item.kind == "LOCAL":
+            found.append(f"a file '{_plain(item.fields[0])}' in the current directory")
+        elif item.kind == "CWD":
+            found.append("the current directory")
+    return found
+
+
+def _words(value: Field) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LONG else f"{line[: _LONG - 3]}..."
+
+
+def _quote(word: str) -> str:
+    safe = word and all(letter.isalnum() or letter in "-_./:=,+@%" for letter in word)
+    return word if safe else "'" + word.replace("'", "'\\''") + "'"

@@ -1,0 +1,112 @@
+"""What of the outside world matters for one start, read through the recorder so that a change of it is noticed."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from wherry.base.errors import NotFound, UsageError
+from wherry.base.outside import Outside
+from wherry.base.settings import Settings
+from wherry.host import Host
+from wherry.launch.options import RunOptions
+from wherry.launch.views import Image
+
+__all__ = ["Surroundings", "survey", "wants_here", "wants_home"]
+
+SYSTEM_FOLDERS = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr")
+"""Where ``--here`` would hide the image's own files behind the host's."""
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """``locale`` holds the caller's LANG, LANGUAGE and LC_* that are set. ``zone`` is the host's time zone's name.
+
+    ``hosts``, ``passwd``, ``group`` are files of the host and ``profile`` a seccomp profile, each only where an option
+    needs it. ``foreign``: layers belong to another user (a site's store).
+    """
+
+    locale: tuple[tuple[str, str], ...] = ()
+    zone: str = ""
+    hosts: bytes = b""
+    passwd: bytes = b""
+    group: bytes = b""
+    profile: bytes = b""
+    foreign: bool = False
+
+
+def survey(outside: Outside, options: RunOptions, settings: Settings, image: Image, host: Host) -> Surroundings:
+    """Read what planning needs; raises :class:`UsageError` where ``--here`` stands in a system directory."""
+    if wants_here(options, settings) and not outside.apart(SYSTEM_FOLDERS):
+        if options.here is None:
+            raise UsageError(
+                "cannot show the current directory inside",
+                why="it is part of the system, and would hide the image's own files",
+                hint="change to a directory of yours, or say --no-here",
+            )
+        raise UsageError(
+            "cannot use --here in this directory",
+            why="it is part of the system, and would hide the image's own files",
+            hint="change to a directory of yours",
+        )
+    locale = {name: value for name in ("LANG", "LANGUAGE") if (value := outside.env(name))}
+    locale.update((name, value) for name, value in sorted(outside.envs("LC_").items()) if value)
+    return Surroundings(
+        locale=tuple(locale.items()),
+        zone=_zone(),
+        hosts=_file(outside, "/etc/hosts") if options.hostname else b"",
+        passwd=_file(outside, "/etc/passwd") if options.hostauth else b"",
+        group=_file(outside, "/etc/group") if options.hostauth else b"",
+        profile=_profile(outside, options),
+        foreign=_is_foreign(image, host),
+    )
+
+
+def wants_here(options: RunOptions, settings: Settings) -> bool:
+    """Whether the current directory is shown inside: ``--here``, or the profile ``hpc``."""
+    return options.here if options.here is not None else settings.text("run.profile") == "hpc"
+
+
+def wants_home(options: RunOptions, settings: Settings) -> bool:
+    """Whether the caller's home is shown inside: ``--home``, or the profile ``hpc``."""
+    return options.home if options.home is not None else settings.text("run.profile") == "hpc"
+
+
+def _zone() -> str:
+    # Not an input: the file is bound, so a plan made before the zone changed shows the new one; the name serves
+    # only where nothing can be bound.
+    try:
+        target = os.readlink("/etc/localtime")
+    except OSError:
+        return ""
+    return target.partition("/zoneinfo/")[2]
+
+
+def _file(outside: Outside, path: str) -> bytes:
+    try:
+        return outside.read(path) or b""
+    except OSError:
+        return b""
+
+
+def _profile(outside: Outside, options: RunOptions) -> bytes:
+    if options.seccomp in (None, "", "unconfined"):
+        return b""
+    path = os.path.join(outside.cwd(), str(options.seccomp)) if options.seccomp[:1] != "/" else options.seccomp
+    try:
+        content = outside.read(path)
+    except OSError as error:
+        raise UsageError(f"cannot read the seccomp profile '{path}'", why=error.strerror or "") from None
+    if content is None:
+        raise NotFound(f"there is no seccomp profile '{path}'")
+    return content
+
+
+def _is_foreign(image: Image, host: Host) -> bool:
+    for layer in image.layers:
+        try:
+            if os.stat(layer.tree).st_uid != host.uid:
+                return True
+        except OSError:
+            continue
+    return False
