@@ -48,13 +48,13 @@ class Argument(msgspec.Struct, frozen=True):
 class Given(msgspec.Struct, frozen=True):
     """What a command line says: options by key, and the words that are not options.
 
-    ``prefix`` is how many of the verb's words were read up to and including the first that is not an option, for
-    verbs that stop there (a saved plan is found again by them); None where no plan may be saved for them.
+    ``prefix`` holds the verb's words up to and including the first that is not an option, for verbs that stop there: a
+    saved plan is found again by them. It is empty where there is no such word, and no plan may be saved.
     """
 
     options: dict[str, bool | str | tuple[str, ...]]
     words: tuple[str, ...]
-    prefix: int | None = None
+    prefix: tuple[str, ...] = ()
 
     def flag(self, key: str) -> bool:
         """Whether a flag was given."""

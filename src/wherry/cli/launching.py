@@ -44,10 +44,6 @@ def enter(given: Given) -> int:
     return containers.exec_(options, world=world)
 
 
-def _prefix(verb: str, given: Given) -> tuple[str, ...] | None:
-    """The command line's beginning, under which the plan is saved: face, verb, and the words up to the image."""
-    if given.prefix is None:
-        return None
-    import sys
-
-    return (os.environ.get("WHERRY_FACE", "wherry"), *sys.argv[1 : 2 + given.prefix])
+def _prefix(verb: str, given: Given) -> tuple[str, ...]:
+    """The command line's beginning, under which a plan is saved: face, verb, and the words up to the image."""
+    return (os.environ.get("WHERRY_FACE", "wherry"), verb, *given.prefix) if given.prefix else ()

@@ -36,7 +36,7 @@ def parse(verb: Verb, arguments: list[str]) -> Given:
             words.append(argument)
             if verb.stops:
                 _check_values(verb, options)
-                return Given(options, (*words, *arguments[position:]), position)
+                return Given(options, (*words, *arguments[position:]), tuple(arguments[:position]))
         elif argument[:2] == "--":
             position = _long(table, argument, arguments, position, options)
         else:
@@ -50,7 +50,7 @@ def _after_dashes(
 ) -> Given:
     _check_values(verb, options)
     if verb.stops:  # `--` stands where the image would: the empty name is the project's own image
-        return Given(options, ("", *arguments[position:]), position)
+        return Given(options, ("", *arguments[position:]), tuple(arguments[:position]))
     return Given(options, (*words, *arguments[position:]))
 
 

@@ -15,7 +15,7 @@ from wherry.cli.parse import NotUnderstood, parse
 RUN = catalogue.load("run")
 
 UNDERSTOOD = [
-    ([], {}, (), None),
+    ([], {}, (), 0),
     (["debian"], {}, ("debian",), 1),
     (["debian", "-it", "--rm"], {}, ("debian", "-it", "--rm"), 1),
     (["-it", "debian"], {"interactive": True, "tty": True}, ("debian",), 2),
@@ -37,7 +37,7 @@ UNDERSTOOD = [
 def test_a_command_line_is_read(
     words: list[str], options: dict[str, object], rest: tuple[str, ...], prefix: int
 ) -> None:
-    assert Given(options, rest, prefix) == parse(RUN, words)  # type: ignore[arg-type]
+    assert parse(RUN, words) == Given(options, rest, tuple(words[:prefix]))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ __all__ = ["VERB"]
 def _run(given: Given) -> int:
     from wherry.cli.archives import load
 
-    return load(given.text("input"), given.words, quiet=given.flag("quiet"))
+    return load(given)
 
 
 VERB = Verb(

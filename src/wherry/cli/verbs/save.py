@@ -11,7 +11,7 @@ __all__ = ["VERB"]
 def _run(given: Given) -> int:
     from wherry.cli.archives import save
 
-    return save(given.text("output"), given.words, quiet=given.flag("quiet"))
+    return save(given)
 
 
 VERB = Verb(
