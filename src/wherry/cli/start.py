@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import posixpath
 
+import msgspec
+
 from wherry.base.errors import UsageError
 from wherry.base.outside import Outside
+from wherry.base.settings import Settings
 from wherry.cli import binds
 from wherry.cli.grammar import Given
 from wherry.launch.options import Bind, RunOptions, Ulimit
 
-__all__ = ["environment", "run_options"]
+__all__ = ["environment", "run_options", "with_settings"]
 
 LIMITS = (
     *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss"),
@@ -52,6 +55,13 @@ def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOp
         platform=_not_empty(given, "platform"),
         shell=shell,
     )
+
+
+def with_settings(options: RunOptions, settings: Settings, outside: Outside) -> RunOptions:
+    """The same options with the binds that the settings add to every container."""
+    taken = {bind.target for bind in options.binds} | {target for target, _ in options.tmpfs}
+    added = binds.of_settings(settings, outside, taken)
+    return msgspec.structs.replace(options, binds=(*added, *options.binds)) if added else options
 
 
 def environment(given: Given, outside: Outside) -> tuple[str, ...]:

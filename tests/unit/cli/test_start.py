@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from wherry.base.errors import UsageError
+from wherry.base.errors import SettingsError, UsageError
 from wherry.base.outside import Outside
+from wherry.base.settings import Settings, load
 from wherry.cli import catalogue
 from wherry.cli.main import read
-from wherry.cli.start import run_options
+from wherry.cli.start import run_options, with_settings
 from wherry.launch.options import Bind, RunOptions, Ulimit
 
 
@@ -171,3 +172,19 @@ def test_a_bad_environment_file_is_named_with_its_line(tmp_path: Path, content: 
 def test_a_missing_environment_file_is_an_error() -> None:
     with pytest.raises(UsageError, match="no such file"):
         options("--env-file", "/nonexistent/vars", "i")
+
+
+def settings_with(*values: str) -> Settings:
+    return load(Outside({})).with_flag("run.binds", values, "test")
+
+
+def test_binds_of_the_settings_are_added_where_the_command_line_leaves_the_place_free() -> None:
+    chosen = options("-v", "/mine:/data", "--tmpfs", "/scratch", "i")
+    settings = settings_with("/site/data:/data", "/scratch:/scratch", "/opt/tools:/opt/tools:ro")
+    expected = (Bind("/opt/tools", "/opt/tools", True, optional=True), Bind("/mine", "/data"))
+    assert with_settings(chosen, settings, Outside({})).binds == expected
+
+
+def test_a_relative_bind_of_the_settings_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="not an absolute path"):
+        with_settings(options("i"), settings_with("./data:/data"), Outside({}))
