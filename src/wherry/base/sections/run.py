@@ -8,7 +8,12 @@ KEYS = (
     Key("run.image", "text", "", "the image of 'wherry run' in this directory, where none is named", project=True),
     Key("run.profile", "text", "isolated", "isolated, or hpc: --here and --home are on"),
     Key("run.env", "list", (), "variables for every container, as NAME=value or NAME", project=True),
-    Key("run.binds", "list", (), "directories to bind in every container, as -v takes them; what a node lacks is left out"),
+    Key(
+        "run.binds",
+        "list",
+        (),
+        "directories to bind in every container, as -v takes them; what a node lacks is left out",
+    ),
     Key("run.pull", "text", "missing", "when to ask the registry: missing, always or never"),
     Key("run.network", "text", "host", "host or none"),
     Key(

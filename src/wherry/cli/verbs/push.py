@@ -17,9 +17,9 @@ def _run(given: Given) -> int:
 
     world, quiet = World(), given.flag("quiet")
     reference = reference_to_name(world, given.word)
-    with connect(world.settings, world.outside, auth_file=given.text("authfile") or "") as registry:
-        with shown(quiet) as progress:
-            digest = push(world.store, registry, reference, progress=progress)
+    authfile = given.text("authfile") or ""
+    with connect(world.settings, world.outside, auth_file=authfile) as registry, shown(quiet) as progress:
+        digest = push(world.store, registry, reference, progress=progress)
     print(digest if quiet else f"{reference.familiar}: {digest}")
     return 0
 
