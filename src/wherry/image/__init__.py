@@ -1,0 +1,87 @@
+"""Images: what they are (OCI and Docker schema 2), bringing them in and out, their layers, one merged view of them.
+
+Words: a *manifest* names a configuration and layers; an *index* names manifests of several platforms; a *diff id* is
+the digest of a layer's uncompressed tar, a *chain id* that of a layer and all below it; the *table* of a layer is its
+tar without the contents that the unpacked tree can give back.
+
+It never runs anything from an image. It may import :mod:`wherry.registry`, :mod:`wherry.store` and below.
+``open_image`` and ``view`` are on the path of every start, so everything that fetches is loaded on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wherry.image.archive import is_image_file, load_file
+    from wherry.image.changes import Change, changes, changes_of_folder
+    from wherry.image.flatten import flatten
+    from wherry.image.history import Step, history
+    from wherry.image.local import Image, open_image
+    from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
+    from wherry.image.platforms import Platform
+    from wherry.image.pull import pull
+    from wherry.image.push import push
+    from wherry.image.saving import save_file
+    from wherry.image.tree import Entry, Tree, view
+
+__all__ = [
+    "Change",
+    "ContainerConfig",
+    "Descriptor",
+    "Entry",
+    "Image",
+    "ImageConfig",
+    "Index",
+    "Manifest",
+    "Platform",
+    "Step",
+    "Tree",
+    "changes",
+    "changes_of_folder",
+    "flatten",
+    "history",
+    "is_image_file",
+    "load_file",
+    "open_image",
+    "pull",
+    "push",
+    "save_file",
+    "view",
+]
+
+_HOMES = {
+    "Change": "changes",
+    "ContainerConfig": "model",
+    "Descriptor": "model",
+    "Entry": "tree",
+    "Image": "local",
+    "ImageConfig": "model",
+    "Index": "model",
+    "Manifest": "model",
+    "Platform": "platforms",
+    "Step": "history",
+    "Tree": "tree",
+    "changes": "changes",
+    "changes_of_folder": "changes",
+    "flatten": "flatten",
+    "history": "history",
+    "is_image_file": "archive",
+    "load_file": "archive",
+    "open_image": "local",
+    "pull": "pull",
+    "push": "push",
+    "save_file": "saving",
+    "view": "tree",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    # Kept, because importing 'wherry.image.pull' binds the module to the name of its function.
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found

@@ -1,0 +1,186 @@
+"""Pulling: resolve, compare with what is here, fetch what is missing, name it last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import partial
+
+from wherry.base.digest import Hasher
+from wherry.base.errors import DigestMismatch, ImageError, NotFound
+from wherry.base.progress import Event, Progress, silent
+from wherry.base.reference import Reference
+from wherry.image.layers import bring_layers, estimate, wanted_layers
+from wherry.image.local import Image, open_by_digest, open_image
+from wherry.image.model import Descriptor, ImageConfig, Index, Manifest, read_config, read_document, read_manifest
+from wherry.image.platforms import Platform, choose, here
+from wherry.registry import Fetched, Registry
+from wherry.store import ImageRecord, Layer, Name, Store
+
+__all__ = ["pull", "record_image"]
+
+_LARGEST_CONFIG = 16 << 20
+
+
+def pull(
+    store: Store,
+    registry: Registry,
+    ref: Reference,
+    *,
+    platform: str | None = None,
+    progress: Progress = silent,
+    keep_blobs: bool = False,
+) -> Image:
+    """Fetch an image and name it; ask the registry what the tag means now. Idempotent, and safe to be killed.
+
+    Of all processes that pull one name at once, one asks and fetches. ``platform`` (``linux/arm64``), None: this
+    machine's. ``keep_blobs``: keep the compressed layers, too. Raises :class:`RegistryError`, :class:`ImageError`,
+    :class:`StoreError` and :class:`UnsupportedImage` when the image is not made for the platform.
+    """
+    before = _stamp(store, ref)
+    wanted = str(Platform.parse(platform)) if platform else None
+    key = f"pull-{ref}-{wanted or 'here'}"
+    while True:
+        with store.flight(key, progress, partial(_has_moved, store, ref, before)) as mine:
+            if mine:
+                return _fetch(store, registry, ref, wanted, progress, keep_blobs)
+        try:
+            return open_image(store, str(ref), platform=wanted)
+        except NotFound:
+            before = _stamp(store, ref)  # it was pulled for another platform, or removed again
+
+
+def _stamp(store: Store, ref: Reference) -> tuple[int, int]:
+    """What changes when somebody else has pulled the name."""
+    try:
+        found = os.stat(store.name_path(ref))
+    except OSError:
+        return (0, 0)
+    return (found.st_ino, found.st_mtime_ns)
+
+
+def _has_moved(store: Store, ref: Reference, before: tuple[int, int]) -> bool:
+    return _stamp(store, ref) != before
+
+
+def _fetch(
+    store: Store, registry: Registry, ref: Reference, platform: str | None, progress: Progress, keep_blobs: bool
+) -> Image:
+    subject = ref.familiar
+    fetched = registry.get_manifest(ref)
+    document = read_document(fetched.data, fetched.media_type, subject)
+    index: Fetched | None = None
+    if isinstance(document, Index):
+        index = fetched
+        wanted = Platform.parse(platform) if platform else here()
+        chosen = choose(document, wanted, subject, strict=platform is not None)
+        fetched = registry.get_manifest(ref.at(chosen.digest))
+        document = read_manifest(fetched.data, fetched.media_type, subject)
+    image = _present(store, ref, fetched, index, platform)
+    if image is None:
+        image = _bring(store, registry, ref, fetched, document, index, platform, progress, keep_blobs)
+    if ref.digest is None:
+        store.set_name(ref, Name(fetched.digest, index.digest if index else None, platform or ""))
+    progress(Event(subject, "done", message=str(fetched.digest)))
+    return image
+
+
+def _present(
+    store: Store, ref: Reference, fetched: Fetched, index: Fetched | None, platform: str | None
+) -> Image | None:
+    """The image, if all of it is here."""
+    if index is not None and not store.has_blob(index.digest):
+        return None
+    try:
+        return open_by_digest(store, fetched.digest, str(ref), platform=None if index else platform)
+    except (NotFound, DigestMismatch):
+        return None
+
+
+def _bring(
+    store: Store,
+    registry: Registry,
+    ref: Reference,
+    fetched: Fetched,
+    manifest: Manifest,
+    index: Fetched | None,
+    platform: str | None,
+    progress: Progress,
+    keep_blobs: bool,
+) -> Image:
+    subject = ref.familiar
+    config_data = _config(store, registry, ref, manifest.config)
+    config = read_config(config_data, manifest, subject)
+    _check_platform(config, platform, subject)
+    wanted = wanted_layers(manifest.layers, config.rootfs.diff_ids)
+    store.require_space(estimate(store, wanted), f"the image '{subject}'")
+    source = _FromRegistry(registry, ref)
+    layers = bring_layers(store, wanted, source, progress, keep_blobs=keep_blobs)
+    return record_image(store, str(ref), (fetched.data, index.data if index else None), manifest, config_data, layers)
+
+
+def record_image(
+    store: Store,
+    reference: str,
+    documents: tuple[bytes, bytes | None],
+    manifest: Manifest,
+    config_data: bytes,
+    layers: tuple[Layer, ...],
+) -> Image:
+    """Put the blobs and the record of an image whose layers are in the store; ``documents``: manifest and index."""
+    digest = store.put_blob(documents[0])
+    blobs = [store.put_blob(config_data)]
+    if documents[1] is not None:
+        blobs.append(store.put_blob(documents[1]))
+    blobs += [item.digest for item in manifest.layers if store.has_blob(item.digest)]
+    config = read_config(config_data, manifest, reference)
+    record = ImageRecord(
+        digest=digest,
+        size=sum(layer.meta.size for layer in {layer.key: layer for layer in layers}.values()),
+        layers=tuple(layer.key for layer in layers),
+        created=config.created,
+        pulled=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        blobs=tuple(dict.fromkeys(blobs)),
+        reference=reference if "@" in reference else "",
+    )
+    store.put_image_record(record)
+    return Image(reference, digest, manifest.media_type, manifest, config, layers)
+
+
+def _config(store: Store, registry: Registry, ref: Reference, descriptor: Descriptor) -> bytes:
+    if descriptor.size > _LARGEST_CONFIG:
+        why = f"{descriptor.size} bytes, more than {_LARGEST_CONFIG} are refused"
+        raise ImageError(f"the configuration of '{ref.familiar}' is too large", why=why)
+    if store.has_blob(descriptor.digest):
+        return store.read_blob(descriptor.digest)
+    with registry.open_blob(ref, descriptor.digest, descriptor.size) as stream:
+        return b"".join(stream)
+
+
+def _check_platform(config: ImageConfig, platform: str | None, subject: str) -> None:
+    """An image without an index is taken as it is, unless a platform was asked for."""
+    if config.os not in ("linux", ""):
+        from wherry.base.errors import UnsupportedImage
+
+        raise UnsupportedImage(f"'{subject}' is not made for linux", why=f"it is made for {config.os}")
+    if platform is None or not config.architecture:
+        return
+    from wherry.base.errors import UnsupportedImage
+    from wherry.image.platforms import normalised, runs
+
+    have = normalised(Platform(config.os, config.architecture, config.variant))
+    if not runs(Platform.parse(platform), have):
+        raise UnsupportedImage(f"'{subject}' is not made for {platform}", why=f"it is made for {have} only")
+
+
+class _FromRegistry:
+    resumable = True
+
+    def __init__(self, registry: Registry, ref: Reference) -> None:
+        self._registry = registry
+        self._ref = ref
+        self.repository = ref.name
+
+    def read(self, descriptor: Descriptor, offset: int, hasher: Hasher) -> Iterable[bytes]:
+        return self._registry.open_blob(self._ref, descriptor.digest, descriptor.size, offset=offset, hasher=hasher)

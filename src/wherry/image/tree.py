@@ -1,0 +1,221 @@
+"""One view of an image's layers, as the overlay will show them: look-ups without mounting anything.
+
+Symbolic links are followed inside the view: absolute ones start at its root, and nothing leads above it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from wherry.image.local import Image
+    from wherry.store import Layer
+
+__all__ = ["Entry", "Tree", "Whiteouts", "view"]
+
+_MOST_LINKS = 40
+_OPAQUE = "user.overlay.opaque"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Something in the view. ``path`` is where it is there, ``real`` where it is on disk.
+
+    ``mode`` is that of stat(2) as on disk (without set-id bits), ``target`` a symbolic link's. ``folders`` are the
+    directories that make up a merged one, upper first, empty for anything else.
+    """
+
+    path: str
+    real: str
+    mode: int
+    size: int
+    mtime_ns: int
+    target: str = ""
+    folders: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def is_dir(self) -> bool:
+        return stat.S_ISDIR(self.mode)
+
+    @property
+    def is_file(self) -> bool:
+        return stat.S_ISREG(self.mode)
+
+
+class Whiteouts(msgspec.Struct, frozen=True):
+    """What a layer hides, where its tree cannot say so: paths below the root, without a leading slash."""
+
+    removed: frozenset[str] = frozenset()
+    opaque: frozenset[str] = frozenset()
+
+
+def view(image: Image) -> Tree:
+    """The merged view of the image's layers."""
+    return Tree.of(image.layers)
+
+
+class Tree:
+    """Look-ups in layers laid over each other. Paths are absolute within the view; not safe for several threads."""
+
+    def __init__(self, roots: Iterable[str], whiteouts: dict[int, Whiteouts] | None = None) -> None:
+        """``roots`` are trees, the upper first; ``whiteouts``, by position, of those that carry none themselves."""
+        self._roots = tuple(enumerate(roots))
+        self._whiteouts = whiteouts or {}
+        self._known: dict[tuple[str, str], Entry | None] = {}
+
+    @classmethod
+    def of(cls, layers: Iterable[Layer]) -> Tree:
+        """The view of layers, given bottom first as images have them."""
+        upper_first = tuple(layers)[::-1]
+        whiteouts = {}
+        for position, layer in enumerate(upper_first):
+            if not layer.meta.overlay:
+                from wherry.image.table import read_whiteouts
+
+                whiteouts[position] = read_whiteouts(layer.table)
+        return cls([layer.tree for layer in upper_first], whiteouts)
+
+    def stat(self, path: str, *, follow: bool = True) -> Entry | None:
+        """What is at ``path``, None when there is nothing; ``follow`` the last symbolic link."""
+        return self._find(path, follow=follow)[0]
+
+    def exists(self, path: str) -> bool:
+        """Whether ``path`` leads to something, symbolic links followed."""
+        return self.stat(path) is not None
+
+    def read(self, path: str, limit: int = 1 << 20) -> bytes | None:
+        """The first ``limit`` bytes of a regular file; None when it is none, or cannot be read."""
+        found = self.stat(path)
+        if found is None or not found.is_file:
+            return None
+        try:
+            with open(found.real, "rb", buffering=0) as file:
+                data = file.read(limit)
+                while len(data) < limit and (more := file.read(limit - len(data))):
+                    data += more
+        except PermissionError:
+            return None
+        return data
+
+    def resolve(self, path: str) -> str:
+        """``path`` without symbolic links; parts that do not exist are kept as they are."""
+        return self._find(path, follow=True)[1]
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        """The names in a directory, sorted; none when it is no directory."""
+        found = self.stat(path)
+        return tuple(entry.path.rpartition("/")[2] for entry in self.entries(found)) if found else ()
+
+    def entries(self, directory: Entry) -> list[Entry]:
+        """What a directory of the view holds, sorted by name."""
+        names: set[str] = set()
+        for _, folder in directory.folders:
+            try:
+                names.update(os.listdir(folder))
+            except PermissionError:
+                continue
+        found = (self._child(directory, name) for name in sorted(names))
+        return [entry for entry in found if entry is not None]
+
+    @property
+    def root(self) -> Entry:
+        """The view's root directory."""
+        if not self._roots:
+            return Entry("/", "", stat.S_IFDIR | 0o755, 0, 0)
+        folders: list[tuple[int, str]] = []
+        for position, root in self._roots:
+            folders.append((position, root))
+            if self._is_opaque(position, root, ""):
+                break
+        top = os.stat(folders[0][1])
+        return Entry("/", folders[0][1], top.st_mode, 0, top.st_mtime_ns, "", tuple(folders))
+
+    def _find(self, path: str, *, follow: bool) -> tuple[Entry | None, str]:
+        """The entry, and the path without symbolic links as far as it exists."""
+        todo = [part for part in reversed(path.split("/")) if part]
+        trail = [self.root]
+        links = 0
+        while todo:
+            name = todo.pop()
+            if name == ".":
+                continue
+            if name == "..":
+                if len(trail) > 1:
+                    trail.pop()
+                continue
+            here = trail[-1]
+            found = self._child(here, name) if here.is_dir else None
+            if found is None:
+                return None, _joined(here.path, [name, *reversed(todo)])
+            if stat.S_ISLNK(found.mode) and (todo or follow):
+                links += 1
+                if links > _MOST_LINKS:
+                    return None, _joined(here.path, [name, *reversed(todo)])
+                if found.target.startswith("/"):
+                    del trail[1:]
+                todo.extend(part for part in reversed(found.target.split("/")) if part)
+                continue
+            trail.append(found)
+        return trail[-1], trail[-1].path
+
+    def _child(self, directory: Entry, name: str) -> Entry | None:
+        key = (directory.path, name)
+        if key not in self._known:
+            self._known[key] = self._look(directory, name)
+        return self._known[key]
+
+    def _look(self, directory: Entry, name: str) -> Entry | None:
+        first: os.stat_result | None = None
+        real = ""
+        folders: list[tuple[int, str]] = []
+        path = _joined(directory.path, [name])
+        inner = path[1:]
+        for position, folder in directory.folders:
+            candidate = f"{folder}/{name}"
+            try:
+                found = os.lstat(candidate)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG):
+                    raise
+                if self._is_removed(position, inner):
+                    break
+                continue
+            if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
+                break
+            if not stat.S_ISDIR(found.st_mode):
+                if first is None:
+                    first, real = found, candidate
+                break
+            if first is None:
+                first, real = found, candidate
+            folders.append((position, candidate))
+            if self._is_opaque(position, candidate, inner) or self._is_removed(position, inner):
+                break
+        if first is None:
+            return None
+        target = os.readlink(real) if stat.S_ISLNK(first.st_mode) else ""
+        return Entry(path, real, first.st_mode, first.st_size, first.st_mtime_ns, target, tuple(folders))
+
+    def _is_removed(self, position: int, inner: str) -> bool:
+        known = self._whiteouts.get(position)
+        return known is not None and inner in known.removed
+
+    def _is_opaque(self, position: int, folder: str, inner: str) -> bool:
+        if position + 1 >= len(self._roots):
+            return False
+        known = self._whiteouts.get(position)
+        if known is not None:
+            return inner in known.opaque
+        try:
+            return os.getxattr(folder, _OPAQUE) == b"y"
+        except OSError:
+            return False
+
+
+def _joined(base: str, names: list[str]) -> str:
+    return f"{base.rstrip('/')}/{'/'.join(names)}"
