@@ -73,18 +73,20 @@ def serve(
     mirror_of: str = "",
     access_log: bool = False,
     host: str = "127.0.0.1",
+    certificate_for: str = "",
     extra: Mapping[str, object] | None = None,
 ) -> Iterator[RegistryServer]:
     """Start a registry that keeps its images in ``folder``, wait until it answers, stop it at the end.
 
-    ``extra`` is merged into the configuration's top level (it is JSON, which is YAML).
+    ``certificate_for`` is the name in its certificate, where that shall be a wrong one. ``extra`` is merged into the
+    configuration's top level (it is JSON, which is YAML).
     """
     folder.mkdir(parents=True, exist_ok=True)
     certificate: tuple[Path, Path] | None = None
     ca: Path | None = None
     if tls:
         ca, ca_key = make_authority(folder)
-        certificate = make_certificate(folder, ca, ca_key, host)
+        certificate = make_certificate(folder, ca, ca_key, certificate_for or host)
     if users is not None:
         _write_htpasswd(folder / "htpasswd", users)
     server = _start(folder, host, certificate, ca, users is not None, mirror_of, access_log, dict(extra or {}))
@@ -107,13 +109,13 @@ def make_authority(folder: Path) -> tuple[Path, Path]:
 
 
 def make_certificate(folder: Path, ca: Path, ca_key: Path, host: str) -> tuple[Path, Path]:
-    """A server's certificate for ``host`` (and ``localhost``) and its key, signed by the authority."""
+    """A server's certificate for ``host`` (any name of loopback is good for all of them), and its key."""
     certificate, key, request = folder / "server.pem", folder / "server.key", folder / "server.csr"
     extensions = folder / "server.ext"
     names = f"IP:{host}" if host.replace(".", "").isdigit() or ":" in host else f"DNS:{host}"
+    loopback = ",DNS:localhost,IP:127.0.0.1,IP:::1" if host.startswith(("127.", "localhost")) else ""
     extensions.write_text(
-        f"subjectAltName={names},DNS:localhost,IP:127.0.0.1,IP:::1\n"
-        "keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n"
+        f"subjectAltName={names}{loopback}\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n"
     )
     _openssl(
         *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
@@ -217,6 +219,7 @@ def _answers(server: RegistryServer) -> bool:
     connection: http.client.HTTPConnection
     if server.ca:
         context = ssl.create_default_context(cafile=str(server.ca))
+        context.check_hostname = False
         connection = http.client.HTTPSConnection(server.host, server.port, timeout=5, context=context)
     else:
         connection = http.client.HTTPConnection(server.host, server.port, timeout=5)

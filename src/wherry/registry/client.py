@@ -39,7 +39,7 @@ def open_session(
     wallet: Wallet | None = None,
 ) -> Session:
     """Everything read that decides how registries are reached; ``wallet`` in place of the user's own."""
-    rules = Rules(settings, registriesconf.read(outside), _proxies(outside), _certificate_folders(outside))
+    rules = Rules(settings, registriesconf.read(outside), _proxies(outside), _certificates(outside))
     wallet = wallet or open_wallet(settings, outside, auth_file)
     return Session(rules, wallet, pace or Pace(), connections=max(8, settings.number("registry.parallel")))
 
@@ -163,6 +163,15 @@ def _proxies(outside: Outside) -> Proxies:
     )
 
 
-def _certificate_folders(outside: Outside) -> tuple[str, ...]:
+def _certificates(outside: Outside) -> dict[str, str]:
+    """The folders of certificates for single hosts (containers-certs.d(5)); the user's win."""
+    import os
+
     config_home = outside.env("XDG_CONFIG_HOME") or f"{outside.env('HOME') or '/nonexistent'}/.config"
-    return (f"{config_home}/containers/certs.d", "/etc/containers/certs.d", "/etc/docker/certs.d")
+    found: dict[str, str] = {}
+    for folder in ("/etc/docker/certs.d", "/etc/containers/certs.d", f"{config_home}/containers/certs.d"):
+        try:
+            found.update({name: f"{folder}/{name}" for name in os.listdir(folder)})
+        except OSError:
+            continue
+    return found

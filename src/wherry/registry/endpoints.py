@@ -18,15 +18,15 @@ class Way(msgspec.Struct, frozen=True):
     """How a host is reached.
 
     ``schemes`` in the order of trial; ``verify`` whether its certificate is checked; ``ca`` a PEM file that is trusted
-    besides the system's; ``proxy`` a URL or empty; ``certificates`` folders that may hold ``*.crt``, ``*.cert`` and
-    ``*.key`` files, as Docker and Podman read them.
+    besides the system's; ``proxy`` a URL or empty; ``certificates`` a folder with ``*.crt``, ``*.cert`` and ``*.key``
+    files, as Docker and Podman have them for a host, or empty.
     """
 
     schemes: tuple[str, ...] = ("https",)
     verify: bool = True
     ca: str = ""
     proxy: str = ""
-    certificates: tuple[str, ...] = ()
+    certificates: str = ""
 
     @property
     def secrets_over_http(self) -> bool:
@@ -70,7 +70,7 @@ class Rules(msgspec.Struct, frozen=True):
     settings: Settings
     conf: RegistriesConf
     proxies: Proxies
-    certificate_folders: tuple[str, ...] = ()
+    certificates: dict[str, str] = {}
 
     def endpoints(self, reference: Reference, *, push: bool = False) -> tuple[Endpoint, ...]:
         """Mirrors, then the origin; a push goes to the origin only.
@@ -106,15 +106,16 @@ class Rules(msgspec.Struct, frozen=True):
         """How ``host[:port]`` is reached."""
         ca = self.settings.text(f"registry.{host}.ca")
         insecure = insecure or self.settings.flag(f"registry.{host}.insecure")
+        certificates = self.certificates.get(host, "")
         # Loopback may speak plain http without being named, as with Docker; who names an authority means https.
-        open_loopback = is_loopback(host) and not ca
-        lenient = insecure or open_loopback
+        named = bool(ca or certificates)
+        lenient = insecure or (is_loopback(host) and not named)
         return Way(
             schemes=("https", "http") if lenient else ("https",),
-            verify=bool(ca) or not lenient,
+            verify=named or not lenient,
             ca=ca,
             proxy=self._proxy(host),
-            certificates=tuple(f"{folder}/{host}" for folder in self.certificate_folders),
+            certificates=certificates,
         )
 
     def may_carry_secrets(self, scheme: str, host: str) -> bool:

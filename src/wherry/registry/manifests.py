@@ -58,7 +58,7 @@ def resolve(session: Session, reference: Reference) -> Digest:
 
     def attempt(endpoint: Endpoint) -> Digest | None:
         answer = _send(session, endpoint, "HEAD", reference)
-        answer.close()
+        answer.drop()
         try:
             return Digest.parse(answer.headers.get("docker-content-digest", ""))
         except InvalidName:

@@ -31,14 +31,14 @@ def explain(asked: Asked, error: Exception, ca: str = "") -> Trouble:
     """The trouble that a foreign exception means."""
     if isinstance(error, exceptions.ProxyError):
         cause = error.original_error
-        return Trouble(
-            failure(asked, f"its proxy fails: {_words(cause)}", _proxy_hint(asked)), again=True, connect=True
-        )
+        why = f"the proxy to '{asked.host}' fails: {_words(cause)}"
+        return NotSpoken(failure(asked, why, _proxy_hint(asked)), again=True, connect=True)
     if isinstance(error, exceptions.NameResolutionError):
         why = f"the name of '{asked.host}' cannot be resolved"
         return Trouble(failure(asked, why, _no_way_out(asked)), again=True, connect=True)
     if isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(error, exceptions.NewConnectionError):
-        return Trouble(failure(asked, f"'{asked.host}' does not answer", _no_way_out(asked)), again=True, connect=True)
+        why = f"'{asked.host}' does not answer"
+        return NotSpoken(failure(asked, why, _no_way_out(asked)), again=True, connect=True)
     if isinstance(error, exceptions.NewConnectionError):
         why = f"cannot connect to '{asked.host}': {_words(error.__cause__ or error)}"
         return NotSpoken(failure(asked, why, _no_way_out(asked)), again=True, connect=True)

@@ -269,13 +269,12 @@ def _tls_context(way: Way) -> ssl.SSLContext:
     try:
         if way.ca:
             context.load_verify_locations(os.path.expanduser(way.ca))
-        for folder in way.certificates:
-            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-                path = f"{folder}/{name}"
-                if name.endswith(".crt"):
-                    context.load_verify_locations(path)
-                elif name.endswith(".cert"):
-                    context.load_cert_chain(path, path.removesuffix(".cert") + ".key")
+        for name in sorted(os.listdir(way.certificates)) if way.certificates else ():
+            path = f"{way.certificates}/{name}"
+            if name.endswith(".crt"):
+                context.load_verify_locations(path)
+            elif name.endswith(".cert"):
+                context.load_cert_chain(path, path.removesuffix(".cert") + ".key")
     except (OSError, ssl.SSLError) as error:
         why = error.strerror or str(error) or "it is not a PEM file"
         hint = "it comes from the setting 'registry.HOST.ca'" if path == way.ca else ""

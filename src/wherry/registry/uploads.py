@@ -109,7 +109,7 @@ def _exists(
         verb="push" if scopes[0].endswith("push") else "look at",
         verified=True,
     )
-    answer.close()
+    answer.drop()
     return answer.status == 200
 
 

@@ -1,0 +1,526 @@
+"""The registry client with Debian's docker-registry and with skopeo: what is pushed comes back, as others see it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fake_proxy import fake_proxy
+from fake_registry import Handler, fake_registry
+from registry_server import RegistryServer, make_authority, serve
+from registry_session import Visitor
+from wherry.base.digest import Digest
+from wherry.base.errors import DigestMismatch, NetworkFailed, NotInRegistry, Unauthorized, UsageError
+from wherry.base.reference import Reference
+from wherry.registry import Registry, login, logout
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+LAYER = random.Random(3).randbytes(3_000_000)
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Visitor:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Visitor(home)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    with serve(tmp_path_factory.mktemp("plain"), access_log=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """With TLS and a password."""
+    with serve(tmp_path_factory.mktemp("locked"), tls=True, users={"ada": "count:ess", "bob": "b"}) as server:
+        yield server
+
+
+def push(registry: Registry, reference: Reference, layer: bytes = LAYER) -> Digest:
+    """An image of one layer; returns its manifest's digest."""
+    config = b'{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}'
+    for data in (layer, config):
+        half = len(data) // 2
+        registry.push_blob(
+            reference, Digest.of(data), len(data), lambda data=data, half=half: (data[:half], data[half:])
+        )
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": descriptor("application/vnd.oci.image.config.v1+json", config),
+        "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", layer)],
+    }
+    return registry.put_manifest(reference, MANIFEST, json.dumps(manifest).encode())
+
+
+def descriptor(media_type: str, data: bytes) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": str(Digest.of(data)), "size": len(data)}
+
+
+def at(server: RegistryServer, name: str) -> Reference:
+    return Reference.parse(f"{server.address}/{name}")
+
+
+def trust(visitor: Visitor, server: RegistryServer) -> None:
+    visitor.flags[f"registry.{server.address}.ca"] = str(server.ca)
+
+
+def test_what_is_pushed_comes_back(plain: RegistryServer, visitor: Visitor) -> None:
+    with visitor.connect() as registry:
+        reference = at(plain, "round/trip:1.0")
+        digest = push(registry, reference)
+        fetched = registry.get_manifest(reference)
+        assert fetched.digest == digest == registry.resolve(reference)
+        assert fetched.media_type == MANIFEST
+        assert registry.get_manifest(reference.at(digest)).data == fetched.data
+        with registry.open_blob(reference, Digest.of(LAYER), len(LAYER)) as stream:
+            assert b"".join(stream) == LAYER
+            assert stream.position == len(LAYER)
+        assert registry.list_tags(reference) == ("1.0",)
+
+
+def test_a_blob_is_pushed_once_and_mounted_elsewhere(plain: RegistryServer, visitor: Visitor) -> None:
+    data = b"pushed once" * 1000
+    digest = Digest.of(data)
+    with visitor.connect() as registry:
+        first, second = at(plain, "mount/first"), at(plain, "mount/second")
+        assert not registry.has_blob(first, digest)
+        assert registry.push_blob(first, digest, len(data), lambda: [data]) == "pushed"
+        assert registry.push_blob(first, digest, len(data), lambda: [data]) == "exists"
+        mounted = registry.push_blob(second, digest, len(data), list, mount_from=("no/such", "mount/first"))
+        assert mounted == "mounted"
+        assert registry.has_blob(second, digest)
+
+
+def test_an_empty_blob_can_be_pushed_and_pulled(plain: RegistryServer, visitor: Visitor) -> None:
+    with visitor.connect() as registry:
+        reference = at(plain, "empty/blob")
+        assert registry.push_blob(reference, Digest.of(b""), 0, list) == "pushed"
+        assert list(registry.open_blob(reference, Digest.of(b""), 0)) == []
+
+
+def test_a_registry_refuses_bytes_that_are_not_what_their_digest_says(plain: RegistryServer, visitor: Visitor) -> None:
+    from wherry.base.errors import RegistryError
+
+    with visitor.connect() as registry, pytest.raises(RegistryError, match="400 DIGEST_INVALID"):
+        registry.push_blob(at(plain, "a/lie"), Digest.of(b"one"), 3, lambda: [b"two"])
+
+
+def test_a_damaged_blob_in_the_registry_is_noticed(tmp_path: Path, visitor: Visitor) -> None:
+    with serve(tmp_path / "damaged") as server, visitor.connect() as registry:
+        reference = at(server, "damaged/one:1")
+        digest = push(registry, reference)
+        layer = Digest.of(LAYER)
+        server.blob_file(str(layer)).write_bytes(LAYER[:-1] + bytes([LAYER[-1] ^ 1]))
+        with pytest.raises(DigestMismatch):
+            list(registry.open_blob(reference, layer, len(LAYER)))
+        server.blob_file(str(layer)).write_bytes(LAYER[:-7])
+        with pytest.raises(NetworkFailed, match=f"ended too early, {len(LAYER) - 7} of {len(LAYER)} bytes had come"):
+            list(registry.open_blob(reference, layer, len(LAYER)))
+        file = server.blob_file(str(digest))
+        file.write_bytes(file.read_bytes().replace(b"amd64", b"arm64").replace(b"schema", b"Schema"))
+        with pytest.raises(DigestMismatch):
+            registry.get_manifest(reference)
+
+
+def test_a_pull_survives_a_restart_of_the_registry(tmp_path: Path, visitor: Visitor) -> None:
+    layer = random.Random(4).randbytes(40_000_000)
+    digest = Digest.of(layer)
+    folder = tmp_path / "restarted"
+    with serve(folder) as server, visitor.connect() as registry:
+        push(registry, at(server, "big/one:1"), layer)
+        stream = registry.open_blob(at(server, "big/one:1"), digest, len(layer))
+        got = [next(stream)]
+        server.process.kill()
+        server.process.wait()
+        again = threading.Event()
+
+        def restart(seconds: float) -> None:
+            if not again.is_set():
+                again.set()
+                process = subprocess.Popen(
+                    ["docker-registry", "serve", str(folder / "registry.yml")], stderr=-3, stdout=-3
+                )
+                servers.append(process)
+            time_to_start.wait(0.3)
+
+        servers: list[subprocess.Popen[bytes]] = []
+        time_to_start = threading.Event()
+        import msgspec
+
+        session = registry._session
+        session.pace = msgspec.structs.replace(session.pace, sleep=restart)
+        try:
+            got += list(stream)
+        finally:
+            for process in servers:
+                process.kill()
+                process.wait()
+        assert b"".join(got) == layer
+        assert again.is_set()
+
+
+def test_many_threads_share_one_client(plain: RegistryServer, visitor: Visitor) -> None:
+    blobs = [random.Random(seed).randbytes(700_000) for seed in range(12)]
+    reference = at(plain, "many/layers")
+    with visitor.connect() as registry, ThreadPoolExecutor(6) as pool:
+
+        def there_and_back(data: bytes) -> bool:
+            registry.push_blob(reference, Digest.of(data), len(data), lambda: [data])
+            return b"".join(registry.open_blob(reference, Digest.of(data), len(data))) == data
+
+        assert all(pool.map(there_and_back, blobs))
+
+
+def test_connections_are_kept_alive(tmp_path: Path, visitor: Visitor) -> None:
+    with serve(tmp_path / "kept", access_log=True) as server:
+        with visitor.connect() as registry:
+            push(registry, at(server, "keep/alive:1"))
+            for _ in range(5):
+                registry.get_manifest(at(server, "keep/alive:1"))
+        ports = {line["http.request.remoteaddr"] for line in log_lines(server) if "http.request.remoteaddr" in line}
+        assert len(ports) == 2  # the one that found out that the server was ready, and ours
+
+
+def log_lines(server: RegistryServer) -> list[dict[str, str]]:
+    """Each line of the server's log, split into its fields."""
+    lines = []
+    for line in server.log.splitlines():
+        fields = dict(part.partition("=")[::2] for part in line.split(" ") if part.startswith("http.request.remote"))
+        lines.append({name: value.strip('"') for name, value in fields.items()})
+    return lines
+
+
+# TLS
+
+
+def test_a_private_authority_is_trusted_when_it_is_named(locked: RegistryServer, visitor: Visitor) -> None:
+    trust(visitor, locked)
+    done = login(locked.address, "ada", "count:ess", settings=visitor.settings, outside=visitor.outside)
+    assert done.verified
+    with visitor.connect() as registry:
+        digest = push(registry, at(locked, "tls/one:1"))
+        assert registry.resolve(at(locked, "tls/one:1")) == digest
+        layer = Digest.of(LAYER)
+        assert b"".join(registry.open_blob(at(locked, "tls/one"), layer, len(LAYER))) == LAYER
+
+
+def test_a_stranger_with_another_certificate_is_refused(
+    locked: RegistryServer, visitor: Visitor, tmp_path: Path
+) -> None:
+    other, _ = make_authority(tmp_path)
+    visitor.flags[f"registry.{locked.address}.ca"] = str(other)
+    with visitor.connect() as registry, pytest.raises(NetworkFailed, match="is not trusted") as caught:
+        registry.get_manifest(at(locked, "tls/one:1"))
+    assert f"registry.{locked.address}.ca" in caught.value.hint
+    assert visitor.waits == []
+
+
+def test_certificates_of_docker_and_podman_are_found(locked: RegistryServer, visitor: Visitor) -> None:
+    assert locked.ca is not None
+    folder = visitor.home / ".config/containers/certs.d" / locked.address
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_bytes(locked.ca.read_bytes())
+    with visitor.connect() as registry, pytest.raises(Unauthorized):
+        registry.get_manifest(at(locked, "tls/one:1"))
+
+
+def test_an_authority_that_is_no_pem_file_is_a_settings_error(locked: RegistryServer, visitor: Visitor) -> None:
+    from wherry.base.errors import SettingsError
+
+    broken = visitor.home / "ca.pem"
+    for content in (None, "no certificate"):
+        if content:
+            broken.write_text(content)
+        visitor.flags[f"registry.{locked.address}.ca"] = str(broken)
+        with (
+            visitor.connect() as registry,
+            pytest.raises(SettingsError, match=r"cannot use the certificates in '.*ca\.pem"),
+        ):
+            registry.get_manifest(at(locked, "tls/one:1"))
+
+
+def test_a_certificate_for_another_host_is_refused(tmp_path: Path, visitor: Visitor) -> None:
+    with serve(tmp_path / "other", tls=True, certificate_for="other.example") as server:
+        trust(visitor, server)
+        with visitor.connect() as registry, pytest.raises(NetworkFailed, match=r"not valid for '127\.0\.0\.1'"):
+            registry.get_manifest(at(server, "x:1"))
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+def test_loopback_and_insecure_registries_may_have_any_certificate(tmp_path: Path, visitor: Visitor) -> None:
+    with serve(tmp_path / "unknown", tls=True) as server, visitor.connect() as registry:
+        push(registry, at(server, "any/certificate:1"))
+
+
+# Logging in
+
+
+def test_a_login_is_kept_and_used_and_forgotten(locked: RegistryServer, visitor: Visitor) -> None:
+    trust(visitor, locked)
+    who = {"settings": visitor.settings, "outside": visitor.outside}
+    file = visitor.home / ".docker/config.json"
+    file.parent.mkdir()
+    file.write_text('{"auths": {"other.example": {"auth": "YTpi"}}, "psFormat": "kept"}')
+    done = login(f"https://{locked.address}/v2/", "ada", "count:ess", **who)
+    assert (done.host, done.kept_in, done.verified, done.encoded) == (locked.address, str(file), True, True)
+    assert file.stat().st_mode & 0o777 == 0o600
+    document = json.loads(file.read_text())
+    assert document["psFormat"] == "kept"
+    assert base64.b64decode(document["auths"][locked.address]["auth"]) == b"ada:count:ess"
+    with visitor.connect() as registry, pytest.raises(NotInRegistry):
+        registry.get_manifest(at(locked, "nothing:1"))
+    assert logout(locked.address, **who) == (str(file),)
+    assert logout(locked.address, **who) == ()
+    assert list(json.loads(file.read_text())["auths"]) == ["other.example"]
+    with visitor.connect() as registry, pytest.raises(Unauthorized):
+        registry.get_manifest(at(locked, "nothing:1"))
+
+
+def test_a_wrong_password_is_refused_and_not_kept(locked: RegistryServer, visitor: Visitor) -> None:
+    trust(visitor, locked)
+    with pytest.raises(Unauthorized, match="refuses these credentials") as caught:
+        login(locked.address, "ada", "wrong", settings=visitor.settings, outside=visitor.outside)
+    assert "wrong" not in str(caught.value)
+    assert not (visitor.home / ".docker").exists()
+    with pytest.raises(UsageError):
+        login(locked.address, "ada", "", settings=visitor.settings, outside=visitor.outside)
+
+
+def test_a_login_to_an_open_registry_says_that_nothing_was_verified(plain: RegistryServer, visitor: Visitor) -> None:
+    done = login(plain.address, "ada", "any", settings=visitor.settings, outside=visitor.outside)
+    assert not done.verified
+
+
+def test_an_authfile_is_written_and_read_in_place_of_the_usual(locked: RegistryServer, visitor: Visitor) -> None:
+    trust(visitor, locked)
+    named = visitor.home / "named.json"
+    who = {"settings": visitor.settings, "outside": visitor.outside}
+    assert login(locked.address, "bob", "b", auth_file=str(named), **who).kept_in == str(named)
+    assert not (visitor.home / ".docker").exists()
+    with visitor.connect(str(named)) as registry, pytest.raises(NotInRegistry, match="'bob'"):
+        registry.get_manifest(at(locked, "nothing:1"))
+    assert logout(locked.address, auth_file=str(named), **who) == (str(named),)
+
+
+def test_a_link_to_the_credentials_stays_a_link(locked: RegistryServer, visitor: Visitor) -> None:
+    trust(visitor, locked)
+    real = visitor.home / "dotfiles.json"
+    (visitor.home / ".docker").mkdir()
+    (visitor.home / ".docker/config.json").symlink_to(real)
+    login(locked.address, "bob", "b", settings=visitor.settings, outside=visitor.outside)
+    assert (visitor.home / ".docker/config.json").is_symlink()
+    assert locked.address in real.read_text()
+
+
+def test_a_credential_helper_keeps_and_gives_and_forgets(
+    locked: RegistryServer, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(visitor, locked)
+    folder = visitor.home / "bin"
+    folder.mkdir()
+    program = folder / "docker-credential-box"
+    program.write_text(
+        f"""#!/bin/sh
+case $1 in
+store) cat > {folder}/kept;;
+get) cat > /dev/null; cat {folder}/kept 2> /dev/null || {{ echo 'credentials not found in native keychain'; exit 1; }};;
+erase) cat > /dev/null; rm {folder}/kept;;
+esac
+"""
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    file = visitor.home / ".docker/config.json"
+    file.parent.mkdir()
+    file.write_text('{"credsStore": "box"}')
+    who = {"settings": visitor.settings, "outside": visitor.outside}
+    done = login(locked.address, "ada", "count:ess", **who)
+    assert (done.kept_in, done.encoded) == ("docker-credential-box", False)
+    assert "count" not in file.read_text()
+    with visitor.connect() as registry, pytest.raises(NotInRegistry, match="'ada' from docker-credential-box"):
+        registry.get_manifest(at(locked, "nothing:1"))
+    assert "docker-credential-box" in logout(locked.address, **who)
+    assert not (folder / "kept").exists()
+
+
+# Mirrors and proxies
+
+
+def test_a_mirror_serves_what_the_origin_has(plain: RegistryServer, visitor: Visitor, tmp_path: Path) -> None:
+    with visitor.connect() as registry:
+        digest = push(registry, at(plain, "mirrored/one:1"))
+    with serve(tmp_path / "mirror", mirror_of=plain.url) as mirror:
+        visitor.flags[f"registry.{plain.address}.mirrors"] = (mirror.address,)
+        with visitor.connect() as registry:
+            fetched = registry.get_manifest(at(plain, "mirrored/one:1"))
+            assert (fetched.digest, fetched.source) == (digest, f"{mirror.address}/mirrored/one")
+            with registry.open_blob(at(plain, "mirrored/one:1"), Digest.of(LAYER), len(LAYER)) as stream:
+                assert b"".join(stream) == LAYER
+                assert stream.source == f"{mirror.address}/mirrored/one"
+
+
+def test_the_origin_serves_when_a_mirror_is_down(plain: RegistryServer, visitor: Visitor, tmp_path: Path) -> None:
+    with serve(tmp_path / "mirror") as gone:
+        pass
+    visitor.flags[f"registry.{plain.address}.mirrors"] = (gone.address,)
+    with visitor.connect() as registry:
+        push(registry, at(plain, "unmirrored/one:1"))
+        assert registry.get_manifest(at(plain, "unmirrored/one:1")).source == f"{plain.address}/unmirrored/one"
+
+
+def test_a_tls_registry_is_reached_through_a_proxy(locked: RegistryServer, visitor: Visitor) -> None:
+    trust(visitor, locked)
+    with fake_proxy() as proxy:
+        visitor.flags[f"registry.{locked.address}.proxy"] = f"http://user:p%40ss@{proxy.address}"
+        with visitor.connect() as registry, pytest.raises(Unauthorized):
+            registry.get_manifest(at(locked, "x:1"))
+        assert set(proxy.seen) == {("CONNECT", locked.address)}
+        assert base64.b64decode(proxy.authorizations[0].partition("Basic ")[2]) == b"user:p@ss"
+
+
+def test_a_plain_registry_is_reached_through_a_proxy(plain: RegistryServer, visitor: Visitor) -> None:
+    with fake_proxy() as proxy:
+        visitor.flags[f"registry.{plain.address}.proxy"] = proxy.address
+        with visitor.connect() as registry:
+            push(registry, at(plain, "proxied/one:1"))
+        assert any(target.startswith(plain.url) for _, target in proxy.seen)
+
+
+def test_a_proxy_that_is_down_is_named_as_the_cause(plain: RegistryServer, visitor: Visitor) -> None:
+    with fake_proxy() as proxy:
+        pass
+    visitor.flags[f"registry.{plain.address}.proxy"] = f"http://user:secret@{proxy.address}"
+    with visitor.connect() as registry, pytest.raises(NetworkFailed, match="the proxy to") as caught:
+        registry.get_manifest(at(plain, "x:1"))
+    assert "secret" not in str(caught.value)
+    assert "HTTPS_PROXY" in caught.value.hint
+
+
+# Others
+
+
+def skopeo(*arguments: str) -> str:
+    done = subprocess.run(["skopeo", *arguments], capture_output=True, text=True, env={**os.environ, "TMPDIR": "/tmp"})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_skopeo_sees_what_was_pushed(plain: RegistryServer, visitor: Visitor) -> None:
+    with visitor.connect() as registry:
+        digest = push(registry, at(plain, "for/skopeo:1"))
+    seen = json.loads(skopeo("inspect", "--tls-verify=false", f"docker://{plain.address}/for/skopeo:1"))
+    assert seen["Digest"] == str(digest)
+    assert seen["Layers"] == [str(Digest.of(LAYER))]
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type"),
+    [("oci", MANIFEST), ("v2s2", "application/vnd.docker.distribution.manifest.v2+json")],
+)
+def test_what_skopeo_pushed_is_pulled(
+    plain: RegistryServer, visitor: Visitor, tmp_path: Path, form: str, media_type: str
+) -> None:
+    with visitor.connect() as registry:
+        push(registry, at(plain, "from/wherry:1"))
+        source, copy = f"docker://{plain.address}/from/wherry:1", f"docker://{plain.address}/from/skopeo:{form}"
+        skopeo("copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--format", form, source, copy)
+        fetched = registry.get_manifest(at(plain, f"from/skopeo:{form}"))
+        assert fetched.media_type == media_type
+        for layer in json.loads(fetched.data)["layers"]:
+            digest = Digest.parse(layer["digest"])
+            data = b"".join(registry.open_blob(at(plain, "from/skopeo"), digest, layer["size"]))
+            assert Digest.of(data) == digest
+
+
+def test_skopeo_reads_the_credentials_that_were_kept(locked: RegistryServer, visitor: Visitor) -> None:
+    trust(visitor, locked)
+    named = visitor.home / "auth.json"
+    login(locked.address, "ada", "count:ess", settings=visitor.settings, outside=visitor.outside, auth_file=str(named))
+    with visitor.connect(str(named)) as registry:
+        push(registry, at(locked, "both/ways:1"))
+    skopeo("inspect", "--tls-verify=false", "--authfile", str(named), f"docker://{locked.address}/both/ways:1")
+
+
+# Tokens
+
+
+def test_a_real_registry_takes_the_tokens_that_were_fetched(tmp_path: Path, visitor: Visitor) -> None:
+    ca, key = make_authority(tmp_path)
+    with fake_registry() as tokens:
+        granted: list[dict[str, object]] = []
+
+        def issue(handler: Handler) -> None:
+            if handler.headers.get("authorization") != "Basic " + base64.b64encode(b"ada:s").decode():
+                handler.fail(401, "UNAUTHORIZED", "no")
+                return
+            claims = access_of(handler.path)
+            granted.append(claims)
+            handler.reply(200, json.dumps({"token": sign(claims, ca, key), "expires_in": 300}).encode())
+
+        tokens.intervene("GET", "/token", issue)
+        realm = {
+            "realm": f"http://{tokens.address}/token",
+            "service": "svc",
+            "issuer": "iss",
+            "rootcertbundle": str(ca),
+        }
+        with serve(tmp_path / "r", extra={"auth": {"token": realm}}) as server:
+            done = login(server.address, "ada", "s", settings=visitor.settings, outside=visitor.outside)
+            assert done.verified
+            with visitor.connect() as registry:
+                reference = at(server, "token/one:1")
+                push(registry, reference)
+                assert b"".join(registry.open_blob(reference, Digest.of(LAYER), len(LAYER))) == LAYER
+                assert (
+                    registry.push_blob(
+                        at(server, "token/two"), Digest.of(LAYER), len(LAYER), list, mount_from=("token/one",)
+                    )
+                    == "mounted"
+                )
+                registry.list_tags(reference)
+        assert len(granted) <= 6
+
+
+def access_of(path: str) -> dict[str, object]:
+    from urllib.parse import parse_qs, urlsplit
+
+    access = []
+    for scope in parse_qs(urlsplit(path).query).get("scope", []):
+        kind, name, actions = scope.split(":")
+        access.append({"type": kind, "name": name, "actions": actions.split(",")})
+    now = int(time.time())
+    times = {"exp": now + 300, "nbf": now - 10, "iat": now}
+    return {"iss": "iss", "sub": "ada", "aud": "svc", "jti": os.urandom(8).hex(), "access": access, **times}
+
+
+def sign(claims: dict[str, object], ca: Path, key: Path) -> str:
+    """A JSON web token, ES256, with its certificate (RFC 7515)."""
+
+    def encode(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    pem = "".join(ca.read_text().splitlines()[1:-1])
+    header = {"typ": "JWT", "alg": "ES256", "x5c": [pem]}
+    text = f"{encode(json.dumps(header).encode())}.{encode(json.dumps(claims).encode())}"
+    signed = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-sign", str(key)], input=text.encode(), check=True, capture_output=True
+    ).stdout
+    numbers, rest = [], signed[2:]
+    for _ in range(2):  # DER: two integers, as JWT wants them in 32 bytes each
+        length = rest[1]
+        numbers.append(rest[2 : 2 + length].lstrip(b"\0").rjust(32, b"\0"))
+        rest = rest[2 + length :]
+    return f"{text}.{encode(b''.join(numbers))}"
