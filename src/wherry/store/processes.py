@@ -40,7 +40,7 @@ def is_dead(process: Process) -> bool:
     here = current()
     if not here.boot_id or not here.boot_id.startswith(process.boot_id) or not process.boot_id:
         return False
-    if process.node != here.node or process.namespace != here.namespace or process.pid <= 0:
+    if process.node != here.node or process.namespace != here.namespace or not 0 < process.pid < 1 << 31:
         return False
     try:
         os.kill(process.pid, 0)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+
 from stores import (
     add_image,
     add_layer,
@@ -15,7 +17,6 @@ from stores import (
     nothing_runs,
     runs,
 )
-
 from wherry.base.digest import Digest
 from wherry.base.errors import Conflict, NotFound, StoreError
 from wherry.base.reference import Reference
@@ -303,7 +304,7 @@ def test_a_layer_that_is_wanted_again_while_it_is_removed_comes_back(
         if len(looks) == 2:
             path = store.record_path(digest_of("m"))
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            Path(path).write_text('{"size":1,"layers":["%s"]}' % digest_of("a").hex)
+            Path(path).write_text(json.dumps({"size": 1, "layers": [digest_of("a").hex]}))
         return marks(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sweeping, "marks", and_somebody_pulls)

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from stores import add_image, age, digest_of
 
+from stores import add_image, age, digest_of
 from wherry.base.errors import NotFound
 from wherry.store import Store, leases, open_at
 

@@ -6,8 +6,8 @@ import tempfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import digest_of
 
+from stores import digest_of
 from wherry.base.errors import InvalidName
 from wherry.base.reference import Reference
 from wherry.store import Name, open_at

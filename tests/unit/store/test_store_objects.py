@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from stores import a_meta, add_image, add_layer, content_of, digest_of, fill, left_over
 
+from stores import a_meta, add_image, add_layer, content_of, digest_of, fill, left_over
 from wherry.base.digest import Digest
 from wherry.base.errors import DigestMismatch, InvalidName, NotFound, StoreError
 from wherry.base.reference import Reference
