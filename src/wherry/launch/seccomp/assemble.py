@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 
+from wherry.base.errors import UsageError
 from wherry.launch.seccomp.rules import Condition, Profile, Rule
 
 __all__ = ["assemble", "decide"]
@@ -35,8 +36,6 @@ def assemble(profile: Profile, architecture: str) -> bytes:
         code += _branch(_EQUAL, compatible[0], _tree(profile, compatible[1]), [])
     code.append((_RETURN, 0, 0, profile.newer))
     if len(code) > 4096:
-        from wherry.base.errors import UsageError
-
         raise UsageError("the seccomp profile is too large", why=f"{len(code)} instructions; the kernel takes 4096")
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
 
@@ -96,51 +95,51 @@ def _search(segments: list[tuple[int, _Code]]) -> _Code:
 
 
 def _leaf(rules: list[Rule], default: int) -> _Code:
-    """The rules of one call, in their order; each that does not hold falls through to the next."""
+    """The rules of one call, in their order; each that does not hold goes on to the next."""
     code: _Code = []
     for rule in rules:
-        then: _Code = [(_RETURN, 0, 0, rule.action)]
+        code += _tests(rule)
+        code.append((_RETURN, 0, 0, rule.action))
         if not rule.conditions:
-            return code + then
-        code += _all(rule.conditions, then)
+            return code
     return [*code, (_RETURN, 0, 0, default)]
 
 
-def _all(conditions: tuple[Condition, ...], then: _Code) -> _Code:
-    """``then`` (which returns) when all hold, else on to what follows."""
-    body = then
-    for condition in reversed(conditions):
-        body = _one(condition, body)
-    return body
+def _tests(rule: Rule) -> _Code:
+    """Goes on behind its end when all conditions hold, else one further (over the return that stands there)."""
+    parts = [_test(condition) for condition in rule.conditions]
+    code: _Code = []
+    end = sum(map(len, parts))
+    for part in parts:
+        held = len(code) + len(part)
+        for operation, when_true, when_false, value in part:
+            after = len(code) + 1
+            ways = {_NEXT: 0, _HOLDS: held - after, _FAILS: end + 1 - after}
+            jump = ways[when_true], ways[when_false]
+            if max(jump) > 255:
+                raise UsageError("the seccomp profile is too large", why="a rule has more than 30 conditions")
+            code.append((operation, *jump, value))
+    return code
 
 
-def _one(condition: Condition, then: _Code) -> _Code:
-    """Compare the upper word, then the lower; both masked. ``then`` returns, so what follows it is 'does not hold'."""
-    operator, value, mask = condition.operator, condition.value, condition.mask
-    low = _load(condition.index, 0, mask & 0xFFFFFFFF)
-    high = _load(condition.index, 1, mask >> 32)
-    value_low, value_high = value & 0xFFFFFFFF, value >> 32
-    if operator in ("!=", "<", "<="):  # the opposite of the other three: swap the ways
-        opposite = {"!=": "==", "<": ">=", "<=": ">"}[operator]
-        # The opposite jumps over `then`.
-        tested = _one(Condition(condition.index, opposite, value, mask), [(_JUMP, 0, 0, len(then))])
-        return tested + then
-    if operator == "==":
-        return [*_if(high, _EQUAL, value_high, [*_if(low, _EQUAL, value_low, then)])]
-    compare = _GREATER if operator == ">" else _GREATER_EQUAL
-    lower = _if(low, compare, value_low, then)
-    equal = _if(high, _EQUAL, value_high, lower)
-    return [*_if(high, _GREATER, value_high, then), *equal]
+_NEXT, _HOLDS, _FAILS = 0, 1, 2
+"""Where a comparison goes, before distances are known; loads have _NEXT twice."""
 
 
-def _if(load: _Code, jump: int, value: int, then: _Code) -> _Code:
-    return [*load, *_skip(jump, value, then)]
-
-
-def _skip(jump: int, value: int, then: _Code) -> _Code:
-    if len(then) <= 255:
-        return [(jump, 0, len(then), value), *then]
-    return [(jump, 1, 0, value), (_JUMP, 0, 0, len(then)), *then]
+def _test(condition: Condition) -> _Code:
+    """Compare the upper word, then the lower; both masked."""
+    value, mask, holds, fails = condition.value, condition.mask, _HOLDS, _FAILS
+    operator = condition.operator
+    if operator in ("!=", "<", "<="):  # the opposite of the other three
+        operator = {"!=": "==", "<": ">=", "<=": ">"}[operator]
+        holds, fails = fails, holds
+    high, low = _load(condition.index, 1, mask >> 32), _load(condition.index, 0, mask & 0xFFFFFFFF)
+    compare = {"==": _EQUAL, ">": _GREATER, ">=": _GREATER_EQUAL}[operator]
+    code = [*high]
+    if operator != "==":
+        code.append((_GREATER, holds, _NEXT, value >> 32))
+    code.append((_EQUAL, _NEXT, fails, value >> 32))
+    return [*code, *low, (compare, holds, fails, value & 0xFFFFFFFF)]
 
 
 def _load(index: int, word: int, mask: int) -> _Code:
@@ -151,9 +150,9 @@ def _load(index: int, word: int, mask: int) -> _Code:
 
 
 def _branch(jump: int, value: int, then: _Code, otherwise: _Code) -> _Code:
-    """``then`` when the comparison holds, else ``otherwise`` (or what follows); both end in returns."""
+    """``then`` when the comparison holds, else ``otherwise`` (where it is empty: what follows); both end in returns."""
     if not otherwise:
-        return _skip(jump, value, then)
+        return [(jump, 1, 0, value), (_JUMP, 0, 0, len(then)), *then]
     if len(otherwise) <= 255:
         return [(jump, len(otherwise), 0, value), *otherwise, *then]
     return [(jump, 0, 1, value), (_JUMP, 0, 0, len(otherwise)), *otherwise, *then]
