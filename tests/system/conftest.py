@@ -1,0 +1,73 @@
+"""Real parts: a registry that runs, images in it, and the installed command with a store of its own.
+
+Every worker of a parallel run has its own registry; images are made once a machine (``tests/images.py``).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import images
+from registry_server import RegistryServer, serve
+from wherry_command import Wherry
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """A registry on loopback: plain http, anonymous, empty at first."""
+    with serve(tmp_path_factory.mktemp("registry")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pushed(registry: RegistryServer) -> Callable[..., str]:
+    """``pushed("tiny")`` has the image in the registry and gives its reference (``form="v2s2"``: as Docker has it)."""
+    done: dict[tuple[str, str], str] = {}
+
+    def push(name: str, form: str = "oci") -> str:
+        reference = f"{registry.address}/{name}:{form}"
+        if (name, form) not in done:
+            source = f"oci:{images.image(name)}:latest"
+            copy = ["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", "--format", form]
+            subprocess.run([*copy, source, f"docker://{reference}"], check=True, capture_output=True)
+            done[name, form] = reference
+        return reference
+
+    return push
+
+
+@pytest.fixture(scope="session")
+def tiny(pushed: Callable[..., str]) -> str:
+    """The reference of an image with one static busybox."""
+    return pushed("tiny")
+
+
+@pytest.fixture(scope="session")
+def small_image(pushed: Callable[..., str]) -> str:
+    """The reference of a small Debian with Python."""
+    return pushed("small")
+
+
+@pytest.fixture(scope="session")
+def layered(pushed: Callable[..., str]) -> str:
+    """The reference of an image of three layers with all that applying layers has to get right."""
+    return pushed("layered")
+
+
+@pytest.fixture
+def wherry(tmp_path: Path) -> Wherry:
+    """The command in an empty store and home."""
+    return Wherry(tmp_path / "wherry")
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory, tiny: str) -> Wherry:
+    """The command in a store that has the tiny image as ``tiny``; shared by tests that do not change the store."""
+    command = Wherry(tmp_path_factory.mktemp("seeded"))
+    command.ok("pull", "-q", tiny)
+    command.ok("tag", tiny, "tiny")
+    return command
