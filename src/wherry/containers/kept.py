@@ -8,38 +8,33 @@
     containers/ID/exit.json         how it ended last; absent while it runs, and when its end was never written
     containers/names/NAME           the id, made by link(2), which is exclusive on network file systems too
 
-The folder is complete before its name appears, so a name without its folder is what a crash left: it is taken over.
+The names are :mod:`wherry.containers.names`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import time
 from collections.abc import Iterator
 
 import msgspec
 
-from wherry.base.errors import Conflict, InvalidName, NotFound, StoreError
+from wherry.base.errors import Conflict, NotFound, StoreError
 from wherry.launch.options import RunOptions
 
 __all__ = [
     "Container",
     "Exit",
-    "check_name",
-    "claim_name",
     "delete",
     "find",
+    "forget_exit",
     "kept_containers",
     "new_id",
+    "not_found",
     "read",
     "read_exit",
-    "release_name",
     "save",
+    "why",
 ]
-
-_GRACE_SECONDS = 60.0
-"""A name that leads nowhere may be one that is being given right now; older ones are left-overs."""
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,15 +68,6 @@ def new_id() -> str:
     return os.urandom(32).hex()
 
 
-def check_name(name: str) -> None:
-    """Raise :class:`InvalidName` unless Docker would take it: letters, digits, ``_.-``, two or more, no leading sign."""
-    good = len(name) >= 2 and name.isascii() and name[0].isalnum() and all(c.isalnum() or c in "_.-" for c in name)
-    if not good or len(name) > 128:
-        raise InvalidName(
-            f"'{name[:140]}' is not a container's name", why="letters, digits, '_', '.', '-'; the first no sign; 2 to 128"
-        )
-
-
 def save(containers: str, container: Container) -> None:
     """Write ``container.json``, as a whole or not at all; makes the folder (0700) when it is new."""
     folder = container.folder(containers)
@@ -92,37 +78,7 @@ def save(containers: str, container: Container) -> None:
             file.write(msgspec.json.encode(container))
         os.rename(temporary, f"{folder}/container.json")
     except OSError as error:
-        raise StoreError(f"cannot keep container '{container.name or container.id[:12]}'", why=_why(error)) from None
-
-
-def claim_name(containers: str, name: str, container_id: str) -> None:
-    """Give ``name`` to the container; raise :class:`Conflict` that names the owner when it is taken. Atomic."""
-    folder = f"{containers}/names"
-    temporary = f"{folder}/.{container_id}"
-    try:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        with open(temporary, "w") as file:
-            file.write(container_id + "\n")
-        try:
-            for _ in range(3):
-                try:
-                    os.link(temporary, f"{folder}/{name}")
-                except FileExistsError:
-                    _refuse_or_clear(containers, name)
-                else:
-                    return
-            raise Conflict(f"cannot take the name '{name}'", why="others keep taking it at the same time")
-        finally:
-            os.unlink(temporary)
-    except OSError as error:
-        raise StoreError(f"cannot give a container the name '{name}'", why=_why(error)) from None
-
-
-def release_name(containers: str, name: str, container_id: str) -> None:
-    """Free the name if it still leads to this container. Idempotent."""
-    if name and _owner_id(containers, name) == container_id:
-        with contextlib.suppress(OSError):
-            os.unlink(f"{containers}/names/{name}")
+        raise StoreError(f"cannot keep container '{container.name or container.id[:12]}'", why=why(error)) from None
 
 
 def read(containers: str, container_id: str) -> Container | None:
@@ -143,6 +99,16 @@ def read_exit(containers: str, container_id: str) -> Exit | None:
         return None
 
 
+def forget_exit(containers: str, container_id: str) -> None:
+    """Remove ``exit.json``: the container is about to start again. Idempotent."""
+    try:
+        os.unlink(f"{containers}/{container_id}/exit.json")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"cannot start container '{container_id[:12]}'", why=why(error)) from None
+
+
 def kept_containers(containers: str) -> Iterator[Container]:
     """All kept containers, in no order."""
     for container_id in _ids(containers):
@@ -153,9 +119,11 @@ def kept_containers(containers: str) -> Iterator[Container]:
 
 def find(containers: str, text: str) -> Container | None:
     """By name, else by id or the beginning of one; None when nothing fits; :class:`Conflict` when several do."""
-    owner = _owner(containers, text) if text and "/" not in text else None
-    if owner is not None:
-        return owner
+    from wherry.containers.names import owner
+
+    named = owner(containers, text) if text and "/" not in text else None
+    if named is not None:
+        return named
     if not text or not set(text) <= set("0123456789abcdef"):
         return None
     fitting = [container_id for container_id in _ids(containers) if container_id.startswith(text)]
@@ -167,6 +135,7 @@ def find(containers: str, text: str) -> Container | None:
 
 def delete(containers: str, container: Container, scratch: tuple[str, ...] = ()) -> None:
     """Remove the container, its name and its writable layer; raise :class:`StoreError` when something resists."""
+    from wherry.containers.names import release_name
     from wherry.containers.trees import remove_tree
 
     release_name(containers, container.name, container.id)
@@ -176,7 +145,9 @@ def delete(containers: str, container: Container, scratch: tuple[str, ...] = ())
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise StoreError(f"cannot remove container '{container.name or container.id[:12]}'", why=_why(error)) from None
+            raise StoreError(
+                f"cannot remove container '{container.name or container.id[:12]}'", why=why(error)
+            ) from None
 
 
 def not_found(text: str, known: list[str]) -> NotFound:
@@ -195,38 +166,5 @@ def _ids(containers: str) -> list[str]:
         return []
 
 
-def _owner_id(containers: str, name: str) -> str:
-    try:
-        with open(f"{containers}/names/{name}") as file:
-            return file.read(65).strip()
-    except (OSError, ValueError):
-        return ""
-
-
-def _owner(containers: str, name: str) -> Container | None:
-    owner_id = _owner_id(containers, name)
-    container = read(containers, owner_id) if len(owner_id) == 64 else None
-    return container if container is not None and container.name == name else None
-
-
-def _refuse_or_clear(containers: str, name: str) -> None:
-    path = f"{containers}/names/{name}"
-    owner = _owner(containers, name)
-    if owner is not None:
-        raise Conflict(
-            f"the name '{name}' is taken",
-            why=f"by container {owner.id[:12]} of image '{owner.image}', made {owner.created[:19].replace('T', ' ')} UTC",
-            hint=f"remove it ('wherry rm -f {name}'), start it ('wherry start {name}'), or choose another name",
-        )
-    try:
-        age = time.time() - os.stat(path).st_ctime
-    except FileNotFoundError:
-        return
-    if age < _GRACE_SECONDS:
-        raise Conflict(f"the name '{name}' is being given to a container right now", hint="try again in a minute")
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-
-
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)

@@ -1,7 +1,7 @@
 """Containers that run on this node, as the launcher leaves them in ``RUNTIME/running`` (ops.def, RUNNING).
 
 A file there is alive while its launcher holds the lock on it; what is left unlocked was killed and is swept
-(:mod:`wherry.containers.sweep`).
+(:mod:`wherry.containers.sweeping`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ import msgspec
 
 from wherry.base.record import StartLine
 
-__all__ = ["Running", "find_running", "is_alive", "read_running", "running_containers", "running_folder"]
+__all__ = [
+    "Running",
+    "find_running",
+    "is_alive",
+    "read_running",
+    "running_containers",
+    "running_folder",
+    "running_images",
+]
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -52,6 +60,14 @@ def running_containers(runtime: str) -> Iterator[Running]:
             running = read_running(f"{folder}/{name}")
             if running is not None:
                 yield running
+
+
+def running_images(runtime: str) -> dict[str, list[str]]:
+    """The ids of the containers that run on this node, by the digest of their image: what must not be removed."""
+    found: dict[str, list[str]] = {}
+    for running in running_containers(runtime):
+        found.setdefault(running.start.image_digest, []).append(running.id)
+    return found
 
 
 def find_running(runtime: str, container_id: str) -> Running | None:

@@ -1,4 +1,4 @@
-"""What every use case begins with: settings, store and the folders of this user, each looked up when first asked for."""
+"""What every use case begins with: settings, store and this user's folders, each looked up when first asked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from wherry.base.outside import Outside
 if TYPE_CHECKING:
     from wherry.base.settings import Settings
     from wherry.host import Host
+    from wherry.image import Image
     from wherry.launch import Paths
     from wherry.store import Store
 
@@ -59,9 +60,15 @@ class World:
     @cached_property
     def scratch(self) -> tuple[str, ...]:
         """Parent folders for writable layers, in order of preference."""
-        from wherry.launch import scratch_parents
+        from wherry.host import scratch_parents
 
-        return scratch_parents(self.settings, self.host, self.outside, self.store.path)
+        return scratch_parents(
+            self.outside,
+            self.host,
+            setting=self.settings.text("run.scratch"),
+            store=self.store.path,
+            runtime=self.runtime,
+        )
 
     @property
     def containers(self) -> str:
@@ -72,3 +79,12 @@ class World:
         from wherry.launch import Paths
 
         return Paths(self.store.path, self.runtime, self.state, self.scratch, lease, flat)
+
+    def flat_tree(self, image: Image, *, make: bool = True) -> str:
+        """The flattened tree where neither overlayfs nor FUSE can put the layers together, else empty."""
+        overlay_layers = all(layer.meta.overlay for layer in image.layers)
+        if overlay_layers and (self.host.overlay or self.host.fuse_overlayfs):
+            return ""
+        from wherry.image import flatten
+
+        return flatten(self.store, image) if make else ""

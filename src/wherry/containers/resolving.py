@@ -69,7 +69,7 @@ def image_named(world: World) -> str:
     raise UsageError(
         "no image is named",
         why="and no wherry.toml in this directory or above it names one",
-        hint="wherry run IMAGE COMMAND, or a wherry.toml with: [run] image = \"debian:12\"",
+        hint='wherry run IMAGE COMMAND, or a wherry.toml with: [run] image = "debian:12"',
     )
 
 

@@ -1,0 +1,36 @@
+"""``exec``: a further process in a container that runs."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import msgspec
+
+from wherry.base.errors import Conflict
+from wherry.containers.lookup import must_run
+from wherry.containers.starting import Start
+from wherry.containers.world import World
+from wherry.launch import ExecOptions, Membership, plan_exec, with_inputs
+
+__all__ = ["exec_", "prepare_exec"]
+
+
+def exec_(options: ExecOptions, *, world: World | None = None) -> NoReturn:
+    """Execute a command in a running container and become its launcher."""
+    prepare_exec(options, world=world).execute()
+
+
+def prepare_exec(options: ExecOptions, *, world: World | None = None) -> Start:
+    """Everything up to the launcher. Raises :class:`NotFound`, :class:`Conflict` when it does not run here."""
+    world = world or World()
+    found, running = must_run(world, options.container)
+    try:
+        membership = msgspec.json.decode(running.details, type=Membership)
+    except msgspec.MsgspecError:
+        raise Conflict(
+            f"cannot enter container '{found.shown}'",
+            why="another version of Wherry started it",
+            hint="enter it with that version, or start it again",
+        ) from None
+    plan = plan_exec(options, membership, world.host, paths=world.paths(), running=running.path)
+    return Start(with_inputs(plan, world.outside), options.command, None, found.id)

@@ -1,0 +1,123 @@
+"""What a container in the background printed: Docker's json-file lines, split by stream."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+
+import msgspec
+
+from wherry.base.errors import NotFound, UsageError
+from wherry.containers.lookup import Found, find_container
+from wherry.containers.running import Running, is_alive
+from wherry.containers.world import World
+
+__all__ = ["LogLine", "logs"]
+
+_TICK_MS = 200
+"""How often a followed log is looked at; the end of the container is noticed at once."""
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """A line (with its newline, unless it was cut) and the stream (``stdout``, ``stderr``) that it was written to."""
+
+    log: str
+    stream: str
+    time: str
+
+
+def logs(
+    name: str,
+    *,
+    follow: bool = False,
+    tail: int | None = None,
+    since: str | None = None,
+    world: World | None = None,
+) -> Iterator[LogLine]:
+    """The lines so far, the last ``tail`` of them or those at and after the RFC 3339 time ``since``; with ``follow``
+    what comes until the container ends.
+
+    Raises :class:`NotFound` when there is no log: it never ran in the background.
+    """
+    world = world or World()
+    if tail is not None and tail < 0:
+        raise UsageError(f"'--tail {tail}' is not a number of lines", hint="a number from 0, or all")
+    found = find_container(world, name)
+    path = f"{world.containers}/{found.id}/log.json"
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _no_log(found) from None
+    return _lines(file, found.running if follow else None, tail, since)
+
+
+def _lines(file: int, running: Running | None, tail: int | None, since: str | None) -> Iterator[LogLine]:
+    from wherry.containers.times import seconds
+
+    decoder = msgspec.json.Decoder(LogLine)
+    start = seconds(since) if since else 0.0
+    try:
+        rest = b""
+        if tail is not None:
+            os.lseek(file, _tail_offset(file, tail), os.SEEK_SET)
+        while True:
+            ended = running is None or not is_alive(running.launcher_pid, running.launcher_started)
+            while chunk := os.read(file, 1 << 16):
+                *whole, rest = (rest + chunk).split(b"\n")
+                for text in whole:
+                    try:
+                        line = decoder.decode(text)
+                    except msgspec.MsgspecError:
+                        continue  # cut by a full disk
+                    if not since or seconds(line.time) >= start:
+                        yield line
+            if ended or running is None:
+                return
+            _pause(running)
+    finally:
+        os.close(file)
+
+
+def _tail_offset(file: int, count: int) -> int:
+    """Where the last ``count`` lines begin; reads the file from its end, a block at a time."""
+    position = os.fstat(file).st_size
+    if count == 0:
+        return position
+    newlines = 0
+    block = 1 << 16
+    while position > 0:
+        start = max(0, position - block)
+        content = os.pread(file, position - start, start)
+        place = len(content)
+        while (place := content.rfind(b"\n", 0, place)) >= 0:
+            newlines += 1
+            if newlines > count:
+                return start + place + 1
+        position = start
+    return 0
+
+
+def _pause(running: Running) -> None:
+    try:
+        descriptor = os.pidfd_open(running.launcher_pid)
+    except ProcessLookupError:
+        return
+    except OSError:
+        select.select([], [], [], _TICK_MS / 1000)
+        return
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(_TICK_MS)
+    finally:
+        os.close(descriptor)
+
+
+def _no_log(found: Found) -> NotFound:
+    if found.kept is None or not found.kept.options.detach:
+        return NotFound(
+            f"container '{found.shown}' has no log",
+            why="its output went where it was started; only containers in the background (-d) have one",
+        )
+    return NotFound(f"container '{found.shown}' has no log yet", hint=f"wherry start {found.shown}")

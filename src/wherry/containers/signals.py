@@ -1,0 +1,170 @@
+"""Signals to running containers: ``kill``, ``stop``, and waiting for the end without asking again and again."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal as signals
+import time
+
+import msgspec
+
+from wherry.base.errors import Conflict, StoreError, UsageError
+from wherry.containers import kept
+from wherry.containers.lookup import Found, find_container, must_run
+from wherry.containers.running import Running, find_running, is_alive
+from wherry.containers.world import World
+
+__all__ = ["kill", "signal_number", "stop", "wait"]
+
+_DEFAULT_STOP = "SIGTERM"
+_REMOTE_SECONDS = 2.0
+"""How often the end of a container of another node is looked for: it is a file on a shared file system."""
+
+
+def kill(name: str, *, signal: str = "SIGKILL", world: World | None = None) -> None:
+    """Send a signal to the container's command; ``SIGKILL`` ends the whole container at once."""
+    world = world or World()
+    found, running = must_run(world, name)
+    _send(found.shown, running, signal_number(signal))
+
+
+def stop(name: str, *, seconds: int = 10, signal: str | None = None, world: World | None = None) -> None:
+    """Send the stop signal (``signal``, else ``--stop-signal``, the image's, or TERM), and KILL after ``seconds``.
+
+    -1 waits for ever. One that does not run is left as it is, as Docker does. Returns when it has ended.
+    """
+    world = world or World()
+    found = find_container(world, name)
+    if found.running is None:
+        if found.kept is not None and found.kept.started:
+            return
+        must_run(world, name)
+        return
+    chosen = signal or _stop_signal(found.running) or _DEFAULT_STOP
+    _send(found.shown, found.running, signal_number(chosen))
+    if _ended(found.running, None if seconds < 0 else float(seconds)):
+        return
+    _send(found.shown, found.running, signals.SIGKILL)
+    if not _ended(found.running, 30.0):
+        raise Conflict(
+            f"container '{found.shown}' does not end",
+            why="a process of it hangs in the kernel, as on a file server that does not answer",
+            hint="it ends when the file server is back",
+        )
+
+
+def wait(name: str, *, world: World | None = None) -> int:
+    """Wait for the end; return the exit status as a shell would show it.
+
+    Raises :class:`Conflict` for one that never started, :class:`StoreError` when its end was not recorded.
+    """
+    world = world or World()
+    found = find_container(world, name)
+    if found.running is not None:
+        _ended(found.running, None)
+    elif found.kept is not None and not found.kept.started:
+        raise Conflict(f"container '{found.shown}' was never started", hint=f"wherry start {found.shown}")
+    elif found.kept is not None and found.kept.node != world.outside.node():
+        while kept.read_exit(world.containers, found.id) is None:
+            time.sleep(_REMOTE_SECONDS)
+    return _status(world, found)
+
+
+def signal_number(name: str) -> int:
+    """``SIGTERM``, ``TERM``, ``15`` or ``SIGRTMIN+3`` as a number; raise :class:`UsageError`."""
+    text = name.upper().removeprefix("SIG")
+    if text.isascii() and text.isdigit() and 0 < int(text) <= signals.SIGRTMAX:
+        return int(text)
+    base, _, offset = text.partition("+")
+    if base == "RTMIN" and (offset.isdigit() or not offset):
+        return signals.SIGRTMIN + int(offset or 0)
+    found = signals.Signals.__members__.get(f"SIG{text}")
+    if found is None:
+        raise UsageError(f"'{name}' is not a signal", hint="a name as TERM, INT, KILL, USR1, or a number")
+    return int(found)
+
+
+class _Stop(msgspec.Struct):
+    stop_signal: str = ""
+
+
+def _stop_signal(running: Running) -> str:
+    try:
+        return msgspec.json.decode(running.details, type=_Stop).stop_signal
+    except msgspec.MsgspecError:
+        return ""
+
+
+def _send(shown: str, running: Running, number: int) -> None:
+    """KILL goes to the container's init, with which the kernel ends all of it; others to the launcher, who passes
+    them on to the command."""
+    to_init = number == signals.SIGKILL
+    pid, started = (
+        (running.init_pid, running.init_started) if to_init else (running.launcher_pid, running.launcher_started)
+    )
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except OSError:
+        descriptor = -1  # before Linux 5.3
+    try:
+        if not is_alive(pid, started):
+            return
+        if descriptor >= 0:
+            signals.pidfd_send_signal(descriptor, number)
+        else:
+            os.kill(pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        raise Conflict(f"cannot send a signal to container '{shown}'", why="its processes are not yours") from None
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _ended(running: Running, seconds: float | None) -> bool:
+    """Wait until the launcher has ended, having written how; False when ``seconds`` passed before."""
+    try:
+        descriptor = os.pidfd_open(running.launcher_pid)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return _ended_by_asking(running, seconds)
+    try:
+        if not is_alive(running.launcher_pid, running.launcher_started):
+            return True
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else max(0, int(seconds * 1000))))
+    finally:
+        os.close(descriptor)
+
+
+def _ended_by_asking(running: Running, seconds: float | None) -> bool:
+    until = None if seconds is None else time.monotonic() + seconds
+    while is_alive(running.launcher_pid, running.launcher_started):
+        if until is not None and time.monotonic() >= until:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _status(world: World, found: Found) -> int:
+    if find_running(world.runtime, found.id) is not None:
+        raise Conflict(f"container '{found.shown}' was started again")
+    ended = kept.read_exit(world.containers, found.id)
+    if ended is not None:
+        return ended.exit
+    from wherry.containers.records import find_record
+
+    record = find_record(world.state, found.id, node=world.outside.node(), boot_id=world.outside.boot_id())
+    if record is not None and record.end is not None:
+        return record.end.exit
+    raise StoreError(
+        f"how container '{found.shown}' ended is not known",
+        why="its launcher was killed, or the node went down",
+        hint=f"wherry logs {found.shown}",
+    )

@@ -1,0 +1,291 @@
+"""``run``, ``create`` and ``start``: from options to a plan, and from the plan to the launcher.
+
+The order is the invariant: resolve (pull if missing), gate by policy, take the lease, plan, save, execute. A kept
+container's folder and name exist before its plan does, so that a name that is taken is told before anything runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+
+from wherry.base.errors import Conflict, UsageError
+from wherry.containers.resolving import MissingImage, Resolved, resolve
+from wherry.containers.world import World
+from wherry.launch import Kept, LaunchPlan, RunOptions, execute, plan_run, save, survey, with_inputs, write_files
+
+if TYPE_CHECKING:
+    import subprocess
+    from typing import IO
+
+    from wherry.base.progress import Progress
+    from wherry.containers.kept import Container
+    from wherry.image import Image
+
+__all__ = ["Preview", "Start", "create", "prepare", "preview", "run", "start"]
+
+
+class Start(msgspec.Struct, frozen=True):
+    """All is decided, and nothing runs yet: ``plan`` is a value or, when it was saved, ``path`` is its file."""
+
+    plan: LaunchPlan
+    command: tuple[str, ...]
+    path: str | None = None
+    container_id: str = ""
+
+    def execute(self) -> NoReturn:
+        """Become the launcher; this process never comes back."""
+        execute(self.path or self.plan, self.command)
+
+    def begin(
+        self,
+        *,
+        stdin: int | IO[bytes] | None = None,
+        stdout: int | IO[bytes] | None = None,
+        stderr: int | IO[bytes] | None = None,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """The launcher as a child of this process; the caller waits for it."""
+        from wherry.launch import start as start_launcher
+
+        return start_launcher(
+            self.path or self.plan, self.command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env
+        )
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a start would do. ``plan`` is None when the image would have to be pulled first: ``missing`` names it."""
+
+    plan: LaunchPlan | None
+    command: tuple[str, ...] = ()
+    missing: str = ""
+
+
+def run(
+    options: RunOptions,
+    *,
+    world: World | None = None,
+    prefix: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+) -> NoReturn:
+    """Run a container and become its launcher; ``prefix`` is the command line's beginning to save the plan under."""
+    prepare(options, world=world, prefix=prefix, progress=progress).execute()
+
+
+def prepare(
+    options: RunOptions,
+    *,
+    world: World | None = None,
+    prefix: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+) -> Start:
+    """Everything up to the launcher: the image is held, a kept container exists, the plan is made and saved.
+
+    Raises what resolving, policy and planning raise; :class:`Conflict` when the container's name is taken.
+    """
+    world = world or World()
+    _check(options)
+    image = _image(world, options, progress)
+    _sweep(world)
+    if not (options.detach or options.name):
+        plan = _finish(world, _plan(world, options, image, None), prefix)
+        return Start(plan[0], options.command, plan[1])
+    container = _new_container(world, options, image)
+    return _start_kept(world, container, options, image)
+
+
+def preview(
+    options: RunOptions, *, world: World | None = None, progress: Progress | None = None, verb: str = "run"
+) -> Preview:
+    """What :func:`run` or :func:`create` would do, without doing anything: nothing is pulled, kept or leased."""
+    world = world or World()
+    _check(options)
+    found = resolve(world, options.image, pull=options.pull, platform=options.platform, dry_run=True)
+    if isinstance(found, MissingImage):
+        return Preview(None, options.command, str(found.reference))
+    kept = None
+    if options.detach or options.name or verb == "create":
+        kept = _kept(world, "0" * 64, options.name or "", verb)
+    plan = with_inputs(_plan(world, options, found.image, kept, dry_run=True), world.outside)
+    return Preview(plan, options.command)
+
+
+def create(options: RunOptions, *, world: World | None = None, progress: Progress | None = None) -> str:
+    """Make a container and keep it, without starting it; return its id."""
+    world = world or World()
+    _check(options)
+    image = _image(world, options, progress)
+    _plan(world, options, image, _kept(world, "0" * 64, options.name or "", "create"))  # what cannot start is told now
+    container = _new_container(world, options, image)
+    if options.cidfile:
+        _write_cidfile(options.cidfile, container.id)
+    return container.id
+
+
+def start(name: str, *, attach: bool = False, interactive: bool = False, world: World | None = None) -> Start:
+    """Prepare a kept container's next start; ``attach`` keeps it in the foreground.
+
+    Raises :class:`Conflict` when it runs, :class:`NotFound` when there is none, or its image is gone.
+    """
+    from wherry.containers.lookup import kept_named
+    from wherry.containers.running import find_running
+    from wherry.image import open_image
+
+    world = world or World()
+    container = kept_named(world, name)
+    if find_running(world.runtime, container.id) is not None:
+        raise Conflict(f"container '{name}' runs already", hint=f"wherry exec {name} COMMAND")
+    image = open_image(world.store, container.image_digest)
+    image = msgspec.structs.replace(image, reference=container.image)
+    options = msgspec.structs.replace(
+        container.options,
+        detach=not (attach or interactive),
+        interactive=interactive or (attach and container.options.interactive),
+        cidfile=None,
+    )
+    return _start_kept(world, container, options, image)
+
+
+def _check(options: RunOptions) -> None:
+    from wherry.containers.names import check_name
+
+    if options.detach and options.shell:
+        raise UsageError(
+            "a shell cannot run in the background", hint="wherry run -dit IMAGE, then wherry exec -it ID sh"
+        )
+    if options.name:
+        check_name(options.name)
+
+
+def _image(world: World, options: RunOptions, progress: Progress | None) -> Image:
+    found = resolve(world, options.image, pull=options.pull, platform=options.platform, progress=progress)
+    assert isinstance(found, Resolved)
+    return found.image
+
+
+def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool = False) -> LaunchPlan:
+    from wherry.host import require_containers
+    from wherry.image import view
+    from wherry.policy import ImageFacts, UserFacts, decide
+
+    host = world.host
+    require_containers(host)
+    _check_platform(image, host.architecture)
+    facts = ImageFacts(image.reference, image.digest)
+    decision = decide(facts, UserFacts(host.uid, host.user, host.node), "run")
+    lease = "" if dry_run else world.store.lease(image.digest, host.node, host.boot_id)
+    flat = world.flat_tree(image, make=not dry_run)
+    return plan_run(
+        options,
+        image,
+        view(image),
+        host,
+        world.settings,
+        decision,
+        paths=world.paths(lease, flat),
+        surroundings=survey(world.outside, options, world.settings, image, host),
+        kept=kept,
+    )
+
+
+def _finish(world: World, plan: LaunchPlan, prefix: tuple[str, ...] | None) -> tuple[LaunchPlan, str | None]:
+    write_files(plan)
+    plan = with_inputs(plan, world.outside)
+    path = save(plan, prefix, world.runtime) if prefix is not None else None
+    _tell(plan)
+    return plan, path
+
+
+def _tell(plan: LaunchPlan) -> None:
+    import sys
+
+    for note in plan.notes:
+        sys.stderr.write(f"wherry: {note}\n")
+
+
+def _start_kept(world: World, container: Container, options: RunOptions, image: Image) -> Start:
+    from wherry.containers import kept as keeping
+    from wherry.containers.times import now
+
+    kept = _kept(world, container.id, container.name, "run")
+    plan = msgspec.structs.replace(_plan(world, options, image, kept), reusable=False)
+    plan, _ = _finish(world, plan, None)
+    keeping.forget_exit(world.containers, container.id)
+    started = msgspec.structs.replace(container, started=now(), node=world.host.node, boot_id=world.host.boot_id)
+    keeping.save(world.containers, started)
+    return Start(plan, container.options.command, None, container.id)
+
+
+def _kept(world: World, container_id: str, name: str, verb: str) -> Kept:
+    from wherry.host import filesystem_type, is_remote
+
+    folder = f"{world.containers}/{container_id}"
+    local = not is_remote(filesystem_type(world.store.path))
+    return Kept(
+        id=container_id,
+        name=name,
+        scratch=(world.containers,) if local else tuple(f"{parent}/kept" for parent in world.scratch),
+        log=f"{folder}/log.json",
+        exit_file=f"{folder}/exit.json",
+        verb=verb,
+    )
+
+
+def _new_container(world: World, options: RunOptions, image: Image) -> Container:
+    from wherry.containers import kept as keeping
+    from wherry.containers.names import claim_name
+    from wherry.containers.times import now
+
+    config = image.config.config
+    entry = options.entrypoint if options.entrypoint is not None else config.entrypoint
+    command = options.command or (() if options.entrypoint is not None else config.cmd)
+    container = keeping.Container(
+        id=keeping.new_id(),
+        name=options.name or "",
+        created=now(),
+        image=image.reference,
+        image_digest=str(image.digest),
+        layers=tuple(layer.key for layer in image.layers),
+        options=options,
+        entry=(*entry, *command),
+        node=world.host.node,
+        boot_id=world.host.boot_id,
+    )
+    keeping.save(world.containers, container)
+    if container.name:
+        try:
+            claim_name(world.containers, container.name, container.id)
+        except BaseException:
+            keeping.delete(world.containers, container)
+            raise
+    return container
+
+
+def _write_cidfile(path: str, container_id: str) -> None:
+    try:
+        with open(path, "x") as file:
+            file.write(container_id)
+    except FileExistsError:
+        raise Conflict(f"'{path}' exists", why="--cidfile names a file that is made anew", hint="remove it") from None
+
+
+def _check_platform(image: Image, architecture: str) -> None:
+    """Raise unless this machine executes the image's architecture, itself or by a registered interpreter."""
+    wanted = image.config.architecture
+    if not wanted or wanted == architecture or wanted in _ALSO_RUN.get(architecture, ()):
+        return
+    from wherry.containers.emulation import require_emulation
+
+    require_emulation(image.reference, wanted, architecture)
+
+
+_ALSO_RUN = {"amd64": ("386", "x86_64"), "arm64": ("arm", "aarch64")}
+
+
+def _sweep(world: World) -> None:
+    """Remove what killed launchers left; one directory listing when there is nothing."""
+    from wherry.containers.sweeping import sweep
+
+    sweep(world)
