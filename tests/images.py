@@ -59,6 +59,24 @@ def image(name: str) -> Path:
     return folder
 
 
+def picture() -> Path:
+    """A picture of 47 Tucanae by the Hubble Space Telescope, which Debian's ``python-drizzle-testdata`` ships."""
+    wanted = cache() / "j8bt06nyq_flt.fits"
+    with _lock("picture"):
+        if not wanted.exists():
+            tar = cache() / "picture.tar"
+            try:
+                _debootstrap(tar, ("python-drizzle-testdata",), "extract")
+                with tarfile.open(tar) as archive:
+                    content = archive.extractfile(f"./usr/share/python-drizzle/test_data/{wanted.name}")
+                    assert content is not None
+                    wanted.with_suffix(".tmp").write_bytes(content.read())
+            finally:
+                tar.unlink(missing_ok=True)
+            wanted.with_suffix(".tmp").rename(wanted)
+    return wanted
+
+
 def write_layout(folder: Path, layers: Iterable[Path | bytes], config: Mapping[str, object], level: int = 6) -> str:
     """An OCI layout of ``layers`` (plain tars), each gzipped; the digest of its manifest.
 
@@ -227,11 +245,11 @@ def _make(name: str, folder: Path) -> None:
             tar.unlink(missing_ok=True)
 
 
-def _debootstrap(tar: Path, packages: Sequence[str]) -> None:
+def _debootstrap(tar: Path, packages: Sequence[str], variant: str = "minbase") -> None:
     """A Debian root file system in ``tar``; by root as root, else in a user namespace (needs /etc/subuid)."""
     mode = "root" if os.geteuid() == 0 else "unshare"
     command = [
-        *("mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(packages)}"),
+        *("mmdebstrap", f"--mode={mode}", f"--variant={variant}", f"--include={','.join(packages)}"),
         *("--aptopt=Apt::Install-Recommends false", "--aptopt=Acquire::Retries 3", "--dpkgopt=force-unsafe-io"),
         *(SUITE, str(tar), MIRROR),
     ]
