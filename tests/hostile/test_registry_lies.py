@@ -568,7 +568,7 @@ def test_a_long_limit_says_who_is_limited_and_till_when_and_does_not_wait(fake: 
     for words in ("429 TOOMANYREQUESTS", "the address 192.0.2.7", "100 in 6 h", "in 3 h, at "):
         assert words in caught.value.why
     assert f"wherry login {fake.address}" in caught.value.hint
-    assert f"registry.{fake.address}.mirrors" in caught.value.hint
+    assert f'[registry."{fake.address}"] mirrors = ["HOST"]' in caught.value.hint
 
 
 def test_a_limited_mirror_is_passed_over_and_a_limited_origin_served_by_the_mirror(

@@ -224,7 +224,7 @@ def test_a_stranger_with_another_certificate_is_refused(
     visitor.flags[f"registry.{locked.address}.ca"] = str(other)
     with visitor.connect() as registry, pytest.raises(NetworkFailed, match="is not trusted") as caught:
         registry.get_manifest(at(locked, "tls/one:1"))
-    assert f"registry.{locked.address}.ca" in caught.value.hint
+    assert f'[registry."{locked.address}"] ca' in caught.value.hint
     assert visitor.waits == []
 
 

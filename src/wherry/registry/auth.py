@@ -14,7 +14,7 @@ import msgspec
 
 from wherry.base.errors import RegistryError
 from wherry.registry.credentials import Credential, Wallet
-from wherry.registry.endpoints import Endpoint, Rules
+from wherry.registry.endpoints import Endpoint, Rules, setting
 from wherry.registry.failures import Asked, Trouble, explain_status
 from wherry.registry.pace import Pace
 from wherry.registry.transport import Transport
@@ -132,7 +132,7 @@ class Auth:
                 RegistryError(
                     f"credentials for '{asked.login}' are not sent to '{parts.scheme}://{parts.netloc}'",
                     why="its token server speaks plain http",
-                    hint=f"if you trust the network, set 'registry.{parts.netloc}.insecure' to true",
+                    hint=f"if you trust the network: {setting(parts.netloc, 'insecure = true')} in wherry.toml",
                 )
             )
         server = _token_endpoint(self._rules, parts.netloc, endpoint)

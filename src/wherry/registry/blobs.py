@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from wherry.base.digest import Digest, Hasher
 from wherry.base.errors import DigestMismatch, NetworkFailed, WherryError
 from wherry.base.reference import Reference
-from wherry.registry.endpoints import Endpoint
+from wherry.registry.endpoints import Endpoint, setting
 from wherry.registry.failures import Trouble
 from wherry.registry.session import Session, pull_scope
 from wherry.registry.transport import Answer
@@ -101,7 +101,7 @@ class BlobStream:
             return
         if not trouble.again or failures >= self._session.pace.attempts:
             raise self._given_up(trouble, failures) from None
-        self._session.pace.sleep(self._session.pace.pause(failures, trouble.after))
+        self._session.wait(endpoint, trouble, self._session.pace.pause(failures, trouble.after))
 
     def _given_up(self, trouble: Trouble, failures: int) -> WherryError:
         why = f"{trouble.error.why}, {self.position} of {self.size} bytes had come"
@@ -143,7 +143,7 @@ class BlobStream:
 
     @property
     def _subject(self) -> str:
-        return f"layer {self.digest.short} of {self._reference.familiar.partition('@')[0]}"
+        return f"blob {self.digest.short} of {self._reference.familiar.partition('@')[0]}"
 
     def _begins_at(self, answer: Answer) -> int:
         """Where in the blob the body begins, after a look at what the headers promise."""
@@ -224,7 +224,7 @@ class BlobStream:
         hint = "pull again; if it happens again, tell the registry's operator"
         if endpoint is not None and endpoint.mirror:
             self._session.put_aside(endpoint)
-            hint = f"'{endpoint.host}' is a mirror: take it out of 'registry.{self._reference.registry}.mirrors'"
+            hint = f"it is a mirror: take it out of {setting(self._reference.registry, 'mirrors')} in wherry.toml"
         why = f"'{self.source or 'what was there'}' gave bytes with the digest {found}"
         raise DigestMismatch(f"'{self._subject}' is not what its digest says", why=why, hint=hint)
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from wherry.base.digest import Digest, Hasher
 from wherry.base.errors import NotInRegistry, WherryError
 from wherry.base.outside import Outside
+from wherry.base.progress import Progress, silent
 from wherry.base.reference import Reference
 from wherry.base.settings import Settings
 from wherry.registry import endpoints, manifests, registriesconf, uploads
@@ -23,12 +24,20 @@ __all__ = ["Fetched", "Registry", "connect", "open_session"]
 _MOST_PAGES = 1000
 
 
-def connect(settings: Settings, outside: Outside, *, auth_file: str = "", pace: Pace | None = None) -> Registry:
+def connect(
+    settings: Settings,
+    outside: Outside,
+    *,
+    auth_file: str = "",
+    pace: Pace | None = None,
+    progress: Progress = silent,
+) -> Registry:
     """A client for one session; contacts nobody yet. Close it, or use it as a context manager.
 
+    ``progress`` hears of pauses before another try (stage ``waiting``), never of bytes: who iterates counts them.
     Raises :class:`SettingsError` for a broken ``registries.conf`` and :class:`NotFound` for a missing ``auth_file``.
     """
-    return Registry(open_session(settings, outside, auth_file, pace))
+    return Registry(open_session(settings, outside, auth_file, pace, progress=progress))
 
 
 def open_session(
@@ -37,11 +46,13 @@ def open_session(
     auth_file: str = "",
     pace: Pace | None = None,
     wallet: Wallet | None = None,
+    progress: Progress = silent,
 ) -> Session:
     """Everything read that decides how registries are reached; ``wallet`` in place of the user's own."""
     rules = Rules(settings, registriesconf.read(outside), _proxies(outside), _certificates(outside))
     wallet = wallet or open_wallet(settings, outside, auth_file)
-    return Session(rules, wallet, pace or Pace(), connections=max(8, settings.number("registry.parallel")))
+    connections = max(8, settings.number("registry.parallel"))
+    return Session(rules, wallet, pace or Pace(), connections, progress)
 
 
 class Registry:

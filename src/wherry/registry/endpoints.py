@@ -9,7 +9,7 @@ from wherry.base.reference import DEFAULT_REGISTRY, Reference
 from wherry.base.settings import Settings
 from wherry.registry.registriesconf import Location, RegistriesConf
 
-__all__ = ["Endpoint", "Proxies", "Rules", "Way", "is_loopback", "split_host", "with_scheme"]
+__all__ = ["Endpoint", "Proxies", "Rules", "Way", "is_loopback", "setting", "split_host", "with_scheme"]
 
 _HUB_ADDRESS = "registry-1.docker.io"
 
@@ -114,7 +114,7 @@ class Rules(msgspec.Struct, frozen=True):
             schemes=("https", "http") if lenient else ("https",),
             verify=named or not lenient,
             ca=ca,
-            proxy=self._proxy(host),
+            proxy=self._proxy(host, lenient),
             certificates=certificates,
         )
 
@@ -122,17 +122,23 @@ class Rules(msgspec.Struct, frozen=True):
         """Whether credentials may be sent to ``scheme://host``."""
         return scheme == "https" or (scheme == "http" and self.way(host).secrets_over_http)
 
-    def _proxy(self, host: str) -> str:
+    def _proxy(self, host: str, lenient: bool) -> str:
         own = self.settings.text(f"registry.{host}.proxy")
         if own:
             return "" if own == "none" else with_scheme(own)
-        return self.proxies.choose(host, "https")
+        proxy = self.proxies.choose(host, "https")
+        return self.proxies.choose(host, "http") if lenient and not proxy else proxy
 
     def _endpoint(self, location: Location, *, mirror: bool) -> Endpoint:
         host, _, repository = location.location.partition("/")
         address = _HUB_ADDRESS if host in (DEFAULT_REGISTRY, "index.docker.io") else host
         way = self.way(host, insecure=location.insecure)
         return Endpoint(host, address, repository.rstrip("/"), way, mirror)
+
+
+def setting(host: str, line: str) -> str:
+    """A registry's setting as it is written in ``wherry.toml``, for messages."""
+    return f'[registry."{host}"] {line}'
 
 
 def split_host(host: str) -> tuple[str, str]:

@@ -15,11 +15,13 @@ from wherry.base.errors import (
     Unauthorized,
     WherryError,
 )
+from wherry.registry.endpoints import setting
 from wherry.registry.pace import parse_retry_after
 
 __all__ = ["Asked", "Trouble", "explain_status", "registry_words"]
 
 _MAX_WORDS = 300
+_MIRRORS = 'mirrors = ["HOST"]'
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -141,7 +143,7 @@ def _limited(asked: Asked, said: str, headers: Mapping[str, str], wait: float | 
     if wait is not None:
         why += f"; try again {_clock_words(now + wait, wait)}"
     advice = [] if asked.used else [f"log in with 'wherry login {asked.login}' (a count of your own)"]
-    advice.append(f"name a mirror in the setting 'registry.{asked.login}.mirrors'")
+    advice.append(f"name a mirror in wherry.toml: {setting(asked.login, _MIRRORS)}")
     return RateLimited(f"{asked.host} limits requests for '{asked.subject}'", why=why, hint=", or ".join(advice))
 
 
@@ -189,4 +191,4 @@ def _duration(seconds: float) -> str:
 def _outage_hint(asked: Asked) -> str:
     if asked.mirror:
         return ""
-    return f"it may pass: try again later, or name a mirror in the setting 'registry.{asked.login}.mirrors'"
+    return f"it may pass: try again later, or name a mirror in wherry.toml: {setting(asked.login, _MIRRORS)}"

@@ -9,6 +9,7 @@ import ssl
 from urllib3 import exceptions
 
 from wherry.base.errors import NetworkFailed
+from wherry.registry.endpoints import setting
 from wherry.registry.failures import Asked, Trouble
 
 __all__ = ["NotSpoken", "explain", "failure"]
@@ -57,12 +58,12 @@ def _tls(asked: Asked, error: Exception, ca: str) -> Trouble:
     inner = error.args[0] if error.args else error
     if isinstance(inner, ssl.SSLCertVerificationError):
         reason = inner.verify_message or str(inner)
-        hint = f"its authority's PEM file belongs in the setting 'registry.{asked.login}.ca'"
+        hint = "name its authority's PEM file in wherry.toml: " + setting(asked.login, 'ca = "FILE"')
         if ca:
-            hint = f"the setting 'registry.{asked.login}.ca' is '{ca}': is it the authority that signed?"
+            hint = f"{setting(asked.login, 'ca')} in wherry.toml is '{ca}': is it the authority that signed?"
         return Trouble(failure(asked, f"the certificate of '{asked.host}' is not trusted: {reason}", hint))
     reason = getattr(inner, "reason", None) or str(inner)
-    hint = f"if it speaks plain http, set 'registry.{asked.login}.insecure' to true"
+    hint = f"if it speaks plain http: {setting(asked.login, 'insecure = true')} in wherry.toml"
     return NotSpoken(
         failure(asked, f"'{asked.host}' does not speak TLS as expected: {reason}", hint), again=True, connect=True
     )
@@ -88,10 +89,10 @@ def _words(error: object) -> str:
 
 def _no_way_out(asked: Asked) -> str:
     return (
-        "computing nodes often have no way out: pull on a login node, or name the site's proxy in the setting "
-        f"'registry.{asked.login}.proxy'"
+        "computing nodes often have no way out: pull on a login node, or name the site's proxy in HTTPS_PROXY or in "
+        "wherry.toml: " + setting(asked.login, 'proxy = "URL"')
     )
 
 
 def _proxy_hint(asked: Asked) -> str:
-    return f"see HTTPS_PROXY, NO_PROXY and the setting 'registry.{asked.login}.proxy'"
+    return f"see HTTPS_PROXY, NO_PROXY and {setting(asked.login, 'proxy')} in wherry.toml"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from wherry.base.errors import NotInRegistry, WherryError
+from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
 from wherry.registry.auth import Auth, merge_scopes
 from wherry.registry.credentials import Wallet
@@ -25,10 +26,13 @@ _MAX_ERROR_BODY = 1 << 16
 class Session:
     """Transport, authentication and the memory of endpoints that failed; safe for many threads."""
 
-    def __init__(self, rules: Rules, wallet: Wallet, pace: Pace, connections: int = 8) -> None:
+    def __init__(
+        self, rules: Rules, wallet: Wallet, pace: Pace, connections: int = 8, progress: Progress = silent
+    ) -> None:
         self.rules = rules
         self.wallet = wallet
         self.pace = pace
+        self._progress = progress
         self.transport = Transport(rules, pace, connections)
         self.auth = Auth(self.transport, rules, wallet, pace)
         self._aside: set[str] = set()
@@ -64,7 +68,7 @@ class Session:
                         pause = min(pause, wait) if pause else wait
             if not again:
                 raise _verdict(endpoints, troubles, failures)
-            self.pace.sleep(pause)
+            self.wait(again[0], troubles[again[0].name], pause)
             left = tuple(again)
 
     def send(
@@ -126,6 +130,12 @@ class Session:
         )
         trouble.again = trouble.again or again
         raise trouble
+
+    def wait(self, endpoint: Endpoint, trouble: Trouble, seconds: float) -> None:
+        """Pause before another try, and say so."""
+        why = trouble.error.why or trouble.error.what
+        self._progress(Event(endpoint.host, "waiting", message=f"{why}; trying again in {seconds:.0f} s"))
+        self.pace.sleep(seconds)
 
     def put_aside(self, endpoint: Endpoint) -> None:
         """Do not ask this mirror again in this session, unless nobody else is left."""

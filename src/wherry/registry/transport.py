@@ -277,7 +277,7 @@ def _tls_context(way: Way) -> ssl.SSLContext:
                 context.load_cert_chain(path, path.removesuffix(".cert") + ".key")
     except (OSError, ssl.SSLError) as error:
         why = error.strerror or str(error) or "it is not a PEM file"
-        hint = "it comes from the setting 'registry.HOST.ca'" if path == way.ca else ""
+        hint = "the setting 'ca' of a registry names it" if path == way.ca else ""
         raise SettingsError(f"cannot use the certificates in '{path}'", why=why, hint=hint) from None
     return context
 
