@@ -9,9 +9,11 @@ from wherry.cli import listing
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
     from wherry.base.reference import Reference
+    from wherry.containers import World
+    from wherry.image import Step
     from wherry.store import ImageRecord, Name, Store
 
-__all__ = ["image_rows"]
+__all__ = ["history_rows", "image_rows"]
 
 
 def image_rows(store: Store, pattern: str, *, whole: bool) -> list[dict[str, Any]]:
@@ -63,3 +65,11 @@ def _fields(
         "Platform": platform,
         "PulledAt": record.pulled if record else "",
     }
+
+
+def history_rows(world: World, text: str, *, whole: bool) -> list[dict[str, Any]]:
+    """The steps by which an image was made, the last first: command, time, and what its layer takes unpacked."""
+    from wherry.cli.naming import held_image
+    from wherry.image import history
+
+    return [_step(step, whole=whole) for step in reversed(tuple(history(held_image(world, text))))]

@@ -1,4 +1,4 @@
-"""``run``, ``shell``, ``create`` and ``exec``: from what was given to a use case that becomes the launcher."""
+"""``run``, ``shell``, ``create`` and ``exec``: from what was given to a use case, and from there to the launcher."""
 
 from __future__ import annotations
 
@@ -6,34 +6,39 @@ import os
 
 from wherry import containers
 from wherry.cli.grammar import Given
-from wherry.cli.start import environment, run_options
-from wherry.launch.options import ExecOptions
+from wherry.cli.start import environment, run_options, with_settings
+from wherry.launch.options import ExecOptions, RunOptions
 
 __all__ = ["enter", "start"]
 
 
 def start(verb: str, given: Given) -> int:
-    """Start (or only create, or only plan) a container; does not return from a start in the foreground."""
-    world = containers.World()
-    options = run_options(given, world.outside, shell=verb == "shell")
+    """Start, only create, or only plan a container; a start in the foreground does not return."""
     from wherry.cli.moving import shown
 
+    world = containers.World()
+    options = with_settings(run_options(given, world.outside, shell=verb == "shell"), world.settings, world.outside)
+    if given.flag("dry_run"):
+        return _preview(verb, options, world, given.text("format"))
+    asks_always = (options.pull or world.settings.text("run.pull")) == "always"  # so a saved plan may not answer
     with shown(False) as progress:
         if verb == "create":
             print(containers.create(options, world=world, progress=progress))
             return 0
-        if given.flag("dry_run"):
-            return 0
-        return containers.run(options, world=world, prefix=_prefix(verb, given), progress=progress)
+        prepared = containers.prepare(
+            options, world=world, prefix=None if asks_always else _prefix(verb, given), progress=progress
+        )
+    return prepared.execute()
 
 
 def enter(given: Given) -> int:
     """Run a command in a running container."""
     words = given.words[1:] if given.words[:1] == ("",) else given.words
     world = containers.World()
+    command = words[2:] if words[1:2] == ("--",) else words[1:]
     options = ExecOptions(
         container=words[0],
-        command=words[1:],
+        command=command,
         env=environment(given, world.outside),
         workdir=given.text("workdir"),
         user=given.text("user"),
@@ -41,9 +46,21 @@ def enter(given: Given) -> int:
         terminal=given.flag("tty"),
         detach=given.flag("detach"),
     )
-    return containers.exec_(options, world=world)
+    return containers.prepare_exec(options, world=world).execute()
 
 
-def _prefix(verb: str, given: Given) -> tuple[str, ...]:
+def _preview(verb: str, options: RunOptions, world: containers.World, form: str | None) -> int:
+    found = containers.preview(options, world=world, verb=verb)
+    if found.plan is None:
+        missing = f'{{"missing":"{found.missing}"}}' if form == "json" else f"would pull {found.missing} first"
+        print(missing)
+        return 0
+    from wherry.launch import show, show_json
+
+    print(show_json(found.plan).decode() if form == "json" else show(found.plan, found.command).rstrip("\n"))
+    return 0
+
+
+def _prefix(verb: str, given: Given) -> tuple[str, ...] | None:
     """The command line's beginning, under which a plan is saved: face, verb, and the words up to the image."""
-    return (os.environ.get("WHERRY_FACE", "wherry"), verb, *given.prefix) if given.prefix else ()
+    return (os.environ.get("WHERRY_FACE", "wherry"), verb, *given.prefix) if given.prefix else None

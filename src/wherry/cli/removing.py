@@ -69,12 +69,9 @@ def _remove(world: World, text: str, *, force: bool) -> PruneResult:
 
 
 def _running(world: World) -> Callable[[Digest], list[str]]:
-    from wherry.containers import running_containers
+    from wherry.containers import running_images
 
-    def of_image(digest: Digest) -> list[str]:
-        return [found.id for found in running_containers(world.runtime) if found.start.image_digest == str(digest)]
-
-    return of_image
+    return lambda digest: running_images(world.runtime).get(str(digest), [])
 
 
 def _print(result: PruneResult, freed: str = "") -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from wherry.base.errors import WherryError
 
 __all__ = ["complain", "each"]
 
 
-def each(names: tuple[str, ...], do: Callable[[str], str | None]) -> int:
-    """Call ``do`` for each name, print what it returns, else the name; return 0, or the first failure's status."""
+def each(names: tuple[str, ...], do: Callable[[str], Any]) -> int:
+    """Call ``do`` for each name and print what it returns, else the name; 0, or the first failure's status."""
     status = 0
     for name in names:
         try:

@@ -8,7 +8,7 @@ __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
-    from wherry.cli.logging import show_log
+    from wherry.cli.logview import show_log
 
     return show_log(given)
 
@@ -20,6 +20,7 @@ VERB = Verb(
     options=(
         Option(("-f", "--follow"), "go on until the container ends"),
         Option(("-n", "--tail"), "only the last N lines, or all", "text", "N|all"),
+        Option(("--since",), "only lines since this time, as 2019-04-10T13:08:09Z", "text", "TIME"),
         Option(("-t", "--timestamps"), "show when each line was printed"),
     ),
     arguments=(Argument("CONTAINER", complete="container"),),

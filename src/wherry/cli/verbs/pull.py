@@ -12,16 +12,14 @@ def _run(given: Given) -> int:
     from wherry.cli.moving import shown
     from wherry.cli.naming import reference_of
     from wherry.containers import World
-    from wherry.image import pull
-    from wherry.registry import connect
+    from wherry.containers.pulling import fetch
 
     world, quiet = World(), given.flag("quiet")
-    references = [reference_of(world, word) for word in given.words]
-    with connect(world.settings, world.outside, auth_file=given.text("authfile") or "") as registry:
-        for reference in references:
-            with shown(quiet) as progress:
-                image = pull(world.store, registry, reference, platform=given.text("platform"), progress=progress)
-            print(image.digest if quiet else f"{reference.familiar}: {image.digest}", flush=True)
+    platform, authfile = given.text("platform"), given.text("authfile") or ""
+    for reference in [reference_of(world, word) for word in given.words]:
+        with shown(quiet) as progress:
+            image = fetch(world, reference, platform=platform, auth_file=authfile, progress=progress)
+        print(image.digest if quiet else f"{reference.familiar}: {image.digest}", flush=True)
     return 0
 
 

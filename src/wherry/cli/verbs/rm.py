@@ -12,7 +12,11 @@ def _run(given: Given) -> int:
     from wherry.cli.several import each
 
     force = given.flag("force")
-    return each(given.words, lambda name: containers.rm(name, force=force) and None)
+
+    def remove(name: str) -> None:
+        containers.rm(name, force=force)
+
+    return each(given.words, remove)
 
 
 VERB = Verb(

@@ -14,10 +14,22 @@ def _run(given: Given) -> int:
 
     attach, interactive = given.flag("attach"), given.flag("interactive")
     if not (attach or interactive):
-        return each(given.words, lambda name: containers.start(name) and None)
+        return each(given.words, _in_background)
     if len(given.words) > 1:
         raise UsageError("only one container can be attached to", hint=f"wherry start -a {given.word}")
-    return containers.start(given.word, attach=True, interactive=interactive) or 0
+    return containers.start(given.word, attach=True, interactive=interactive).execute()
+
+
+def _in_background(name: str) -> None:
+    """The launcher prints the id when it detaches; here the name is shown, as Docker does."""
+    import subprocess
+
+    from wherry import containers
+    from wherry.base.errors import LaunchError
+
+    status = containers.start(name).begin(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).wait()
+    if status:
+        raise LaunchError(f"container '{name}' did not start", why=f"its launcher ended with status {status}")
 
 
 VERB = Verb(

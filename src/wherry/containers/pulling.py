@@ -1,0 +1,55 @@
+"""Fetching an image as the settings say: with compressed layers kept or not, and the store kept below its limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wherry.base.outside import Outside
+from wherry.base.progress import Event, Progress, silent
+from wherry.base.reference import Reference
+
+if TYPE_CHECKING:
+    from wherry.containers.world import World
+    from wherry.image import Image
+
+__all__ = ["fetch"]
+
+
+def fetch(
+    world: World,
+    reference: Reference,
+    *,
+    platform: str | None = None,
+    auth_file: str = "",
+    progress: Progress = silent,
+) -> Image:
+    """Pull, then remove the least recently used images above ``store.max_size``; raises what pulling raises.
+
+    How a registry is reached does not matter to a plan, so it is looked up with an :class:`Outside` of its own.
+    """
+    from wherry.image import pull
+    from wherry.registry import connect
+
+    keep_blobs = world.settings.flag("store.keep_blobs")
+    with connect(world.settings, Outside(), auth_file=auth_file) as registry:
+        image = pull(world.store, registry, reference, platform=platform, progress=progress, keep_blobs=keep_blobs)
+    _enforce_limit(world, image, progress)
+    return image
+
+
+def _enforce_limit(world: World, image: Image, progress: Progress) -> None:
+    limit = world.settings.number("store.max_size")
+    if not limit:
+        return
+    from wherry.containers.running import running_images
+    from wherry.store import enforce_limit, human
+
+    result = enforce_limit(
+        world.store, limit, lambda digest: running_images(world.runtime).get(str(digest), []), keep=[image.digest]
+    )
+    if result.images:
+        text = f"removed {len(result.images)} least recently used images ({human(result.bytes)}): store.max_size"
+        progress(Event("", "removed", message=text))
+    if result.over:
+        text = f"the store is {human(result.over)} above store.max_size, and all the rest is in use"
+        progress(Event("", "full", message=text))
