@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,11 +22,9 @@ from wherry.store.disk import usage
 from wherry.store.faults import reported
 from wherry.store.marks import kept_containers, own_records
 from wherry.store.processes import current
+from wherry.store.store import Store, digest_of_file
 from wherry.store.sweeping import remove_unmarked
-from wherry.store.values import ImageRecord
-
-if TYPE_CHECKING:
-    from wherry.store.store import Store
+from wherry.store.values import DAY, ImageRecord
 
 __all__ = ["PruneResult", "Running", "enforce_limit", "prune", "remove_image", "usage"]
 
@@ -158,7 +155,7 @@ def prune(store: Store, running: Running, *, everything: bool = False, dry_run: 
                 names += named
                 images.append(record.digest)
         names += _nameless(store, dry_run, set(images))
-        unfinished = 0 if dry_run else sweep(store.path)
+        unfinished = 0 if dry_run else sweep(store.path) + _old_leases(store)
         return _after(store, names, tuple(images), unfinished=unfinished, dry_run=dry_run)
 
 
@@ -189,14 +186,8 @@ def enforce_limit(store: Store, max_size: int, running: Running, *, keep: Iterab
 
 def _resume(store: Store, running: Running) -> None:
     """Finish the removals of those who died in the middle."""
-    try:
-        found = [name for name in os.listdir(f"{store.path}/images") if name.startswith(".")]
-    except FileNotFoundError:
-        return
-    from wherry.store.store import digest_of_file
-
-    for name in found:
-        digest = digest_of_file(name[1:])
+    for name in _list(f"{store.path}/images"):
+        digest = digest_of_file(name[1:]) if name.startswith(".") else None
         if digest is None:
             continue
         try:
@@ -243,6 +234,18 @@ def _nameless(store: Store, dry_run: bool, going: set[Digest]) -> list[Reference
     return found
 
 
+def _old_leases(store: Store) -> int:
+    """Remove leases of images that are gone; young ones stay: their image may be coming back just now."""
+    gone, now = 0, file_system_time(store.path)
+    for name in _list(f"{store.path}/leases"):
+        digest = digest_of_file(name)
+        if digest is None or os.path.lexists(store.record_path(digest)) or os.path.lexists(_hidden(store, digest)):
+            continue
+        if all(now - lease.renewed > DAY for lease in leases.all_of(store.path, digest)):
+            gone += delete_tree(f"{store.path}/leases/{name}")
+    return gone
+
+
 def _after(
     store: Store, names: list[Reference], images: tuple[Digest, ...], *, unfinished: int = 0, dry_run: bool = False
 ) -> PruneResult:
@@ -265,9 +268,7 @@ def _refuse_kept(store: Store, digest: Digest) -> None:
 
 
 def _own_names(store: Store) -> list[tuple[Reference, Digest]]:
-    from wherry.store.store import Store as StoreClass
-
-    return [(ref, name.digest) for ref, name in StoreClass(store.path).names()]
+    return [(ref, name.digest) for ref, name in Store(store.path).names()]
 
 
 def _names_of(store: Store, digest: Digest) -> list[Reference]:
@@ -278,6 +279,13 @@ def _not_here(store: Store, name: str, in_site: bool) -> WherryError:
     if in_site:
         return Conflict(f"image '{name}' cannot be removed", why="it is in one of the site's stores, not in yours")
     return NotFound(f"there is no image '{name}'", hint="'wherry images' lists them")
+
+
+def _list(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def _hidden(store: Store, digest: Digest) -> str:

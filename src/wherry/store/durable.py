@@ -42,24 +42,25 @@ def write_file(root: str, path: str, data: bytes, *, sync: bool = True) -> None:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        move(temporary, path)
+        made = move(temporary, path)
     except BaseException:
         _unlink_quietly(temporary)
         raise
     if sync:
-        sync_folder(os.path.dirname(path))
+        sync_folders(os.path.dirname(path), root if made else None)
 
 
-def move(source: str, target: str) -> None:
-    """rename(2), making the target's folder; it may be removed and made again by others meanwhile."""
+def move(source: str, target: str) -> bool:
+    """rename(2), making the target's folder (then True); it may be removed and made again by others meanwhile."""
     for attempt in range(_RACES):
         try:
             os.rename(source, target)
-            return
+            return attempt > 0
         except FileNotFoundError:
             if attempt == _RACES - 1 or not _exists(source):
                 raise
             make_folder(os.path.dirname(target))
+    return True
 
 
 def make_folder(path: str) -> None:
@@ -83,9 +84,24 @@ def fresh_path(root: str) -> str:
     return f"{folder}/{tmp_name()}"
 
 
+def sync_folders(path: str, up_to: str | None) -> None:
+    """:func:`sync_folder` of ``path`` and, when folders above it are new, of all up to ``up_to``."""
+    while True:
+        sync_folder(path)
+        if up_to is None or len(path) <= len(up_to):
+            return
+        path = os.path.dirname(path)
+
+
 def sync_folder(path: str) -> None:
-    """Make the entries of a folder durable; file systems that cannot sync a folder need not."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make the entries of a folder durable; file systems that cannot sync a folder need not.
+
+    One that is gone again was emptied by somebody who removed what we put there: nothing is left to sync.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
     try:
         os.fsync(fd)
     except OSError as error:

@@ -7,6 +7,7 @@ that comes too late finds no lease; hidden leases still count for everybody else
 
 from __future__ import annotations
 
+import errno
 import os
 
 from wherry.base.digest import Digest
@@ -26,7 +27,15 @@ def take(root: str, digest: Digest, node: str, boot_id: str) -> str:
             return path
         except FileNotFoundError:
             pass  # hidden by a remover just now
-    write_file(root, path, content, sync=False)
+    try:
+        write_file(root, path, content, sync=False)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # A full disk is no reason not to start what is there: an empty file needs no block and says all but the boot.
+        make_folder(os.path.dirname(path))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        os.utime(path)
     return path
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wherry.store.discard import delete_tree
-from wherry.store.durable import make_folder, sync_file_system, sync_folder
+from wherry.store.durable import move, sync_file_system, sync_folders
 
 if TYPE_CHECKING:
     from wherry.store.store import Store
@@ -23,6 +23,7 @@ def publish(root: str, finished: Sequence[tuple[str, str, bytes]]) -> None:
 
     On any failure all works are removed and the error goes on.
     """
+    made = False
     try:
         for work, _, meta in finished:
             with open(f"{work}/meta.json", "xb", buffering=0) as file:
@@ -30,9 +31,9 @@ def publish(root: str, finished: Sequence[tuple[str, str, bytes]]) -> None:
         if finished:
             sync_file_system(finished[0][0])
         for work, place, _ in finished:
-            _put(work, f"{root}/{place}")
+            made = _put(work, f"{root}/{place}") or made
         for parent in {os.path.dirname(f"{root}/{place}") for _, place, _ in finished}:
-            sync_folder(parent)
+            sync_folders(parent, root if made else None)
     except BaseException:
         for work, _, _ in finished:
             delete_tree(work)
@@ -64,14 +65,14 @@ def _missing_now(store: Store, record: ImageRecord) -> str:
     return ""
 
 
-def _put(work: str, target: str) -> None:
-    make_folder(os.path.dirname(target))
+def _put(work: str, target: str) -> bool:
+    """Whether folders were made."""
     try:
-        os.rename(work, target)
-        return
+        return move(work, target)
     except OSError as error:
         if error.errno == errno.ENOENT and os.path.isfile(f"{target}/meta.json"):
-            return  # a file server answered twice: the first answer, that it was done, was lost
+            return False  # a file server answered twice: the first answer, that it was done, was lost
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
             raise
     delete_tree(work)
+    return False

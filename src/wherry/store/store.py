@@ -117,7 +117,7 @@ class Store:
 
     def keep_blob(self, path: str, digest: Digest) -> None:
         """Move a verified file of this store (below tmp/ or partial/) among the blobs; an existing one wins."""
-        from wherry.store.durable import move, sync_folder
+        from wherry.store.durable import move, sync_folders
 
         target = f"{self.path}/blobs/{digest.algorithm}/{digest.hex}"
         with self._reported("keep a blob"):
@@ -126,8 +126,8 @@ class Store:
                 os.fsync(fd)
             finally:
                 os.close(fd)
-            move(path, target)
-            sync_folder(os.path.dirname(target))
+            made = move(path, target)
+            sync_folders(os.path.dirname(target), self.path if made else None)
 
     def partial_path(self, digest: Digest) -> str:
         """Where a compressed layer's bytes gather until they are whole; what is there is resumed, and not trusted."""
@@ -348,8 +348,7 @@ class Store:
             with self._reported("write a lease"):
                 raise error
         if self._read(path) is None:
-            os.unlink(lease)
-            return self._no_lease(image_digest)
+            return self._no_lease(image_digest)  # the lease stays: it may be another start's, and does no harm
         return lease
 
     def _no_lease(self, image_digest: Digest) -> str:
