@@ -19,7 +19,6 @@ from wherry.launch.options import Bind, ExecOptions, RunOptions, Ulimit
 from wherry.launch.plan import Kept, LaunchPlan, Operation, Paths
 from wherry.launch.planning import plan_run
 from wherry.launch.saved import save, write_files
-from wherry.launch.scratch import scratch_parents
 from wherry.launch.show import show, show_json
 from wherry.launch.surroundings import Surroundings, survey
 
@@ -41,7 +40,6 @@ __all__ = [
     "plan_exec",
     "plan_run",
     "save",
-    "scratch_parents",
     "show",
     "show_json",
     "start",

@@ -1,0 +1,55 @@
+"""What --dry-run prints."""
+
+from __future__ import annotations
+
+import json
+
+from launch_fakes import make_plan
+
+from wherry.base.outside import Outside
+from wherry.launch import Bind, ExecOptions, RunOptions, plan_exec, show, show_json, with_inputs
+
+
+def test_a_person_reads_what_the_container_sees() -> None:
+    """Command, user, mounts, variables, confinement, inputs."""
+    outside = Outside({})
+    outside.env("TMPDIR")
+    plan = with_inputs(make_plan(RunOptions(here=True, binds=(Bind("/x", "/data", read_only=True),))), outside)
+    text = show(plan, ("fit.py", "a b"))
+    assert "  python3\n" not in text
+    for line in (
+        "fit.py 'a b'",
+        "in <current directory>",
+        "uid 1001, gid 1001",
+        "/data  the host's /x (read-only)",
+        "<current directory>  the host's <current directory>",
+        "HOME=/home/alice",
+        "no capabilities",
+        "the variable TMPDIR",
+    ):
+        assert f"  {line}\n" in text
+    assert not any(ord(letter) < 32 and letter != "\n" for letter in text)
+
+
+def test_a_program_reads_all_records() -> None:
+    """With named fields; nothing is left out."""
+    plan = make_plan()
+    document = json.loads(show_json(plan))
+    assert [item["kind"] for item in document["operations"]] == [item.kind for item in plan.operations]
+    start = next(item for item in document["operations"] if item["kind"] == "CWD")
+    assert start == {"kind": "CWD", "phase": "COMMAND", "directory": "/", "make": 1}
+    assert bytes.fromhex(next(item["filter"] for item in document["operations"] if item["kind"] == "SECCOMP"))
+
+
+def test_an_exec_is_shown_too() -> None:
+    """As a member of its container."""
+    import msgspec
+    from launch_fakes import HOST, PATHS
+
+    from wherry.launch import Membership
+
+    fragment = str(make_plan().find("RUNNING")[0].fields[1])
+    membership = msgspec.json.decode('{"id":"abc","cwd":"/",' + fragment + "}", type=Membership)
+    options = ExecOptions(container="box", command=("ls",))
+    text = show(plan_exec(options, membership, HOST, paths=PATHS, running="/r"), ("ls",))
+    assert "a member of the running container 'box'" in text
