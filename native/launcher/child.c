@@ -1,0 +1,179 @@
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "env.h"
+#include "kernel.h"
+#include "mounts.h"
+#include "terminal.h"
+#include "userns.h"
+
+/* The launcher's own channel to process 1: a real-time signal that carries the number of the forwarded one. Plain signals
+   reach process 1 too when they are sent to the whole process group, and must not be taken for forwarded ones. */
+#define CHANNEL SIGRTMAX
+
+enum { SAME_MILLISECONDS = 100 };
+
+void child_signals(sigset_t *set, bool terminal) {
+    static const int not_ours[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof not_ours / sizeof *not_ours; i++) sigdelset(set, not_ours[i]);
+    if (terminal) sigaddset(set, SIGTSTP);
+}
+
+void child_block_signals(sigset_t *caller_mask, bool terminal) {
+    sigset_t set;
+    child_signals(&set, terminal);
+    signal(SIGCHLD, SIG_DFL); /* an inherited "ignore" would lose the exit status */
+    sigprocmask(SIG_BLOCK, &set, caller_mask);
+}
+
+void child_forward(const struct child *child, const siginfo_t *info, bool same_group) {
+    if (info->si_signo == SIGCHLD || info->si_signo == SIGWINCH || info->si_signo == SIGTSTP) return;
+    if (same_group && info->si_code == SI_KERNEL) return; /* from the terminal: to the command as well */
+    sigqueue(child->pid, CHANNEL, (union sigval){.sival_int = info->si_signo});
+}
+
+static void report(int pipe, int kind, int status, const struct failure *failure) {
+    struct report report = {.kind = kind, .status = status};
+    if (failure != NULL) report.failure = *failure;
+    ssize_t ignored = write(pipe, &report, sizeof report);
+    (void)ignored;
+}
+
+static noreturn void give_up(int pipe, const struct failure *failure) {
+    report(pipe, REPORT_FAILURE, 0, failure);
+    _exit(STATUS_WHERRY_FAILED);
+}
+
+static long long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Waits for the command, reaping whatever else ends, and forwards signals to it. */
+static int attend(pid_t command, bool same_group) {
+    long long came[_NSIG] = {0}; /* when a signal last came to us directly: the whole group got it */
+    sigset_t all;
+    siginfo_t info;
+    int status;
+    sigfillset(&all);
+    for (;;) {
+        pid_t ended;
+        while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
+            if (ended == command) return status;
+        int number = sigwaitinfo(&all, &info);
+        if (number <= 0 || number == SIGCHLD) continue;
+        if (number != CHANNEL || info.si_code != SI_QUEUE) {
+            if (info.si_code != SI_KERNEL) came[number] = now_ms();
+            continue;
+        }
+        int forwarded = info.si_value.sival_int;
+        if (forwarded <= 0 || forwarded >= _NSIG) continue;
+        bool had_it = same_group && came[forwarded] != 0 && now_ms() - came[forwarded] < SAME_MILLISECONDS;
+        came[forwarded] = 0;
+        if (!had_it) kill(command, forwarded);
+    }
+}
+
+/* Starts the command on our memory, as vfork(2) allows: we go on when it has executed or failed. */
+static pid_t start_command(const struct start *start, char **environment, int terminal, struct failure *failure) {
+    pid_t self = getpid();
+    bool joined = start->join != NULL;
+    failure->step = STEP_NONE;
+    pid_t child = vfork();
+    if (child != 0) return child;
+    if (joined) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it has no process 1 of ours to die with */
+        if (getppid() != 0 && getppid() != self) _exit(STATUS_WHERRY_FAILED);
+    }
+    command_become(start, environment, terminal, failure);
+    _exit(STATUS_WHERRY_FAILED);
+}
+
+static void enter(const struct start *start, int pipe, uid_t uid, gid_t gid) {
+    struct failure failure = {0};
+    struct pollfd alive = {.fd = pipe};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* The launcher may have died before that: then nobody reads our pipe. */
+    if (poll(&alive, 1, 0) > 0 && (alive.revents & POLLERR) != 0) _exit(STATUS_WHERRY_FAILED);
+    int answer = start->join != NULL ? userns_join(start, &failure)
+                                     : userns_map(start->namespace, uid, gid, &failure);
+    if (answer == 0 && start->join != NULL) prctl(PR_SET_PDEATHSIG, SIGKILL); /* new credentials had cleared it */
+    if (answer == 0 && start->join == NULL) answer = mounts_apply(start, &failure);
+    if (answer != 0) give_up(pipe, &failure);
+}
+
+static noreturn void be_first(const struct start *start, int pipe, uid_t uid, gid_t gid) {
+    struct failure failure = {0};
+    int terminal = -1, status = 0;
+    enter(start, pipe, uid, gid);
+    if ((start->stdio & STDIO_TERMINAL) != 0 && (terminal = terminal_make(start->terminal_socket, &failure)) < 0)
+        give_up(pipe, &failure);
+    char **environment = env_build(start, &failure);
+    if (environment == NULL) give_up(pipe, &failure);
+    pid_t command = start_command(start, environment, terminal, &failure);
+    if (command < 0) failure_set(&failure, STEP_FORK, errno, "");
+    if (failure.step != STEP_NONE) give_up(pipe, &failure);
+    if ((start->stdio & STDIO_DETACH) != 0) report(pipe, REPORT_STARTED, 0, NULL);
+    /* Readers of the command's output must see its end when the command closes it, not when we end. */
+    if (kernel_close_range(0, (unsigned)pipe - 1, 0) == 0)
+        kernel_close_range((unsigned)pipe + 1, ~0U, 0);
+    else
+        for (int i = 0; i < 1024; i++)
+            if (i != pipe) close(i);
+    status = attend(command, terminal < 0);
+    report(pipe, REPORT_ENDED, status, NULL);
+    _exit(WIFSIGNALED(status) ? STATUS_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+int child_fork(const struct start *start, struct child *child, struct failure *failure) {
+    int ends[2];
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    if (pipe2(ends, O_CLOEXEC) != 0) return failure_set(failure, STEP_FORK, errno, "");
+    child->reports = ends[0];
+    child->pid = userns_fork(start->namespace == NULL ? 0 : start->namespace->field[0].u);
+    if (child->pid < 0) return failure_set(failure, STEP_NAMESPACE, errno, "");
+    if (child->pid == 0) {
+        close(ends[0]);
+        be_first(start, ends[1], uid, gid);
+    }
+    close(ends[1]);
+    return 0;
+}
+
+void child_collect(const struct child *child, struct outcome *outcome, struct failure *failure) {
+    struct report report;
+    int status = 0;
+    bool told = false;
+    while (wait4(child->pid, &status, 0, &outcome->usage) < 0 && errno == EINTR) continue;
+    while (read(child->reports, &report, sizeof report) == (ssize_t)sizeof report) {
+        if (report.kind == REPORT_STARTED) continue;
+        told = true;
+        status = report.status;
+        if (report.kind == REPORT_FAILURE) *failure = report.failure;
+        outcome->failed = report.kind == REPORT_FAILURE;
+    }
+    if (!told && WIFEXITED(status)) {
+        outcome->failed = true;
+        failure_set(failure, STEP_LOST, 0, "");
+    }
+    if (WIFSIGNALED(status)) {
+        outcome->signal = WTERMSIG(status);
+        outcome->status = STATUS_SIGNAL + outcome->signal;
+    } else {
+        outcome->status = WEXITSTATUS(status);
+    }
+}

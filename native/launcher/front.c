@@ -1,0 +1,160 @@
+#include "front.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "inputs.h"
+
+static const char *face_of(char **argv) {
+    if (argv[0] == NULL) return "wherry";
+    const char *slash = strrchr(argv[0], '/');
+    return slash == NULL ? argv[0] : slash + 1;
+}
+
+const char *front_variable(char **environment, const char *name) {
+    size_t length = strlen(name);
+    for (char **entry = environment; *entry != NULL; entry++)
+        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return *entry + length + 1;
+    return NULL;
+}
+
+/* The folder of saved plans' parent, checked: the user's own, 0700, no symbolic link. -1: there is none. */
+static int open_runtime(char **environment) {
+    char path[PATH_MAX];
+    struct stat found;
+    const char *runtime = front_variable(environment, "XDG_RUNTIME_DIR");
+    const char *temporary = front_variable(environment, "TMPDIR");
+    if (temporary == NULL || *temporary == 0) temporary = "/tmp";
+    if (runtime != NULL && *runtime != 0)
+        snprintf(path, sizeof path, "%s/wherry", runtime);
+    else
+        snprintf(path, sizeof path, "%s/wherry-%u", temporary, geteuid());
+    int folder = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0) return -1;
+    if (fstat(folder, &found) == 0 && found.st_uid == geteuid() && (found.st_mode & 07777) == 0700) return folder;
+    close(folder);
+    return -1;
+}
+
+/* Opens the plan of the longest saved prefix. -1: there is none. */
+static int open_saved(int argc, char **argv, char **environment) {
+    uint64_t hashes[PLAN_MAX_PREFIX + 1];
+    int longest = argc - 1 < PLAN_MAX_PREFIX ? argc - 1 : PLAN_MAX_PREFIX, plan = -1;
+    int folder = open_runtime(environment);
+    if (folder < 0) return -1;
+    hashes[0] = plan_hash(PLAN_HASH_START, face_of(argv));
+    for (int n = 1; n <= longest; n++) hashes[n] = plan_hash(hashes[n - 1], argv[n]);
+    for (int n = longest; n >= 1 && plan < 0; n--) {
+        char name[40];
+        snprintf(name, sizeof name, "plans/%016llx.plan", (unsigned long long)hashes[n]);
+        plan = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    }
+    close(folder);
+    return plan;
+}
+
+/* Reads a plan from an open file after checking the file. NULL, or why it cannot be used. */
+static const char *read_plan(int file, struct front *front) {
+    struct stat found;
+    const char *why;
+    if (fstat(file, &found) != 0 || !S_ISREG(found.st_mode)) return "it is not a regular file";
+    if (found.st_uid != geteuid()) return "it belongs to another user";
+    if ((found.st_mode & 077) != 0) return "others may read or change it (its mode must be 0600)";
+    if (found.st_size < PLAN_HEADER || found.st_size > PLAN_MAX_BYTES) return "it is too short or too long";
+    size_t size = (size_t)found.st_size;
+    front->bytes = malloc(size);
+    if (front->bytes == NULL) return "there is no memory for it";
+    if (read(file, front->bytes, size) != (ssize_t)size) return "it cannot be read";
+    if (!plan_read(front->bytes, size, &front->plan, &why)) return why;
+    if (front->plan.uid != geteuid()) return "it was made by another user";
+    return NULL;
+}
+
+/* How many arguments the plan's prefix takes; -1 when the command line begins differently. */
+static int match_prefix(const struct plan *plan, char **argv) {
+    struct plan_list prefix = plan->records[0].field[0].l;
+    int n = 0;
+    if (strcmp(list_next(&prefix), face_of(argv)) != 0) return -1;
+    for (const char *text; (text = list_next(&prefix)) != NULL; n++)
+        if (argv[n + 1] == NULL || strcmp(text, argv[n + 1]) != 0) return -1;
+    return n;
+}
+
+static enum front_answer plan_anew(struct front *front, const char *why) {
+    snprintf(front->reason, sizeof front->reason, "%s", why);
+    return FRONT_PLAN_ANEW;
+}
+
+static enum front_answer find_saved(int argc, char **argv, char **environment, struct front *front) {
+    int file = open_saved(argc, argv, environment);
+    if (file < 0) return plan_anew(front, "no plan is saved for this command line");
+    const char *why = read_plan(file, front);
+    close(file);
+    if (why != NULL) return plan_anew(front, why);
+    int taken = match_prefix(&front->plan, argv);
+    if (taken < 0) return plan_anew(front, "its prefix differs from this command line");
+    front->arguments = argv + 1 + taken;
+    if (!inputs_hold(&front->plan, environment, front->reason, sizeof front->reason)) return FRONT_PLAN_ANEW;
+    return FRONT_START;
+}
+
+static enum front_answer find_named(int argc, char **argv, char **environment, struct front *front,
+                                    struct failure *failure) {
+    const char *path = argv[3];
+    front->named = true;
+    if (argc > 4 && strcmp(argv[4], "--") != 0) return failure_set(failure, STEP_USAGE, 0, argv[4]), FRONT_FAILED;
+    front->arguments = argc > 4 ? argv + 5 : argv + argc;
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) return failure_detail(failure, STEP_PLAN_FILE, errno, path, strerror(errno)), FRONT_FAILED;
+    const char *why = read_plan(file, front);
+    close(file);
+    if (why != NULL) return failure_detail(failure, STEP_PLAN_FILE, 0, path, why), FRONT_FAILED;
+    if (!inputs_hold(&front->plan, environment, front->reason, sizeof front->reason))
+        return failure_set(failure, STEP_PLAN_INPUT, 0, front->reason), FRONT_FAILED;
+    return FRONT_START;
+}
+
+enum front_answer front_find(int argc, char **argv, char **environment, struct front *front, struct failure *failure) {
+    *front = (struct front){0};
+    if (argc >= 4 && strcmp(argv[1], "run") == 0 && strcmp(argv[2], "--plan") == 0)
+        return find_named(argc, argv, environment, front, failure);
+    return find_saved(argc, argv, environment, front);
+}
+
+/* The environment with WHERRY_FACE=face in front. */
+static char **with_face(char **environment, const char *face) {
+    size_t count = 0;
+    while (environment[count] != NULL) count++;
+    char **more = calloc(count + 2, sizeof *more);
+    char *assignment = malloc(sizeof "WHERRY_FACE=" + strlen(face));
+    if (more == NULL || assignment == NULL) return environment;
+    sprintf(assignment, "WHERRY_FACE=%s", face);
+    more[0] = assignment;
+    memcpy(more + 1, environment, count * sizeof *more);
+    return more;
+}
+
+int front_hand_over(char **argv, char **environment, struct failure *failure) {
+    static const char name[] = "wherry-python";
+    char path[PATH_MAX + sizeof name];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    if (length > 0) {
+        path[length] = 0;
+    } else {
+        const char *executed = (const char *)getauxval(AT_EXECFN); /* where there is no /proc */
+        snprintf(path, PATH_MAX, "%s", executed == NULL ? "" : executed);
+    }
+    char *slash = strrchr(path, '/');
+    strcpy(slash == NULL ? path : slash + 1, name);
+    const char *face = face_of(argv);
+    if (strcmp(face, "wherry") != 0) environment = with_face(environment, face);
+    execve(path, argv, environment);
+    return failure_set(failure, STEP_PYTHON, errno, path);
+}

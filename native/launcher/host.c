@@ -1,0 +1,204 @@
+#include "host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "files.h"
+#include "mounts.h"
+#include "userns.h"
+
+enum { HOUR = 3600, DAY = 24 * HOUR };
+
+/* The width of the RUNNING file's first line, so that it can be completed in place. */
+#define RUNNING_LINE "%10d %20llu %10d %20llu\n"
+
+static int host_id(struct start *start, const struct record *record, struct failure *failure) {
+    const char *given = record->field[0].s.bytes;
+    unsigned char random[SLOT_ID_DIGITS / 2];
+    if (*given != 0) {
+        if (strlen(given) != SLOT_ID_DIGITS) return failure_set(failure, STEP_ID, EINVAL, given);
+        strcpy(start->slots.id, given);
+        return 0;
+    }
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) return failure_set(failure, STEP_ID, errno, "");
+    for (size_t i = 0; i < sizeof random; i++) snprintf(start->slots.id + 2 * i, 3, "%02x", random[i]);
+    return 0;
+}
+
+static const char *join_path(const char *folder, const char *name) {
+    char *path = malloc(strlen(folder) + strlen(name) + 2);
+    if (path != NULL) sprintf(path, "%s/%s", folder, name);
+    return path;
+}
+
+/* Start lines are made once: the RUNNING file and the record have the same, with their own fragment. */
+static void make_start_line(const struct start *start, struct host *host, const char *fragment) {
+    if (host->start_line.length == 0)
+        record_start_line(start, start->slots.cwd == NULL ? "" : start->slots.cwd, fragment, &host->began, &host->start_line);
+}
+
+static int host_running(const struct start *start, const struct record *record, struct host *host,
+                        struct failure *failure) {
+    char head[80];
+    const char *folder = start_text(start, record, 0, failure);
+    if (folder == NULL) return -1;
+    const char *path = join_path(folder, start->slots.id);
+    if (path == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    host->running = open(path, flags, 0600);
+    if (host->running < 0 && errno == ENOENT && files_make_folders(folder, 0700) == 0) host->running = open(path, flags, 0600);
+    if (host->running < 0) return failure_set(failure, STEP_RUNNING, errno, path);
+    host->running_path = path;
+    make_start_line(start, host, record->field[1].s.bytes);
+    int length = snprintf(head, sizeof head, RUNNING_LINE, 0, 0ULL, getpid(), userns_start_time(getpid()));
+    struct buffer content = {0};
+    buffer_add(&content, head, (size_t)length);
+    buffer_add(&content, host->start_line.bytes, host->start_line.length);
+    bool written = !content.failed && flock(host->running, LOCK_EX | LOCK_NB) == 0 &&
+                   write(host->running, content.bytes, content.length) == (ssize_t)content.length;
+    buffer_free(&content);
+    return written ? 0 : failure_set(failure, STEP_RUNNING, errno, path);
+}
+
+/* 0 when fresh, 1 when stale. */
+static int host_lease(const struct record *record, struct host *host) {
+    struct stat found;
+    host->lease = record->field[0].s.bytes;
+    if (stat(host->lease, &found) != 0 || host->began.tv_sec - found.st_mtime >= DAY) return 1;
+    if (host->began.tv_sec - found.st_mtime >= HOUR) host_renew_lease(host);
+    return 0;
+}
+
+void host_renew_lease(const struct host *host) {
+    if (host->lease != NULL) utimensat(AT_FDCWD, host->lease, NULL, 0); /* a lease that cannot be renewed ends in a day */
+}
+
+static bool is_own_folder(const char *path) {
+    struct stat found;
+    return lstat(path, &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid();
+}
+
+static int host_scratch(struct start *start, const struct record *record, struct host *host, struct failure *failure) {
+    char **parents = start_list(start, record->field[0].l, failure);
+    bool keep = record->field[1].u == 1;
+    if (parents == NULL) return -1;
+    failure_set(failure, STEP_SCRATCH, ENOENT, "");
+    for (char **parent = parents; *parent != NULL; parent++) {
+        const char *path = join_path(*parent, start->slots.id);
+        if (path == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
+        bool made = mkdir(path, 0700) == 0;
+        if (!made && !(keep && errno == EEXIST && is_own_folder(path))) {
+            failure_set(failure, STEP_SCRATCH, errno, *parent);
+            continue;
+        }
+        start->slots.scratch = path;
+        if (!keep) host->scratch = path;
+        return 0;
+    }
+    return -1;
+}
+
+static int host_cidfile(const struct start *start, const struct record *record, struct failure *failure) {
+    const char *path = start_text(start, record, 0, failure);
+    if (path == NULL) return -1;
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666 & ~start->caller_umask);
+    if (file < 0) return failure_set(failure, STEP_CIDFILE, errno, path);
+    ssize_t written = write(file, start->slots.id, SLOT_ID_DIGITS);
+    int error = errno;
+    close(file);
+    if (written == SLOT_ID_DIGITS) return 0;
+    return failure_set(failure, STEP_CIDFILE, written < 0 ? error : ENOSPC, path);
+}
+
+static int host_folder(const struct start *start, const struct record *record, struct failure *failure) {
+    const char *path = start_text(start, record, 0, failure);
+    if (path == NULL) return -1;
+    return files_make_folders(path, (mode_t)record->field[1].u) == 0 ? 0 : failure_set(failure, STEP_MKDIR, errno, path);
+}
+
+/* The RECORD operation only remembers: the line is written while the container starts. */
+static int host_record(const struct start *start, const struct record *record, struct host *host,
+                       struct failure *failure) {
+    host->record_folder = start_text(start, record, 0, failure);
+    make_start_line(start, host, record->field[1].s.bytes);
+    return host->record_folder == NULL ? -1 : 0;
+}
+
+static int host_operation(struct start *start, const struct record *record, struct host *host,
+                          struct failure *failure) {
+    switch (record->kind) {
+    case OP_ID: return host_id(start, record, failure);
+    case OP_RUNNING: return host_running(start, record, host, failure);
+    case OP_LEASE: return host_lease(record, host);
+    case OP_RECORD: return host_record(start, record, host, failure);
+    case OP_SCRATCH: return host_scratch(start, record, host, failure);
+    case OP_MKDIR: return host_folder(start, record, failure);
+    case OP_CIDFILE: return host_cidfile(start, record, failure);
+    case OP_EXITFILE: return (host->exit_file = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
+    case OP_LOG: return (host->log = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
+    case OP_FDS: return descriptors_check(record, failure);
+    case OP_NAMESPACE: start->namespace = record; return 0;
+    case OP_JOIN: start->join = record; return 0;
+    default: return 0;
+    }
+}
+
+enum host_answer host_prepare(struct start *start, struct host *host, struct failure *failure) {
+    clock_gettime(CLOCK_REALTIME, &host->began);
+    for (size_t i = 0; i < start->plan->count; i++) {
+        const struct record *record = &start->plan->records[i];
+        if (record->phase != PHASE_HOST) continue;
+        int answer = host_operation(start, record, host, failure);
+        if (answer == 0) continue;
+        if (answer < 0) return HOST_FAILED;
+        failure_set(failure, STEP_LEASE, 0, host->lease);
+        return HOST_STALE;
+    }
+    if ((start->namespace == NULL) == (start->join == NULL))
+        return failure_set(failure, STEP_PLAN_SENSE, 0, "it must have either NAMESPACE or JOIN"), HOST_FAILED;
+    return mounts_look_at_sources(start, failure) == 0 ? HOST_READY : HOST_FAILED;
+}
+
+void host_started(struct host *host, pid_t init) {
+    char head[80];
+    if (host->running >= 0) {
+        int length = snprintf(head, sizeof head, RUNNING_LINE, init, userns_start_time(init), getpid(), userns_start_time(getpid()));
+        if (pwrite(host->running, head, (size_t)length, 0) != length)
+            failure_set(&host->warning, STEP_RUNNING, errno, host->running_path);
+    }
+    if (host->record_folder != NULL)
+        host->recorded = record_append(host->record_folder, &host->began, &host->start_line, &host->warning) == 0;
+}
+
+static void write_exit_file(struct host *host, const struct timespec *now, int status, int signal) {
+    char time[RECORD_TIME_SIZE], text[128];
+    record_time(now, 3, time);
+    int length = snprintf(text, sizeof text, "{\"exit\":%d,\"signal\":%d,\"time\":\"%s\"}\n", status, signal, time);
+    if (files_replace(host->exit_file, text, (size_t)length) != 0)
+        failure_set(&host->warning, STEP_EXITFILE, errno, host->exit_file);
+}
+
+void host_finish(const struct start *start, struct host *host, int status, int signal, const struct rusage *usage) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (host->recorded) {
+        struct buffer line = {0};
+        record_end_line(start->slots.id, &host->began, &now, status, signal, usage, &line);
+        record_append(host->record_folder, &now, &line, &host->warning);
+        buffer_free(&line);
+    }
+    if (host->exit_file != NULL) write_exit_file(host, &now, status, signal);
+    if (host->scratch != NULL && files_remove_tree(host->scratch) != 0)
+        failure_set(&host->warning, STEP_SCRATCH, errno, host->scratch);
+    if (host->running >= 0) unlink(host->running_path);
+    buffer_free(&host->start_line);
+}

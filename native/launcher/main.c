@@ -1,0 +1,71 @@
+/* wherry: find the saved plan for this command line and carry it out, or hand over to Python.
+ *
+ *   front.c inputs.c     which plan, and does it still hold?
+ *   plan.c slots.c       its bytes, its blanks
+ *   run.c                carries it out:
+ *     host.c record.c      what happens outside (id, lease, scratch folder, record)
+ *     child.c userns.c     process 1 in new namespaces
+ *     mounts.c overlay.c   the container's file system
+ *       binds.c targets.c
+ *     command.c env.c      the command: streams, environment, directory, limits
+ *       confine.c            and what it may no longer do
+ *     wait.c terminal.c    signals, terminal, log, exit status
+ *       log.c
+ *   fail.c               what went wrong, in words
+ *
+ * docs/explanation/launch-path.md tells the story. Only this file prints and exits.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fail.h"
+#include "front.h"
+#include "run.h"
+
+static int report(const struct failure *failure) {
+    struct words words;
+    failure_words(failure, &words);
+    fprintf(stderr, "wherry: %s%s%s\n", words.what, words.why[0] != 0 ? ": " : "", words.why);
+    if (words.hint[0] != 0) fprintf(stderr, "  next: %s\n", words.hint);
+    return words.status;
+}
+
+static void explain(const char *reason, char **environment) {
+    const char *wanted = front_variable(environment, "WHERRY_EXPLAIN");
+    if (wanted != NULL && strcmp(wanted, "plan") == 0) fprintf(stderr, "wherry: planning anew: %s\n", reason);
+}
+
+/* Ends as the container ended. */
+static int finish(const struct run_result *result) {
+    if (result->warning.step != STEP_NONE) report(&result->warning);
+    if (result->id[0] != 0 && (puts(result->id) < 0 || fflush(stdout) != 0)) return STATUS_WHERRY_FAILED;
+    if (result->signal != 0) {
+        signal(result->signal, SIG_DFL);
+        raise(result->signal);
+    }
+    return result->status;
+}
+
+int main(int argc, char **argv, char **environment) {
+    struct front front;
+    struct failure failure = {0};
+    struct run_result result = {0};
+    switch (front_find(argc, argv, environment, &front, &failure)) {
+    case FRONT_FAILED: return report(&failure);
+    case FRONT_PLAN_ANEW: explain(front.reason, environment); break;
+    case FRONT_START:
+        switch (run_plan(&front, environment, &result, &failure)) {
+        case RUN_OVER: return finish(&result);
+        case RUN_FAILED: return report(&failure);
+        case RUN_STALE: break;
+        }
+        if (front.named) return report(&failure);
+        explain("the image's lease has ended", environment);
+        break;
+    }
+    front_hand_over(argv, environment, &failure);
+    return report(&failure);
+}

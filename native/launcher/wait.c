@@ -1,0 +1,173 @@
+#include "wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "terminal.h"
+
+enum { RENEWAL_SECONDS = 3600, CHUNK = 16 << 10 };
+
+/* Bytes on their way in one direction. */
+struct flow {
+    int from, to;
+    size_t at, length;
+    char bytes[CHUNK];
+};
+
+struct relay {
+    const struct child *child;
+    const struct streams *streams;
+    struct flow input;
+    struct terminal terminal;
+    struct log_line line[2];
+    bool over;
+};
+
+static bool ended(const struct child *child) {
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child->pid;
+}
+
+/* No bytes to pass on: the cheapest loop. */
+static void wait_plainly(const struct host *host, const struct child *child, bool same_group, struct outcome *outcome) {
+    const struct timespec hour = {.tv_sec = RENEWAL_SECONDS};
+    sigset_t set;
+    siginfo_t info;
+    child_signals(&set, false);
+    for (;;) {
+        int number = sigtimedwait(&set, &info, host->lease == NULL ? NULL : &hour);
+        if (number < 0 && errno == EAGAIN) host_renew_lease(host);
+        if (number <= 0) continue;
+        if (number == SIGCHLD) {
+            if (ended(child)) return;
+            continue;
+        }
+        if (number == SIGINT && info.si_code == SI_KERNEL) outcome->interrupted = true;
+        child_forward(child, &info, same_group);
+    }
+}
+
+static void write_whole(int to, const char *bytes, size_t length) {
+    while (length > 0) {
+        ssize_t n = write(to, bytes, length);
+        if (n < 0 && errno == EAGAIN) {
+            struct pollfd ready = {.fd = to, .events = POLLOUT};
+            poll(&ready, 1, -1);
+            continue;
+        }
+        if (n < 0 && errno != EINTR) return;
+        if (n < 0) continue;
+        bytes += n;
+        length -= (size_t)n;
+    }
+}
+
+/* One read of the command's output. False when it is over. */
+static bool pass_output(struct relay *relay, int from, int stream) {
+    char bytes[CHUNK];
+    ssize_t n = read(from, bytes, sizeof bytes);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+    if (n <= 0) return false; /* EIO of a master: nobody has the slave open any more */
+    if (relay->streams->log >= 0)
+        log_write(&relay->line[stream], relay->streams->log, stream, bytes, (size_t)n);
+    else
+        write_whole(STDOUT_FILENO, bytes, (size_t)n);
+    return true;
+}
+
+/* From the caller's terminal to the container's, never waiting for a command that does not read. */
+static void pass_input(struct flow *flow, short events, short ready_events) {
+    if (flow->length > 0 && ready_events != 0) {
+        ssize_t n = write(flow->to, flow->bytes + flow->at, flow->length);
+        if (n > 0) {
+            flow->at += (size_t)n;
+            flow->length -= (size_t)n;
+        }
+    }
+    if (flow->length == 0 && events != 0) {
+        ssize_t n = read(flow->from, flow->bytes, sizeof flow->bytes);
+        flow->at = 0;
+        if (n > 0) flow->length = (size_t)n;
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) flow->from = -1;
+    }
+}
+
+static void stop_ourselves(struct relay *relay) {
+    terminal_restore(&relay->terminal);
+    raise(SIGSTOP);
+    terminal_raw(&relay->terminal);
+    terminal_resize(relay->streams->master);
+}
+
+static void take_signal(struct relay *relay, int signals, bool same_group) {
+    struct signalfd_siginfo read_info;
+    while (read(signals, &read_info, sizeof read_info) == (ssize_t)sizeof read_info) {
+        siginfo_t info = {.si_signo = (int)read_info.ssi_signo, .si_code = read_info.ssi_code};
+        if (info.si_signo == SIGCHLD && ended(relay->child)) relay->over = true;
+        if (info.si_signo == SIGWINCH && relay->streams->master >= 0) terminal_resize(relay->streams->master);
+        if (info.si_signo == SIGTSTP) stop_ourselves(relay);
+        child_forward(relay->child, &info, same_group);
+    }
+}
+
+static void relay_all(const struct host *host, struct relay *relay, bool same_group) {
+    enum { SIGNALS, INPUT, MASTER, FIRST, SECOND, COUNT };
+    sigset_t set;
+    child_signals(&set, relay->streams->master >= 0);
+    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    struct pollfd polls[COUNT] = {
+        [SIGNALS] = {.fd = signals, .events = POLLIN},
+        [INPUT] = {.fd = relay->input.from, .events = POLLIN},
+        [MASTER] = {.fd = relay->streams->master},
+        [FIRST] = {.fd = relay->streams->output[0], .events = POLLIN},
+        [SECOND] = {.fd = relay->streams->output[1], .events = POLLIN},
+    };
+    relay->over = ended(relay->child);
+    for (;;) {
+        polls[INPUT].fd = relay->input.length == 0 ? relay->input.from : -1;
+        polls[MASTER].events = (short)(POLLIN | (relay->input.length > 0 ? POLLOUT : 0));
+        int ready = poll(polls, COUNT, relay->over ? 0 : host->lease == NULL ? -1 : RENEWAL_SECONDS * 1000);
+        if (ready == 0 && relay->over) break; /* all that it wrote has been read */
+        if (ready == 0) host_renew_lease(host);
+        if (ready < 0) continue;
+        if (polls[SIGNALS].revents != 0) take_signal(relay, signals, same_group);
+        pass_input(&relay->input, polls[INPUT].revents, polls[MASTER].revents & POLLOUT);
+        for (int i = MASTER; i < COUNT; i++)
+            if ((polls[i].revents & ~POLLOUT) != 0 && !pass_output(relay, polls[i].fd, i == SECOND)) polls[i].fd = -1;
+        if (polls[MASTER].fd < 0) relay->input.from = -1, relay->input.length = 0;
+    }
+    close(signals);
+}
+
+void wait_for(const struct start *start, const struct host *host, const struct child *child, const struct streams *streams,
+              struct outcome *outcome, struct failure *failure) {
+    bool same_group = streams->master < 0;
+    if (streams->master < 0 && streams->output[0] < 0) {
+        wait_plainly(host, child, same_group, outcome);
+    } else {
+        struct relay *relay = calloc(1, sizeof *relay);
+        if (relay != NULL) {
+            bool from_caller = streams->master >= 0 && (start->stdio & STDIO_INPUT) != 0 && (start->stdio & STDIO_DETACH) == 0;
+            relay->child = child;
+            relay->streams = streams;
+            relay->input.from = from_caller ? STDIN_FILENO : -1;
+            relay->input.to = streams->master;
+            if (streams->master >= 0) fcntl(streams->master, F_SETFL, O_RDWR | O_NONBLOCK);
+            if (streams->master >= 0) terminal_resize(streams->master);
+            if (from_caller) terminal_raw(&relay->terminal);
+            relay_all(host, relay, same_group);
+            terminal_restore(&relay->terminal);
+            for (int i = 0; i < 2; i++)
+                if (streams->log >= 0) log_flush(&relay->line[i], streams->log, i);
+            free(relay);
+        }
+    }
+    child_collect(child, outcome, failure);
+}

@@ -1,0 +1,19 @@
+/* The launcher while the container runs: waits, forwards signals, renews the lease, passes bytes of a terminal or a log. */
+#ifndef WHERRY_WAIT_H
+#define WHERRY_WAIT_H
+
+#include "child.h"
+#include "host.h"
+
+/* Where bytes come from and go to; -1 where there is none. */
+struct streams {
+    int master;    /* of the container's terminal */
+    int output[2]; /* the reading ends of the command's stdout and stderr, with a log */
+    int log;       /* the json-file log, or -1: the terminal's output goes to standard output */
+};
+
+/* Until the container is over; collects it. */
+void wait_for(const struct start *start, const struct host *host, const struct child *child, const struct streams *streams,
+              struct outcome *outcome, struct failure *failure);
+
+#endif
