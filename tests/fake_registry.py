@@ -7,15 +7,18 @@ changes its behaviour by ``intervene``: a function that gets the handler before 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 __all__ = ["FakeRegistry", "Handler", "Seen", "fake_registry", "sha256"]
@@ -61,6 +64,7 @@ class FakeRegistry:
     tokens: int = 0
     issued: dict[str, tuple[str, int]] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
+    stop: Callable[[], None] = lambda: None
 
     def add_blob(self, data: bytes) -> str:
         self.blobs[sha256(data)] = data
@@ -89,11 +93,12 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         # Whoever begins with a TLS handshake is told at once that nobody here speaks it.
         try:
-            if self.connection.recv(1, socket.MSG_PEEK) == b"\x16":
+            secure = isinstance(self.connection, ssl.SSLSocket)
+            if not secure and self.connection.recv(1, socket.MSG_PEEK) == b"\x16":
                 self.close_connection = True
                 return
             super().handle_one_request()
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError, ssl.SSLError):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -119,7 +124,8 @@ class Handler(BaseHTTPRequestHandler):
         """End the connection, now."""
         self.close_connection = True
         self.wfile.flush()
-        self.connection.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def _serve(self) -> None:
         length = int(self.headers.get("content-length") or 0)
@@ -260,19 +266,28 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def fake_registry() -> Iterator[FakeRegistry]:
-    """Serve on a free port of loopback until the block ends."""
+def fake_registry(certificate: tuple[Path, Path] | None = None, port: int = 0) -> Iterator[FakeRegistry]:
+    """Serve on a (free) port of loopback until the block ends; with a certificate and its key, by TLS."""
     fake = FakeRegistry()
     handler = type("BoundHandler", (Handler,), {"registry": fake, "timeout": 20})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.daemon_threads = True
     server.block_on_close = False
     fake.address = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
+    fake.stop = lambda: _stop(server, thread)
     try:
         yield fake
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        fake.stop()
+
+
+def _stop(server: ThreadingHTTPServer, thread: threading.Thread) -> None:
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wherry.base import settings as settings_module
 from wherry.base.outside import Outside
+from wherry.base.progress import Event
 from wherry.base.settings import Settings, Value
 from wherry.registry import Pace, Registry, connect
 
@@ -24,6 +25,7 @@ class Visitor:
     read_timeout: float = 5.0
     stall_window: float = 60.0
     waits: list[float] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     time: float = 1_700_000_000.0
 
     @property
@@ -64,4 +66,4 @@ class Visitor:
         )
 
     def connect(self, auth_file: str = "") -> Registry:
-        return connect(self.settings, self.outside, auth_file=auth_file, pace=self.pace)
+        return connect(self.settings, self.outside, auth_file=auth_file, pace=self.pace, progress=self.events.append)

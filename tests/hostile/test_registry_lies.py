@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import random
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from fake_registry import FakeRegistry, Handler, fake_registry, sha256
+from registry_server import make_authority, make_certificate
 from registry_session import Visitor
 from wherry.base.digest import Digest
 from wherry.base.errors import (
@@ -226,6 +229,32 @@ def test_a_wrong_beginning_is_noticed_when_a_pull_is_continued(fake: FakeRegistr
         list(registry.open_blob(at(fake), DIGEST, len(BLOB), offset=1_000_000, hasher=hasher))
 
 
+def test_a_stream_that_another_thread_closes_ends_at_once(fake: FakeRegistry, visitor: Visitor) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def stall(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(BLOB)))
+        handler.end_headers()
+        handler.wfile.flush()
+        begun.set()
+        ended.wait(10)
+        handler.close_connection = True
+
+    fake.intervene("GET", "/blobs/", stall)
+    with visitor.connect() as registry, ThreadPoolExecutor(1) as pool:
+        stream = registry.open_blob(at(fake), DIGEST, len(BLOB))
+        reading = pool.submit(lambda: b"".join(stream))
+        assert begun.wait(5)
+        select.select([], [], [], 0.1)
+        started = time.monotonic()
+        stream.close()
+        with pytest.raises(NetworkFailed, match="it was closed"):
+            reading.result(5)
+        assert time.monotonic() - started < 2
+        ended.set()
+
+
 def test_nothing_is_asked_for_an_empty_blob(fake: FakeRegistry, visitor: Visitor) -> None:
     assert pull(visitor, fake, 0, Digest.of(b"")) == b""
     assert fake.seen == []
@@ -304,6 +333,13 @@ def test_dockers_first_schema_is_refused_with_what_to_do(fake: FakeRegistry, vis
     with pytest.raises(UnsupportedImage, match="too old") as caught:
         manifest(visitor, fake, "a/b:old")
     assert "skopeo" in caught.value.hint
+
+
+def test_a_web_page_in_place_of_a_manifest_is_called_one(fake: FakeRegistry, visitor: Visitor) -> None:
+    fake.intervene("GET", "/manifests/", lambda handler: handler.reply(200, b"<html>Please log in</html>"))
+    with pytest.raises(ImageError) as caught:
+        manifest(visitor, fake)
+    assert "portal" in caught.value.hint
 
 
 def test_a_truncated_manifest_is_asked_for_again(fake: FakeRegistry, visitor: Visitor) -> None:
@@ -435,6 +471,72 @@ def log_in(visitor: Visitor, fake: FakeRegistry, user: str, password: str) -> No
     (folder / "config.json").write_text(json.dumps({"auths": {fake.address: {"auth": auth}}}))
 
 
+# TLS
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[FakeRegistry]:
+    ca, key = make_authority(tmp_path)
+    with fake_registry(make_certificate(tmp_path, ca, key, "127.0.0.1")) as server:
+        server.add_blob(BLOB)
+        server.add_manifest("a/b", "1.0", SMALL)
+        yield server
+
+
+@pytest.fixture
+def trusting(visitor: Visitor, secure: FakeRegistry, tmp_path: Path) -> Visitor:
+    visitor.flags[f"registry.{secure.address}.ca"] = str(tmp_path / "ca.pem")
+    return visitor
+
+
+def test_a_blob_may_come_by_plain_http_from_elsewhere_without_credentials(
+    secure: FakeRegistry, trusting: Visitor, fake: FakeRegistry
+) -> None:
+    secure.scheme, secure.users = "basic", {"ada": "secret"}
+    log_in(trusting, secure, "ada", "secret")
+    secure.intervene("GET", "/a/b/blobs/", redirect(f"http://{fake.address}/v2/x/blobs/{DIGEST}"))
+    assert pull(trusting, secure) == BLOB
+    assert [seen.authorization for seen in fake.seen] == [""]
+
+
+def test_a_tag_is_not_looked_up_by_plain_http_elsewhere(secure: FakeRegistry, trusting: Visitor) -> None:
+    secure.intervene("GET", "/manifests/", redirect("http://plain.example/v2/a/b/manifests/1.0"))
+    with pytest.raises(NetworkFailed, match=r"redirects from https to 'plain\.example' by http"):
+        manifest(trusting, secure)
+
+
+def test_a_registry_that_calls_itself_http_behind_tls_is_understood(secure: FakeRegistry, trusting: Visitor) -> None:
+    host = secure.address.partition(":")[0]
+    secure.intervene("GET", "/v2/a/b/manifests/", redirect(f"http://{host}/v2/moved/manifests/1.0"), 1)
+    secure.add_manifest("moved", "1.0", SMALL)
+    assert manifest(trusting, secure) == SMALL
+    data = b"pushed"
+    place = f"http://{host}/v2/a/b/blobs/uploads/1"
+    secure.intervene("POST", "/uploads/", lambda handler: handler.reply(202, location=place))
+    with trusting.connect() as registry:
+        assert registry.push_blob(at(secure), Digest.of(data), len(data), lambda: [data]) == "pushed"
+
+
+def test_an_upload_is_not_sent_by_plain_http_to_another_host(secure: FakeRegistry, trusting: Visitor) -> None:
+    secure.intervene("POST", "/uploads/", lambda handler: handler.reply(202, location="http://plain.example/up"))
+    with trusting.connect() as registry, pytest.raises(RegistryError, match="plain http on another host"):
+        registry.push_blob(at(secure), Digest.of(b"x"), 1, lambda: [b"x"])
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+def test_who_once_spoke_tls_is_not_asked_in_plain_http(secure: FakeRegistry, visitor: Visitor, tmp_path: Path) -> None:
+    port = int(secure.address.partition(":")[2])
+    secure.intervene("GET", "/manifests/", lambda handler: handler.reply(200, SMALL, connection="close"))
+    with visitor.connect() as registry:
+        registry.get_manifest(at(secure))
+        secure.stop()
+        with fake_registry(port=port) as impostor:
+            impostor.add_manifest("a/b", "1.0", b'{"an": "impostor"}')
+            with pytest.raises(NetworkFailed):
+                registry.get_manifest(at(secure))
+            assert impostor.seen == []
+
+
 # Tokens
 
 
@@ -509,6 +611,18 @@ def test_wrong_credentials_name_the_user_and_the_file_but_not_the_secret(fake: F
     assert ".docker/config.json" in text
     assert f"wherry login {fake.address}" in text
     assert "hunter2" not in text
+
+
+def test_a_credentials_file_that_may_not_be_read_does_not_stop_an_anonymous_pull(
+    fake: FakeRegistry, visitor: Visitor
+) -> None:
+    fake.scheme, fake.anonymous = "bearer", True
+    log_in(visitor, fake, "ada", "secret")
+    (visitor.home / ".docker/config.json").chmod(0)
+    assert manifest(visitor, fake) == SMALL
+    fake.anonymous = False
+    with pytest.raises(Unauthorized, match=r"used no credentials \('.*config\.json' may not be read\)"):
+        manifest(visitor, fake)
 
 
 def test_no_credentials_lead_to_a_login(fake: FakeRegistry, visitor: Visitor) -> None:
@@ -587,6 +701,16 @@ def test_a_server_error_is_retried_with_growing_pauses(fake: FakeRegistry, visit
     fake.intervene("GET", "/manifests/", lambda handler: handler.fail(503, "UNAVAILABLE", "starting"), 3)
     assert manifest(visitor, fake) == SMALL
     assert visitor.waits == [0.5, 1.0, 2.0]
+
+
+def test_each_pause_is_told(fake: FakeRegistry, visitor: Visitor) -> None:
+    fake.intervene("GET", "/manifests/", lambda handler: handler.fail(503, "UNAVAILABLE", "starting"), 1)
+    with visitor.connect() as registry:
+        registry.get_manifest(at(fake))
+    (event,) = visitor.events
+    assert (event.item, event.stage) == (fake.address, "waiting")
+    assert "503 UNAVAILABLE (starting)" in event.message
+    assert event.message.endswith("trying again in 0.5 s")
 
 
 def test_a_lasting_server_error_says_how_often_it_was_asked(fake: FakeRegistry, visitor: Visitor) -> None:

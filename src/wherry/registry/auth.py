@@ -84,9 +84,7 @@ class Auth:
 
     def used(self, endpoint: Endpoint) -> str:
         """The credentials that were shown to this endpoint, in words; empty for none."""
-        used = self._used.get(endpoint.name, "")
-        notes = "; ".join(self._wallet.notes)
-        return used or (f"no credentials, as {notes}" if notes else "")
+        return self._used.get(endpoint.name, "")
 
     def _learn(self, endpoint: Endpoint, challenge: Challenge, scopes: tuple[str, ...]) -> None:
         """Ask from now on for what the registry names, too: some want more than their specification says."""
@@ -126,7 +124,8 @@ class Auth:
         parts = urlsplit(realm)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Trouble(RegistryError(f"{asked.host} names no proper token server", why=f"its realm is '{realm}'"))
-        asked = _with_host(asked, parts.netloc, credential)
+        used = credential.label if credential else ""
+        asked = msgspec.structs.replace(asked, host=parts.netloc, used=used, note=self._wallet.note)
         if credential is not None and not self._rules.may_carry_secrets(parts.scheme, parts.netloc):
             raise Trouble(
                 RegistryError(
@@ -208,11 +207,6 @@ def token_url(realm: str, service: str, scopes: tuple[str, ...], account: str = 
         query.append(("service", service))
     query += [("scope", scope) for scope in scopes]
     return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", urlencode(query, safe="/:,"), ""))
-
-
-def _with_host(asked: Asked, host: str, credential: Credential | None) -> Asked:
-    used = credential.label if credential else ""
-    return Asked(asked.subject, asked.verb, host, asked.login, used, asked.mirror)
 
 
 def _token_endpoint(rules: Rules, netloc: str, endpoint: Endpoint) -> Endpoint:

@@ -52,6 +52,7 @@ class BlobStream:
         self._hasher = hasher or digest.hasher()
         self._answer: Answer | None = None
         self._endpoint: Endpoint | None = None
+        self._closed = False
         self._chunks = self._stream()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -69,8 +70,15 @@ class BlobStream:
         self.close()
 
     def close(self) -> None:
-        """Stop; a connection that still has bytes to come is closed."""
-        self._chunks.close()
+        """Stop; a connection that still has bytes to come is closed. Idempotent, and safe from another thread."""
+        try:
+            self._chunks.close()
+        except ValueError:  # another thread is reading: it gets a NetworkFailed, or stops between two chunks
+            self._closed = True
+            answer = self._answer
+            if answer is not None:
+                answer.interrupt()
+            return
         self._hang_up()
 
     def _stream(self) -> Generator[bytes, None, None]:
@@ -85,6 +93,8 @@ class BlobStream:
                         update(chunk)
                         self.position += len(chunk)
                         yield chunk
+                        if self._closed:
+                            raise self._failure("it was closed")
                 except Trouble as trouble:
                     failures = 1 if self.position - start >= _PROGRESS else failures + 1
                     self._after_break(trouble, failures)
@@ -96,6 +106,8 @@ class BlobStream:
         self._hang_up()
         endpoint = self._endpoint
         assert endpoint is not None
+        if self._closed:
+            raise self._failure("it was closed") from None
         if endpoint.mirror and (failures > 1 or not trouble.again):
             self._session.put_aside(endpoint)
             return

@@ -68,6 +68,11 @@ class Wallet:
         self._documents: dict[str, dict[str, object]] = {}
         self._answers: dict[tuple[str, str], Credential | None] = {}
 
+    @property
+    def note(self) -> str:
+        """What stood in the way, in one line; empty mostly."""
+        return "; ".join(self.notes)
+
     def find(self, host: str, repository: str = "") -> Credential | None:
         """The credentials for ``host/repository``, None when there are none.
 
@@ -81,7 +86,7 @@ class Wallet:
 
     def _find_in(self, path: str, host: str, repository: str) -> Credential | None:
         if path not in self._documents:
-            self._documents[path] = read_auth_file(path)
+            self._documents[path] = self._read(path)
         document = self._documents[path]
         keys = entry_keys(host, repository)
         helper, server = _helper_for(document, keys, host)
@@ -98,6 +103,13 @@ class Wallet:
             if credential is not None:
                 return credential
         return None
+
+    def _read(self, path: str) -> dict[str, object]:
+        if os.path.exists(path) and not os.access(path, os.R_OK):
+            # Left behind by 'sudo docker login': it must not stop an anonymous pull.
+            self.notes.append(f"'{path}' may not be read")
+            return {}
+        return read_auth_file(path)
 
     def _ask_helper(self, helper: str, server: str, path: str) -> Credential | None:
         if (helper, server) not in self._answers:

@@ -28,8 +28,8 @@ class Asked(msgspec.Struct, frozen=True):
     """What was asked, for messages.
 
     ``subject`` is the thing (``debian:bookworm``), ``verb`` what was tried (``pull``, ``push``, ``log in``), ``host``
-    who answered, ``login`` the name to log in to, ``used`` the credentials in words (empty: none), ``mirror`` whether
-    it was a mirror of what the user named.
+    who answered, ``login`` the name to log in to, ``used`` the credentials in words (empty: none), ``note`` what stood
+    in the way of credentials, ``mirror`` whether it was a mirror of what the user named.
     """
 
     subject: str
@@ -38,6 +38,12 @@ class Asked(msgspec.Struct, frozen=True):
     login: str
     used: str = ""
     mirror: bool = False
+    note: str = ""
+
+    @property
+    def credentials(self) -> str:
+        """Which credentials were used, and why none, if that is known."""
+        return self.used or "no credentials" + (f" ({self.note})" if self.note else "")
 
 
 class Trouble(Exception):
@@ -62,7 +68,7 @@ def explain_status(
     """The trouble of an HTTP answer that is not what was asked for (distribution-spec, "Error Codes")."""
     code, words = registry_words(body)
     said = f"{asked.host} answered {status}" + (f" {code}" if code else "") + (f" ({words})" if words else "")
-    why = f"{said}; used {asked.used or 'no credentials'}"
+    why = f"{said}; used {asked.credentials}"
     after = parse_retry_after(headers.get("retry-after"), now)
     if status == 401:
         return Trouble(_unauthorized(asked, why))

@@ -149,7 +149,11 @@ def _media_type(data: bytes, header: str, reference: Reference, endpoint: Endpoi
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = f"'{endpoint.name}' sent something that is no JSON: {error}"
-        raise Trouble(ImageError(f"the manifest of '{reference.familiar}' cannot be read", why=why)) from None
+        portal = "it is a web page: a proxy, or a portal where this network wants a login, may have answered"
+        hint = portal if data.lstrip()[:1] == b"<" else ""
+        raise Trouble(
+            ImageError(f"the manifest of '{reference.familiar}' cannot be read", why=why, hint=hint)
+        ) from None
     if not isinstance(document, dict):
         why = f"'{endpoint.name}' sent JSON that is no object"
         raise Trouble(ImageError(f"the manifest of '{reference.familiar}' cannot be read", why=why))

@@ -134,7 +134,7 @@ class Session:
     def wait(self, endpoint: Endpoint, trouble: Trouble, seconds: float) -> None:
         """Pause before another try, and say so."""
         why = trouble.error.why or trouble.error.what
-        self._progress(Event(endpoint.host, "waiting", message=f"{why}; trying again in {seconds:.0f} s"))
+        self._progress(Event(endpoint.host, "waiting", message=f"{why}; trying again in {seconds:.1f} s"))
         self.pace.sleep(seconds)
 
     def put_aside(self, endpoint: Endpoint) -> None:
@@ -151,7 +151,7 @@ class Session:
 
     def _asked(self, endpoint: Endpoint, subject: str, verb: str) -> Asked:
         used = self.auth.used(endpoint)
-        return Asked(subject, verb, endpoint.address, endpoint.host, used, endpoint.mirror)
+        return Asked(subject, verb, endpoint.address, endpoint.host, used, endpoint.mirror, self.wallet.note)
 
 
 def pull_scope(repository: str) -> str:

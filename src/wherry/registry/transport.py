@@ -5,6 +5,7 @@ Credentials never follow a redirect to another origin and never travel over plai
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -82,7 +83,15 @@ class Answer:
             self.close()
 
     def close(self) -> None:
+        """End the connection unless all was read."""
         self.response.close()
+
+    def interrupt(self) -> None:
+        """Make a read that another thread waits in end (urllib3 2.3 and newer; else it ends by its timeout)."""
+        shutdown = getattr(self.response, "shutdown", None)
+        if shutdown is not None:
+            with contextlib.suppress(ValueError, RuntimeError, OSError):
+                shutdown()
 
 
 class Transport:
