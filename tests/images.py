@@ -77,14 +77,20 @@ def picture() -> Path:
     return wanted
 
 
-def write_layout(folder: Path, layers: Iterable[Path | bytes], config: Mapping[str, object], level: int = 6) -> str:
-    """An OCI layout of ``layers`` (plain tars), each gzipped; the digest of its manifest.
+def write_layout(
+    folder: Path,
+    layers: Iterable[Path | bytes],
+    config: Mapping[str, object],
+    level: int = 6,
+    base: Path | None = None,
+) -> str:
+    """An OCI layout of ``layers`` (plain tars), each gzipped, above those of ``base``; the digest of its manifest.
 
     ``config`` is the image configuration's ``config`` (``Env``, ``Cmd`` ...).
     """
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    descriptors, diff_ids = [], []
+    descriptors, diff_ids = _take_base(blobs, base) if base else ([], [])
     for layer in layers:
         descriptor, diff_id = _write_layer(blobs, layer, level)
         descriptors.append(descriptor)
@@ -257,6 +263,18 @@ def _debootstrap(tar: Path, packages: Sequence[str], variant: str = "minbase") -
     made = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if made.returncode:
         raise RuntimeError(f"mmdebstrap ended with {made.returncode}:\n{made.stderr[-3000:]}")
+
+
+def _take_base(blobs: Path, base: Path) -> tuple[list[dict[str, object]], list[str]]:
+    """The layers of another layout, linked or copied; their descriptors and diff ids."""
+
+    def blob(digest: str) -> Path:
+        return base / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+    manifest = json.loads(blob(json.loads((base / "index.json").read_text())["manifests"][0]["digest"]).read_text())
+    for layer in manifest["layers"]:
+        shutil.copyfile(blob(layer["digest"]), blobs / blob(layer["digest"]).name)
+    return manifest["layers"], json.loads(blob(manifest["config"]["digest"]).read_text())["rootfs"]["diff_ids"]
 
 
 def _write_layer(blobs: Path, layer: Path | bytes, level: int) -> tuple[dict[str, object], str]:

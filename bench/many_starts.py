@@ -1,0 +1,37 @@
+"""A thousand starts, 2 and 64 at a time, each with another argument; told as starts a second."""
+
+from __future__ import annotations
+
+import shlex
+
+from measuring import Case, Command, duration, interleave
+from peers import bwrap, chrun, docker, udocker, wherry
+from workplace import Workplace, program
+
+STARTS = 1000
+SLOW = 100  # starts of those that take a hundred times longer; the rate is what is compared
+
+
+COUNTS = {"wherry": STARTS, "ch-run": STARTS, "bwrap": STARTS, "docker": SLOW, "udocker": SLOW}
+PEERS = {"wherry": wherry, "ch-run": chrun, "bwrap": bwrap, "docker": docker, "udocker": udocker}
+
+
+def measure(at: Workplace, rounds: int) -> str:
+    parts = [_at_once(at, together, max(1, min(rounds, 3))) for together in (2, 64)]
+    return "Reported; the highest rate of all is the aim.\n\n" + "\n\n".join(parts)
+
+
+def _at_once(at: Workplace, together: int, rounds: int) -> str:
+    def case(name: str) -> Case:
+        return Case(name, lambda n: _many(PEERS[name].start(at, "small", ["/bin/true"]), COUNTS[name], together))
+
+    lines = [f"{together} at a time:\n", "| | starts a second | starts | median |", "|---|---:|---:|---:|"]
+    for done in interleave([case(name) for name in PEERS], rounds, warm=0):
+        rate = f"{COUNTS[done.name] / done.median:.0f}" if done.seconds else f"failed: {done.failure[:160]}"
+        lines.append(f"| {done.name} | {rate} | {COUNTS[done.name]} | {duration(done.median)} |")
+    return "\n".join(lines)
+
+
+def _many(one: Command, count: int, together: int) -> Command:
+    script = f"seq {count} | {program('xargs')} -P {together} -n 1 {shlex.join(one.argv)}"
+    return Command(["/bin/sh", "-c", script], one.env, one.cwd)

@@ -1,0 +1,48 @@
+"""Wherry, as installed, with a store of the benchmark's own."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from measuring import Command
+from workplace import Workplace, program, remove
+
+
+def environment(at: Workplace, store: str = "store") -> dict[str, str]:
+    folder = at.folder / "wherry"
+    places = {"WHERRY_STORE": store, "XDG_RUNTIME_DIR": "run", "XDG_STATE_HOME": "state", "XDG_CONFIG_HOME": "config"}
+    for name in places.values():
+        (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {**at.environment, **{variable: str(folder / name) for variable, name in places.items()}}
+
+
+def prepare(at: Workplace, name: str) -> None:
+    env = environment(at)
+    subprocess.run(
+        [program("wherry"), "pull", "-q", at.reference(name)], check=True, env=env, stdout=subprocess.DEVNULL
+    )
+    subprocess.run([program("wherry"), "tag", at.reference(name), name], check=True, env=env, stdout=subprocess.DEVNULL)
+
+
+def start(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str = "/") -> Command:
+    return Command([program("wherry"), "run", *options, name, *argv], environment(at), cwd)
+
+
+def forget_plans(at: Workplace) -> None:
+    """Make the next start a cold one: no plan, no facts about the host."""
+    remove(at.folder / "wherry" / "run")
+    environment(at)
+
+
+def pull(at: Workplace, name: str) -> Command:
+    return Command([program("wherry"), "pull", "-q", at.reference(name)], environment(at, "pulled"))
+
+
+def forget(at: Workplace) -> None:
+    remove(at.folder / "wherry" / "pulled")
+
+
+def plans(at: Workplace) -> list[Path]:
+    return [path for path in (at.folder / "wherry" / "run").rglob("*") if path.is_file()]
