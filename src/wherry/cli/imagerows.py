@@ -73,3 +73,17 @@ def history_rows(world: World, text: str, *, whole: bool) -> list[dict[str, Any]
     from wherry.image import history
 
     return [_step(step, whole=whole) for step in reversed(tuple(history(held_image(world, text))))]
+
+
+def _step(step: Step, *, whole: bool) -> dict[str, Any]:
+    layer = step.layer.key if step.layer else ""
+    command = " ".join(step.created_by.removeprefix("/bin/sh -c ").removeprefix("#(nop) ").split())
+    return {
+        "ID": layer if whole else layer[:12],
+        "CreatedSince": listing.since(step.created),
+        "CreatedAt": step.created,
+        "CreatedBy": step.created_by if whole else command if len(command) <= 45 else command[:44] + "…",
+        "Size": listing.bytes_for_people(step.size),
+        "Bytes": step.size,
+        "Comment": step.comment,
+    }

@@ -8,6 +8,7 @@ from wherry.base.errors import NotFound
 from wherry.cli.grammar import Given
 
 if TYPE_CHECKING:
+    from wherry.base.reference import Reference
     from wherry.containers import World
     from wherry.image import Image
 
@@ -16,7 +17,7 @@ __all__ = ["show", "show_environment"]
 
 def show(given: Given) -> int:
     """Print an array with one object a name, or a template's text a name; what is missing is said at the end."""
-    from wherry.cli.several import complain
+    from wherry.cli.main import complain
     from wherry.containers import World
 
     world, kind, form = World(), given.text("type"), given.text("format")
@@ -47,15 +48,13 @@ def show_environment(given: Given) -> int:
     columns = (("NAME", "Name"), ("VALUE", "Value"), ("SOURCE", "Source"))
     rows = []
     for text in given.words:
-        for variable in containers.environment(text):
-            value = variable.value if variable.value is not None else _taken(variable)
-            rows.append({"Name": variable.name, "Value": value, "Source": variable.source})
+        try:
+            variables = containers.environment(text)
+        except NotFound as error:
+            raise _neither(text, error.hint) from None
+        rows += [{"Name": found.name, "Value": found.value or "", "Source": found.source} for found in variables]
     listing.show(rows, columns, given.text("format"))
     return 0
-
-
-def _taken(variable: Any) -> str:
-    return "(taken at each start)"
 
 
 def _document(world: World, text: str, kind: str | None) -> dict[str, Any]:
@@ -73,7 +72,11 @@ def _document(world: World, text: str, kind: str | None) -> dict[str, Any]:
     try:
         return _image(world, held_image(world, text))
     except NotFound as error:
-        raise NotFound(f"there is no container and no image '{text}' here", hint=error.hint) from None
+        raise _neither(text, error.hint) from None
+
+
+def _neither(text: str, hint: str) -> NotFound:
+    return NotFound(f"there is no container and no image '{text}' here", hint=hint)
 
 
 def _image(world: World, image: Image) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def _image(world: World, image: Image) -> dict[str, Any]:
     return {
         "Id": str(image.digest),
         "RepoTags": [reference.familiar for reference in names],
-        "RepoDigests": sorted({f"{reference.name}@{image.digest}" for reference in names}),
+        "RepoDigests": sorted({f"{repository}@{image.digest}" for repository in _repositories(image, names)}),
         "Created": config.created,
         "Author": config.author,
         "Architecture": config.architecture,
@@ -109,6 +112,12 @@ def _image(world: World, image: Image) -> dict[str, Any]:
             "Annotations": image.manifest.annotations,
         },
     }
+
+
+def _repositories(image: Image, names: list[Reference]) -> set[str]:
+    """The repositories that have the image: those of its names from which its layers came, or to which they went."""
+    sources = {source.repository for layer in image.layers for source in layer.meta.sources}
+    return {reference.name for reference in names} & sources
 
 
 def _config(image: Image) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Columns", "Row", "ago", "bytes_for_people", "seconds", "show", "since", "table"]
+__all__ = ["Columns", "Row", "ago", "bytes_for_people", "seconds", "show", "since", "table", "visible"]
 
 Row = Mapping[str, Any]
 Columns = Sequence[tuple[str, str]]
@@ -114,4 +114,19 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
-    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
+    return visible(str(value))
+
+
+def visible(text: str) -> str:
+    """The text with control characters, and bytes that are no UTF-8, written as ``\\n`` or ``\\xff``.
+
+    Names come from images and containers: they must not steer the terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else letter.encode("unicode_escape").decode()

@@ -7,6 +7,7 @@ Exit statuses are Docker's: 125 when Wherry failed, 126 and 127 when the command
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 
@@ -14,7 +15,7 @@ from wherry.base.errors import UsageError, WherryError
 from wherry.cli import catalogue
 from wherry.cli.grammar import Given, Verb
 
-__all__ = ["main"]
+__all__ = ["complain", "main", "read"]
 
 FAILED = 125
 INTERRUPTED = 130
@@ -23,19 +24,22 @@ INTERRUPTED = 130
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; return the status for the shell."""
     words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names need not fit the caller's locale
     try:
         status = _dispatch(words)
         sys.stdout.flush()
     except WherryError as error:
-        return _fail(error)
+        return complain(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         return _pipe_closed()
     except MemoryError:
-        return _fail(WherryError("out of memory", hint="ask for more in the batch job, or raise 'ulimit -v'"))
+        return complain(WherryError("out of memory", hint="ask for more in the batch job, or raise 'ulimit -v'"))
     except OSError as error:
-        return _fail(_translate(error))
+        return complain(_translate(error))
     except Exception as error:
         return _bug(error)
     return status
@@ -72,6 +76,16 @@ def read(verb: Verb, words: list[str]) -> Given | None:
     return given
 
 
+def complain(error: WherryError) -> int:
+    """Say what failed and what to do next; return the status that it asks for."""
+    if os.environ.get("WHERRY_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    _say(f"wherry: {error}" + (f"\n  next: {error.hint}" if error.hint else ""))
+    return error.exit_code
+
+
 def _no_such_verb(name: str) -> UsageError:
     import difflib
 
@@ -105,15 +119,6 @@ def _translate(error: OSError) -> WherryError:
     if os.environ.get("WHERRY_DEBUG") == "1":
         raise error
     return WherryError(f"{subject} failed", why=error.strerror or str(error), hint="WHERRY_DEBUG=1 shows where")
-
-
-def _fail(error: WherryError) -> int:
-    if os.environ.get("WHERRY_DEBUG") == "1":
-        import traceback
-
-        traceback.print_exception(error)
-    _say(f"wherry: {error}" + (f"\n  next: {error.hint}" if error.hint else ""))
-    return error.exit_code
 
 
 def _bug(error: Exception) -> int:

@@ -20,7 +20,7 @@ __all__ = ["prune", "remove_images"]
 
 def remove_images(given: Given) -> int:
     """Remove each named image or name; print what went, as Docker does."""
-    from wherry.cli.several import complain
+    from wherry.cli.main import complain
     from wherry.containers import World
 
     world, force, status = World(), given.flag("force"), 0
@@ -65,7 +65,10 @@ def _remove(world: World, text: str, *, force: bool) -> PruneResult:
         except NotFound:
             if text.startswith("sha256:"):
                 raise
-    return remove_image(world.store, reference_of(world, text), running, force)
+    reference = reference_of(world, text)
+    if reference.digest is None and world.store.name(reference) is None:
+        held_image(world, text)  # says which names are near
+    return remove_image(world.store, reference, running, force)
 
 
 def _running(world: World) -> Callable[[Digest], list[str]]:

@@ -33,7 +33,9 @@ def setting_rows(wanted: str) -> list[dict[str, Any]]:
     if not chosen:
         import difflib
 
-        near = difflib.get_close_matches(wanted, [str(row["Name"]) for row in rows], 1)
+        names = [str(row["Name"]) for row in rows]
+        sections = list(dict.fromkeys(name.partition(".")[0] for name in names))
+        near = difflib.get_close_matches(wanted, [*names, *sections], 1)
         hint = f"did you mean '{near[0]}'?" if near else "'wherry settings' lists them all"
         raise NotFound(f"there is no setting '{wanted}'", hint=hint)
     return chosen

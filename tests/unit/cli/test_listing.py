@@ -38,7 +38,7 @@ def test_a_table_template_has_headings(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     listing.show([{"Name": "a\x1b[31m\nb"}], (("NAME", "Name"),), None)
-    assert capsys.readouterr().out == "NAME\na?[31m?b\n"
+    assert capsys.readouterr().out == "NAME\na\\x1b[31m\\nb\n"
 
 
 VALUE = {"A": 1, "B": {"C": True, "D": None}, "L": ["x", "y"], "M": {"k": "v"}}

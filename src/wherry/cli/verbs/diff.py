@@ -9,15 +9,14 @@ __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
+    from wherry.cli import listing
     from wherry.cli.differing import difference_rows
 
     rows = difference_rows(given.words)
     if given.text("format") in (None, "table"):
         for row in rows:
-            print(row["Kind"], row["Path"])
+            print(row["Kind"], listing.visible(row["Path"]))
         return 0
-    from wherry.cli import listing
-
     listing.show(rows, (("KIND", "Kind"), ("PATH", "Path")), given.text("format"))
     return 0
 

@@ -13,8 +13,8 @@ def _run(given: Given) -> int:
 
     force = given.flag("force")
 
-    def remove(name: str) -> None:
-        containers.rm(name, force=force)
+    def remove(name: str) -> str | None:
+        return "" if containers.rm(name, force=force) is None else None
 
     return each(given.words, remove)
 

@@ -1,0 +1,198 @@
+"""The image verbs as a user types them, against a real registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from registry_server import RegistryServer, serve
+from wherry_command import Wherry
+
+
+def test_pull_shows_steps_on_standard_error_and_the_digest_on_standard_output(wherry: Wherry, tiny: str) -> None:
+    result = wherry("pull", tiny)
+    assert result.status == 0
+    assert result.stdout.startswith(f"{tiny}: sha256:") and result.stdout.count("\n") == 1
+    assert "done" in result.stderr
+    assert wherry.ok("pull", "-q", tiny).strip() == result.stdout.split()[-1]
+
+
+def test_quiet_pull_says_nothing_but_the_digest(wherry: Wherry, tiny: str) -> None:
+    result = wherry("pull", "-q", tiny)
+    assert (result.status, result.stderr) == (0, "")
+    assert len(result.stdout) == len("sha256:") + 64 + 1
+
+
+def test_a_list_has_dockers_columns_and_its_json_dockers_fields(seeded: Wherry) -> None:
+    table = seeded.ok("images").splitlines()
+    assert table[0].split() == ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
+    rows = [json.loads(line) for line in seeded.ok("images", "--format", "json").splitlines()]
+    assert len(rows) == len(table) - 1
+    assert {"Repository", "Tag", "ID", "CreatedSince", "CreatedAt", "Size"} <= set(rows[0])
+    assert seeded.ok("images", "tiny", "--format", "{{.Repository}}:{{.Tag}}") == "tiny:latest\n"
+
+
+def test_quiet_lists_print_each_id_once(seeded: Wherry) -> None:
+    assert len(seeded.ok("images", "-q").split()) == 1
+    assert seeded.ok("images", "-q", "--no-trunc").startswith("sha256:")
+
+
+def test_inspect_prints_an_array_as_docker_does(seeded: Wherry) -> None:
+    document = json.loads(seeded.ok("inspect", "tiny"))
+    assert len(document) == 1
+    assert document[0]["Os"] == "linux" and document[0]["Config"]["Cmd"] == ["/bin/sh"]
+    assert "tiny:latest" in document[0]["RepoTags"]
+    assert seeded.ok("inspect", "--format", "{{.Os}}/{{json .Config.Cmd}}", "tiny") == 'linux/["/bin/sh"]\n'
+
+
+def test_inspect_says_what_is_missing_and_shows_the_rest(seeded: Wherry) -> None:
+    result = seeded("inspect", "tiny", "nothing-like-it")
+    assert result.status == 125
+    assert len(json.loads(result.stdout)) == 1
+    assert "'nothing-like-it'" in result.stderr
+
+
+def test_a_name_goes_first_and_the_image_with_its_last_name(wherry: Wherry, tiny: str) -> None:
+    digest = wherry.ok("pull", "-q", tiny).strip()
+    wherry.ok("tag", tiny, "other:1")
+    assert wherry.ok("rmi", tiny) == f"untagged: {tiny}\n"
+    assert digest[7:19] in wherry.ok("images")
+    assert f"deleted: {digest}" in wherry.ok("rmi", "other:1")
+    assert wherry.ok("images", "-q") == ""
+
+
+def test_an_id_with_several_names_is_removed_only_by_force(wherry: Wherry, tiny: str) -> None:
+    digest = wherry.ok("pull", "-q", tiny).strip()
+    wherry.ok("tag", tiny, "other:1")
+    refused = wherry("rmi", digest[7:19])
+    assert refused.status == 125 and "2 names" in refused.stderr
+    wherry.ok("rmi", "-f", digest[7:19])
+    assert wherry.ok("images", "-q") == ""
+
+
+def test_a_slip_in_a_name_is_answered_with_the_near_one(seeded: Wherry) -> None:
+    for verb in (("rmi", "tinny"), ("history", "tinny"), ("tag", "tinny", "x")):
+        result = seeded(*verb)
+        assert result.status == 125
+        assert "did you mean tiny" in result.stderr, str(result)
+
+
+def test_history_shows_what_each_layer_costs(wherry: Wherry, layered: str) -> None:
+    wherry.ok("pull", "-q", layered)
+    rows = [json.loads(line) for line in wherry.ok("history", "--format", "json", layered).splitlines()]
+    document = json.loads(wherry.ok("inspect", layered))[0]
+    assert len(rows) >= len(document["RootFS"]["Layers"])
+    assert sum(row["Bytes"] for row in rows) == document["Size"]
+    assert wherry.ok("history", layered).split()[:2] == ["LAYER", "CREATED"]
+
+
+def test_two_images_are_compared(wherry: Wherry, tiny: str, layered: str) -> None:
+    wherry.ok("pull", "-q", tiny, layered)
+    lines = wherry.ok("diff", tiny, layered).splitlines()
+    assert lines and all(line[:2] in ("A ", "C ", "D ") for line in lines)
+    assert wherry.ok("diff", tiny, tiny) == ""
+
+
+def test_an_archive_goes_out_and_comes_in_again(wherry: Wherry, tiny: str, tmp_path: Path) -> None:
+    wherry.ok("pull", "-q", tiny)
+    path = tmp_path / "image.tar"
+    wherry.ok("save", "-q", "-o", str(path), tiny)
+    digest = json.loads(wherry.ok("inspect", tiny))[0]["Wherry"]["ConfigDigest"]
+    wherry.ok("rmi", tiny)
+    loaded = wherry.ok("load", "-q", "-i", str(path)).strip()
+    assert json.loads(wherry.ok("inspect", loaded))[0]["Wherry"]["ConfigDigest"] == digest
+
+
+def test_an_archive_passes_through_pipes(wherry: Wherry, tiny: str) -> None:
+    wherry.ok("pull", "-q", tiny)
+    with wherry.start("save", "-q", tiny, stdout=-1) as saving:
+        archive = saving.communicate()[0]
+    assert saving.returncode == 0
+    assert wherry("load", stdin=archive).stdout.startswith("loaded: ")
+
+
+def test_what_is_not_an_image_is_not_loaded(wherry: Wherry) -> None:
+    result = wherry("load", "-i", "/etc/passwd")
+    assert result.status == 125 and "is not an image" in result.stderr
+    assert "no file" in wherry("load", "-i", "/nonexistent").stderr
+
+
+def test_an_image_is_pushed_under_another_name(wherry: Wherry, tiny: str, registry: RegistryServer) -> None:
+    digest = wherry.ok("pull", "-q", tiny).strip()
+    target = f"{registry.address}/copies/of-tiny:1"
+    wherry.ok("tag", tiny, target)
+    assert wherry.ok("push", "-q", target).strip() == digest
+    wherry.ok("rmi", target)
+    assert wherry.ok("pull", "-q", target).strip() == digest
+
+
+def test_prune_frees_what_nothing_names(wherry: Wherry, tiny: str, layered: str) -> None:
+    wherry.ok("pull", "-q", tiny, layered)
+    wherry.ok("tag", layered, tiny)  # the name moves on, its image is left without one
+    would = wherry.ok("prune", "--dry-run")
+    assert "would be freed" in would and len(wherry.ok("images", "-q").split()) == 2
+    assert "freed" in wherry.ok("prune", "-f")
+    assert len(wherry.ok("images", "-q").split()) == 1
+    wherry.ok("prune", "-af")
+    assert wherry.ok("images", "-q") == ""
+
+
+def test_df_adds_up(seeded: Wherry) -> None:
+    rows = [json.loads(line) for line in seeded.ok("df", "--format", "json").splitlines()]
+    total = rows.pop()
+    kept = [row["Bytes"] for row in rows if row["Type"] != "kept containers"]
+    assert total["Type"] == "store" and total["Bytes"] == sum(kept) > 0
+    assert "free there" in seeded.ok("df")
+
+
+def test_the_store_stays_below_its_limit(wherry: Wherry, pushed: Callable[..., str]) -> None:
+    wherry.ok("pull", "-q", pushed("tiny"))
+    result = wherry("pull", pushed("tiny", "v2s2"), env={"WHERRY_STORE_MAX_SIZE": "1M"})
+    assert result.status == 0
+    assert "store.max_size" in result.stderr
+    assert len(wherry.ok("images", "-q").split()) == 1
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> object:
+    with serve(tmp_path / "guarded", users={"ada": "secret"}) as server:
+        yield server
+
+
+def test_login_keeps_what_the_registry_accepts(wherry: Wherry, guarded: RegistryServer) -> None:
+    wrong = wherry("login", "-u", "ada", "--password-stdin", guarded.address, stdin="wrong\n")
+    assert wrong.status == 125 and "401" in wrong.stderr
+    right = wherry("login", "-u", "ada", "--password-stdin", guarded.address, stdin="secret\n")
+    assert right.status == 0 and right.stdout.startswith(f"logged in to {guarded.address} as ada")
+    assert "secret" not in right.stdout + right.stderr
+    absent = wherry("pull", f"{guarded.address}/nothing:1")
+    assert "404" in absent.stderr
+    assert "removed from" in wherry.ok("logout", guarded.address)
+    assert "401" in wherry("pull", f"{guarded.address}/nothing:1").stderr
+    assert "no credentials" in wherry.ok("logout", guarded.address)
+
+
+def test_login_without_a_terminal_says_which_option_helps(wherry: Wherry) -> None:
+    assert "--password-stdin" in wherry("login", "-u", "ada", "registry.example.org").stderr
+    assert "-u NAME" in wherry("login", "registry.example.org").stderr
+
+
+def test_settings_name_their_sources(wherry: Wherry) -> None:
+    (wherry.folder / "config" / "wherry").mkdir()
+    path = wherry.folder / "config" / "wherry" / "wherry.toml"
+    path.write_text('[run]\npull = "never"\n[registry."registry.example.org"]\ninsecure = true\n')
+    rows = [json.loads(line) for line in wherry.ok("settings", "--format", "json").splitlines()]
+    sources = {row["Name"]: (row["Value"], row["Source"]) for row in rows}
+    assert sources["run.pull"] == ("never", str(path))
+    assert sources["store.path"] == (str(wherry.folder / "store"), "WHERRY_STORE")
+    assert sources["run.network"] == ("host", "built in")
+    assert sources["registry.registry.example.org.insecure"] == ("true", str(path))
+    assert wherry.ok("settings", "run.pull", env={"WHERRY_RUN_PULL": "always"}) == "always\n"
+
+
+def test_completion_offers_images(seeded: Wherry) -> None:
+    variables = {"_WHERRY_COMPLETE": "bash_complete", "COMP_WORDS": "wherry run ti", "COMP_CWORD": "2"}
+    assert set(seeded.ok(env=variables).split()) == {"plain,tiny", "plain,tiny:latest"}
