@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wherry.image.archive import is_image_file, load_file
-    from wherry.image.changes import Change, changes, changes_of_folder
-    from wherry.image.flatten import flatten
-    from wherry.image.history import Step, history
+    from wherry.image.differences import Change, changes, changes_of_folder
+    from wherry.image.flattening import flatten
     from wherry.image.local import Image, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.platforms import Platform
-    from wherry.image.pull import pull
-    from wherry.image.push import push
+    from wherry.image.pulling import pull
+    from wherry.image.pushing import push
     from wherry.image.saving import save_file
+    from wherry.image.steps import Step, history
     from wherry.image.tree import Entry, Tree, view
 
 __all__ = [
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Change": "changes",
+    "Change": "differences",
     "ContainerConfig": "model",
     "Descriptor": "model",
     "Entry": "tree",
@@ -60,17 +60,17 @@ _HOMES = {
     "Index": "model",
     "Manifest": "model",
     "Platform": "platforms",
-    "Step": "history",
+    "Step": "steps",
     "Tree": "tree",
-    "changes": "changes",
-    "changes_of_folder": "changes",
-    "flatten": "flatten",
-    "history": "history",
+    "changes": "differences",
+    "changes_of_folder": "differences",
+    "flatten": "flattening",
+    "history": "steps",
     "is_image_file": "archive",
     "load_file": "archive",
     "open_image": "local",
-    "pull": "pull",
-    "push": "push",
+    "pull": "pulling",
+    "push": "pushing",
     "save_file": "saving",
     "view": "tree",
 }
@@ -81,7 +81,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    # Kept, because importing 'wherry.image.pull' binds the module to the name of its function.
     found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = found
     return found

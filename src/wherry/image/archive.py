@@ -1,0 +1,241 @@
+"""Images out of files and folders: OCI layouts (folder or tar) and what ``docker save`` and ``podman save`` write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from wherry.base.digest import Digest, Hasher
+from wherry.base.errors import BrokenArchive, DigestMismatch, ImageError, InvalidName, NotFound
+from wherry.base.progress import Progress, silent
+from wherry.base.reference import Reference
+from wherry.image.decode import decoded
+from wherry.image.layers import bring_layers, estimate, wanted_layers
+from wherry.image.layout import FolderLayout, Layout, TarLayout, looks_compressed, names_an_image
+from wherry.image.local import Image
+from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, Descriptor, Index, read_config, read_document
+from wherry.image.platforms import Platform, choose, here
+from wherry.image.pulling import record_image
+from wherry.store import Name, Store
+
+__all__ = ["is_image_file", "load_file"]
+
+_TAR = "application/vnd.oci.image.layer.v1.tar"
+_CHUNK = 1 << 18
+
+
+class _DockerImage(msgspec.Struct, rename="pascal"):
+    """One image of a ``manifest.json``."""
+
+    config: str
+    layers: list[str]
+    repo_tags: list[str] | None = None
+
+
+def is_image_file(path: str) -> bool:
+    """Whether a file or folder is an image, by its content. Cheap; False for what cannot be read."""
+    try:
+        if os.path.isdir(path):
+            return os.path.isfile(f"{path}/oci-layout") and os.path.isfile(f"{path}/index.json")
+        return os.path.isfile(path) and names_an_image(path)
+    except OSError:
+        return False
+
+
+def load_file(
+    store: Store, path: str, *, platform: str | None = None, name: bool = True, progress: Progress = silent
+) -> Image:
+    """Take the images of an archive or an OCI layout into the store; return the first.
+
+    With ``name`` they get the names that the archive gives them, like ``docker load``. Layers that are here already
+    are not unpacked again, so loading twice is cheap. Raises :class:`BrokenArchive`, :class:`DigestMismatch`,
+    :class:`NotFound` and the errors of :func:`wherry.image.pull`.
+    """
+    path = os.path.abspath(path)
+    try:
+        if os.path.isdir(path):
+            return _load(store, FolderLayout(path), path, platform, name, progress)
+        if looks_compressed(path):
+            return _load_compressed(store, path, platform, name, progress)
+        return _load(store, TarLayout(path), path, platform, name, progress)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no file '{path}'") from error
+    except OSError as error:
+        raise ImageError(f"'{path}' cannot be read", why=(error.strerror or str(error)).lower()) from error
+
+
+def _load_compressed(store: Store, path: str, platform: str | None, name: bool, progress: Progress) -> Image:
+    """A compressed archive is read back and forth, so it is unpacked beside the store first."""
+    store.require_space(os.path.getsize(path) * 3, f"the archive '{path}'")
+    work = store.new_work()
+    try:
+        with open(path, "rb", buffering=0) as source, open(f"{work}/archive.tar", "xb") as target:
+            for chunk in decoded(source, os.path.basename(path)):
+                target.write(chunk)
+        return _load(store, TarLayout(f"{work}/archive.tar"), path, platform, name, progress)
+    finally:
+        store.discard(work)
+
+
+def _load(store: Store, layout: Layout, path: str, platform: str | None, name: bool, progress: Progress) -> Image:
+    try:
+        if layout.has("index.json"):
+            loaded = _load_oci(store, layout, path, platform, progress)
+        elif layout.has("manifest.json"):
+            loaded = _load_docker(store, layout, path, progress)
+        else:
+            why = "it has neither 'index.json' (OCI) nor 'manifest.json' (docker save)"
+            raise BrokenArchive(f"'{path}' is not an image", why=why)
+    finally:
+        layout.close()
+    for image, names in loaded if name else ():
+        for reference in names:
+            store.set_name(reference, Name(image.digest))
+    if not loaded:
+        raise BrokenArchive(f"'{path}' holds no image", why="its list of images is empty")
+    return loaded[0][0]
+
+
+_Loaded = list[tuple[Image, list[Reference]]]
+
+
+def _load_oci(store: Store, layout: Layout, path: str, platform: str | None, progress: Progress) -> _Loaded:
+    index = read_document(layout.read("index.json"), "application/vnd.oci.image.index.v1+json", path)
+    if not isinstance(index, Index):
+        raise BrokenArchive(f"'{path}' is not an image", why="its 'index.json' is no index")
+    chosen: Sequence[Descriptor] = index.manifests
+    named = {_annotated(item) for item in chosen}
+    if len(chosen) > 1 and len(named) == 1:  # one image for several platforms
+        chosen = [_choose(index, platform, path)]
+    loaded: _Loaded = []
+    for item in chosen:
+        texts = [_annotated(item)]
+        data = _blob(layout, item, path)
+        document = read_document(data, item.media_type, path)
+        if isinstance(document, Index):
+            inner = _choose(document, platform, path)
+            data = _blob(layout, inner, path)
+            document = read_document(data, inner.media_type, path)
+        if isinstance(document, Index):
+            raise ImageError(f"'{path}' has an index within an index", why="that is not followed")
+        names = [reference for text in texts if (reference := _reference(text)) is not None]
+        config_data = _blob(layout, document.config, path)
+        config = read_config(config_data, document, path)
+        wanted = wanted_layers(document.layers, config.rootfs.diff_ids)
+        store.require_space(estimate(store, wanted), f"the image '{path}'")
+        source = _FromLayout(layout, {layer.digest: _place(layer.digest) for layer in document.layers})
+        layers = bring_layers(store, wanted, source, progress)
+        loaded.append(
+            (record_image(store, _shown(names, path, data), (data, None), document, config_data, layers), names)
+        )
+    return loaded
+
+
+def _load_docker(store: Store, layout: Layout, path: str, progress: Progress) -> _Loaded:
+    try:
+        listed = msgspec.json.decode(layout.read("manifest.json"), type=list[_DockerImage])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BrokenArchive(f"'{path}' is not an image", why=f"its 'manifest.json': {error}") from None
+    loaded: _Loaded = []
+    for item in listed:
+        config_data = layout.read(item.config)
+        data, places = _docker_manifest(layout, item, config_data)
+        document = read_document(data, OCI_MANIFEST, path)
+        assert not isinstance(document, Index)
+        config = read_config(config_data, document, path)
+        wanted = wanted_layers(document.layers, config.rootfs.diff_ids)
+        store.require_space(estimate(store, wanted), f"the image '{path}'")
+        layers = bring_layers(store, wanted, _FromLayout(layout, places), progress)
+        names = [reference for text in item.repo_tags or () if (reference := _reference(text)) is not None]
+        loaded.append(
+            (record_image(store, _shown(names, path, data), (data, None), document, config_data, layers), names)
+        )
+    return loaded
+
+
+def _docker_manifest(layout: Layout, item: _DockerImage, config: bytes) -> tuple[bytes, dict[Digest, str]]:
+    """``docker save`` writes no manifest; the image gets one, always the same for the same image."""
+    layers: list[dict[str, object]] = []
+    places = {}
+    for name in item.layers:
+        hasher = Hasher()
+        first = b""
+        for chunk in layout.chunks(name):
+            first = first or chunk[:4]
+            hasher.update(chunk)
+        suffix = "+gzip" if first.startswith(b"\x1f\x8b") else "+zstd" if first == b"\x28\xb5\x2f\xfd" else ""
+        digest = hasher.digest()
+        places[digest] = name
+        layers.append({"mediaType": _TAR + suffix, "digest": str(digest), "size": layout.size(name)})
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": OCI_CONFIG, "digest": str(Digest.of(config)), "size": len(config)},
+        "layers": layers,
+    }
+    return msgspec.json.encode(document), places
+
+
+class _FromLayout:
+    resumable = False
+    repository = ""
+
+    def __init__(self, layout: Layout, places: dict[Digest, str]) -> None:
+        self._layout = layout
+        self._places = places
+
+    def read(self, descriptor: Descriptor, offset: int, hasher: Hasher) -> Iterable[bytes]:
+        return self._verified(descriptor, offset, hasher)
+
+    def _verified(self, descriptor: Descriptor, offset: int, hasher: Hasher) -> Iterator[bytes]:
+        for chunk in self._layout.chunks(self._places[descriptor.digest], offset):
+            hasher.update(chunk)
+            yield chunk
+        found = hasher.digest()
+        if found != descriptor.digest:
+            why = f"the archive's bytes have the digest {found}"
+            raise DigestMismatch(f"layer '{descriptor.digest.short}' is not what its digest says", why=why)
+
+
+def _choose(index: Index, platform: str | None, path: str) -> Descriptor:
+    wanted = Platform.parse(platform) if platform else here()
+    if len(index.manifests) == 1 and platform is None:
+        return index.manifests[0]
+    return choose(index, wanted, path, strict=platform is not None)
+
+
+def _blob(layout: Layout, item: Descriptor, path: str) -> bytes:
+    data = layout.read(_place(item.digest))
+    hasher = item.digest.hasher()
+    hasher.update(data)
+    if hasher.digest() != item.digest:
+        raise DigestMismatch(f"'{path}' was damaged", why=f"'{_place(item.digest)}' has the digest {hasher.digest()}")
+    return data
+
+
+def _place(digest: Digest) -> str:
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def _annotated(item: Descriptor) -> str:
+    return item.annotations.get("io.containerd.image.name") or item.annotations.get(
+        "org.opencontainers.image.ref.name", ""
+    )
+
+
+def _reference(text: str) -> Reference | None:
+    """The name in an annotation; a bare tag (as skopeo writes it) names nothing."""
+    if "/" not in text and ":" not in text:
+        return None
+    try:
+        found = Reference.parse(text)
+    except InvalidName:
+        return None
+    return found if found.digest is None else None
+
+
+def _shown(names: list[Reference], path: str, manifest: bytes) -> str:
+    """What the image is called: its name, else where it was found (with its digest, so that it is no left-over)."""
+    return str(names[0]) if names else f"{path}@{Digest.of(manifest)}"
