@@ -27,6 +27,7 @@
     +-- LaunchError               125   a step of the start failed
     |   +-- CannotExecute         126
     |   +-- CommandNotFound       127
+    +-- CommandFailed             its own   a command that should succeed did not (Python only)
     +-- Interrupted               130   the user pressed Ctrl-C
 
 Messages are lower case, without a full stop, with their subject in quotes, and say first what failed. ``why`` gives
@@ -40,6 +41,7 @@ from __future__ import annotations
 __all__ = [
     "BrokenArchive",
     "CannotExecute",
+    "CommandFailed",
     "CommandNotFound",
     "Conflict",
     "DigestMismatch",
@@ -180,6 +182,15 @@ class CommandNotFound(LaunchError):
     """The command does not exist in the container."""
 
     exit_code = 127
+
+
+class CommandFailed(WherryError):
+    """A command that the caller wants to succeed ended with :attr:`status`."""
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "", status: int = 1) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.status = status
+        self.exit_code = status
 
 
 class Interrupted(WherryError):

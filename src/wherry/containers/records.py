@@ -44,10 +44,10 @@ def read_records(state: str, *, node: str = "", boot_id: str = "", days: int = 0
             yield Record(record.start, record.end, True) if lost else record
 
 
-def find_record(state: str, container_id: str, *, node: str = "", boot_id: str = "") -> Record | None:
+def find_record(state: str, container_id: str, *, node: str = "", boot_id: str = "", days: int = 0) -> Record | None:
     """The newest record of one container (a kept one that was started thrice has three), None when there is none."""
     found = None
-    for record in read_records(state, node=node, boot_id=boot_id):
+    for record in read_records(state, node=node, boot_id=boot_id, days=days):
         if record.id == container_id:
             found = record
     return found

@@ -134,7 +134,10 @@ def _by_name(
             )
     if dry_run:
         return MissingImage(reference)
-    _pull(world, reference, platform, progress)
+    from wherry.base.progress import silent
+    from wherry.containers.pulling import fetch
+
+    fetch(world, reference, platform=platform, progress=progress or silent)
     pulled = _held(world, reference, platform)
     if pulled is None:
         raise NotFound(f"image '{reference.familiar}' was removed while it was pulled", hint="pull it again")
@@ -178,17 +181,6 @@ def _watch(world: World, digest: Digest) -> None:
     path = world.store.blob_path(digest)
     if path is not None:
         world.outside.stat(path)
-
-
-def _pull(world: World, reference: Reference, platform: str | None, progress: Progress | None) -> Image:
-    """Fetch with an :class:`Outside` of its own: how a registry is reached does not matter to the plan."""
-    from wherry.base.outside import Outside
-    from wherry.base.progress import silent
-    from wherry.image import pull
-    from wherry.registry import connect
-
-    with connect(world.settings, Outside()) as registry:
-        return pull(world.store, registry, reference, platform=platform, progress=progress or silent)
 
 
 def _with_readings(error: WherryError, text: str) -> WherryError:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wherry.containers.kept import Container
     from wherry.image import Image
 
-__all__ = ["Preview", "Start", "create", "prepare", "preview", "run", "start"]
+__all__ = ["Preview", "Start", "create", "plan_kept", "prepare", "preview", "run", "start"]
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -53,6 +53,19 @@ class Start(msgspec.Struct, frozen=True):
         return start_launcher(
             self.path or self.plan, self.command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env
         )
+
+    def begin_detached(self) -> str:
+        """Start it in the background; return its id. Raises :class:`LaunchError` with the launcher's own words."""
+        import subprocess
+
+        from wherry.base.errors import LaunchError
+
+        process = self.begin(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        _, words = process.communicate()
+        if process.returncode != 0:
+            first, _, rest = words.decode(errors="replace").strip().removeprefix("wherry: ").partition("\n  next: ")
+            raise LaunchError(first or f"the launcher ended with {process.returncode}", hint=rest)
+        return self.container_id
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -148,12 +161,20 @@ def start(name: str, *, attach: bool = False, interactive: bool = False, world: 
     return _start_kept(world, container, options, image)
 
 
+def plan_kept(world: World, container: Container, options: RunOptions) -> LaunchPlan:
+    """The plan of a kept container's next start, without taking a lease or making anything."""
+    from wherry.image import open_image
+
+    image = open_image(world.store, container.image_digest)
+    return _plan(world, options, image, _kept(world, container.id, container.name, "run"), dry_run=True)
+
+
 def _check(options: RunOptions) -> None:
     from wherry.containers.names import check_name
 
     if options.detach and options.shell:
         raise UsageError(
-            "a shell cannot run in the background", hint="wherry run -dit IMAGE, then wherry exec -it ID sh"
+            "a shell cannot run in the background", hint="wherry run -dit IMAGE sh, then wherry exec -it ID sh"
         )
     if options.name:
         check_name(options.name)

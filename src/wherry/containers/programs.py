@@ -1,0 +1,338 @@
+"""The face for programs: what ``import wherry`` offers (``docs/reference/python-api.md``)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from wherry.base.errors import CommandFailed, UsageError
+from wherry.containers.records import Record
+from wherry.containers.world import World
+from wherry.launch.options import Bind, ExecOptions, RunOptions
+
+if TYPE_CHECKING:
+    from wherry.base.digest import Digest
+    from wherry.base.progress import Progress
+    from wherry.containers.listing import ContainerSummary
+    from wherry.containers.output import LogLine
+    from wherry.containers.starting import Start
+    from wherry.image import Image
+
+__all__ = ["ContainerHandle", "ImageSummary", "Result", "container", "containers", "images", "pull", "run"]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How a command ended: ``status`` as a shell shows it (128+n by signal n), what it wrote, and its record.
+
+    ``stdout`` and ``stderr`` are empty when they were not captured. ``record`` is None when none was written (a full
+    disk, or the start failed).
+    """
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+    id: str
+    record: Record | None = None
+
+    @property
+    def text(self) -> str:
+        """Standard output as text (UTF-8, what is not becomes U+FFFD)."""
+        return self.stdout.decode(errors="replace")
+
+
+class ImageSummary(msgspec.Struct, frozen=True):
+    """An image that is held: its names, digest, and the bytes of its files' contents."""
+
+    names: tuple[str, ...]
+    digest: Digest
+    size: int
+    created: str
+    pulled: str
+
+
+def pull(image: str, *, platform: str | None = None, progress: Progress | None = None) -> Image:
+    """Fetch an image, or its newer version, and make it ready to run. Asks the registry even when it is held.
+
+    Raises :class:`~wherry.base.errors.RegistryError` and its kinds, :class:`StoreFull`, :class:`InvalidName`.
+    """
+    from wherry.containers.resolving import Resolved, resolve
+
+    found = resolve(World(), image, pull="always", platform=platform, progress=progress)
+    assert isinstance(found, Resolved)
+    return found.image
+
+
+def run(
+    image: str,
+    command: Sequence[str] = (),
+    *,
+    env: Mapping[str, str | None] | None = None,
+    binds: Sequence[str | Bind] = (),
+    workdir: str | None = None,
+    user: str | None = None,
+    here: bool | None = None,
+    home: bool | None = None,
+    network: str | None = None,
+    read_only: bool = False,
+    entrypoint: Sequence[str] | None = None,
+    hostname: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    name: str | None = None,
+    pull: str | None = None,
+    platform: str | None = None,
+    input: bytes | str | None = None,  # noqa: A002
+    capture: bool = True,
+    check: bool = False,
+    cwd: str | os.PathLike[str] | None = None,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Run a command in a fresh container and wait for it.
+
+    ``command`` is a sequence of words; empty means the image's own. In ``env`` a value of None takes the caller's.
+    ``binds`` are :class:`Bind` values or texts as ``-v`` takes them (``/data:/data:ro``). ``input`` is standard input;
+    without it that is empty. With ``capture=False`` the streams are the caller's. ``cwd`` is where ``here`` points.
+    After ``timeout`` seconds the container is ended and :class:`TimeoutError` raised.
+
+    Raises what :func:`wherry.containers.prepare` raises; with ``check``, :class:`~wherry.base.errors.CommandFailed`
+    for any status but 0. Safe for several threads, also with ``cwd``, which is the child's alone.
+    """
+    options = RunOptions(
+        image=image,
+        command=_words(command),
+        env=tuple(name if value is None else f"{name}={value}" for name, value in (env or {}).items()),
+        binds=tuple(_bind(bind) for bind in binds),
+        workdir=workdir,
+        user=user,
+        here=here,
+        home=home,
+        network=network,
+        read_only=read_only,
+        entrypoint=None if entrypoint is None else _words(entrypoint),
+        hostname=hostname,
+        labels=tuple((labels or {}).items()),
+        name=name,
+        pull=pull,
+        platform=platform,
+        interactive=input is not None,
+    )
+    from wherry.containers.starting import prepare
+
+    world = World()
+    ready = _named(prepare(options, world=world, progress=progress))
+    return _finish(world, ready, input, capture=capture, check=check, cwd=cwd, timeout=timeout)
+
+
+def images() -> list[ImageSummary]:
+    """The images that are held here, also in the site's stores; by name."""
+    store = World().store
+    names: dict[Digest, list[str]] = {}
+    for reference, name in store.names():
+        names.setdefault(name.digest, []).append(reference.familiar)
+    found = [
+        ImageSummary(tuple(names.get(record.digest, ())), record.digest, record.size, record.created, record.pulled)
+        for record in store.image_records()
+    ]
+    return sorted(found, key=lambda image: (image.names or ("~",), str(image.digest)))
+
+
+def containers(*, all: bool = False) -> list[ContainerSummary]:  # noqa: A002
+    """Containers that run on this node and, with ``all``, those that are kept."""
+    from wherry.containers.listing import ps
+
+    return ps(all=all)
+
+
+def container(name: str) -> ContainerHandle:
+    """The container with this name, id or beginning of an id; raises :class:`~wherry.base.errors.NotFound`."""
+    from wherry.containers.lookup import find_container
+
+    world = World()
+    found = find_container(world, name)
+    return ContainerHandle(found.id)
+
+
+class ContainerHandle:
+    """A container by its id. Each method looks at it anew; all raise ``NotFound`` once it is gone."""
+
+    def __init__(self, container_id: str) -> None:
+        self.id = container_id
+
+    def __repr__(self) -> str:
+        return f"wherry.container({self.id[:12]!r})"
+
+    @property
+    def summary(self) -> ContainerSummary:
+        """Its name, image, state, and how it ended."""
+        from wherry.base.errors import NotFound
+        from wherry.containers.listing import ps
+
+        for summary in ps(all=True):
+            if summary.id == self.id:
+                return summary
+        raise NotFound(f"there is no container '{self.id[:12]}'")
+
+    @property
+    def record(self) -> Record | None:
+        """The record of its last execution."""
+        return _record(World(), self.id)
+
+    def exec(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str | None] | None = None,
+        workdir: str | None = None,
+        input: bytes | str | None = None,  # noqa: A002
+        capture: bool = True,
+        check: bool = False,
+        timeout: float | None = None,
+    ) -> Result:
+        """Run a further command in it; see :func:`run`. Raises :class:`Conflict` when it does not run."""
+        from wherry.containers.enter import prepare_exec
+
+        options = ExecOptions(
+            container=self.id,
+            command=_words(command),
+            env=tuple(name if value is None else f"{name}={value}" for name, value in (env or {}).items()),
+            workdir=workdir,
+            interactive=input is not None,
+        )
+        world = World()
+        ready = _named(prepare_exec(options, world=world), known="")
+        return _finish(world, ready, input, capture=capture, check=check, cwd=None, timeout=timeout)
+
+    def start(self) -> None:
+        """Start it in the background."""
+        from wherry.containers.starting import start
+
+        start(self.id).begin_detached()
+
+    def stop(self, *, seconds: int = 10) -> None:
+        """End it: its stop signal, then KILL after ``seconds``."""
+        from wherry.containers.signals import stop
+
+        stop(self.id, seconds=seconds)
+
+    def kill(self, signal: str = "SIGKILL") -> None:
+        from wherry.containers.signals import kill
+
+        kill(self.id, signal=signal)
+
+    def wait(self) -> int:
+        """Wait for its end; the exit status."""
+        from wherry.containers.signals import wait
+
+        return wait(self.id)
+
+    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
+        """What it printed in the background."""
+        from wherry.containers.output import logs
+
+        return logs(self.id, follow=follow, tail=tail)
+
+    def copy_out(self, source: str, target: str | os.PathLike[str]) -> None:
+        """Copy from the container to this machine."""
+        from wherry.containers.copying import cp
+
+        cp(f"{self.id}:{source}", os.path.abspath(target))
+
+    def copy_in(self, source: str | os.PathLike[str], target: str) -> None:
+        """Copy from this machine into the container."""
+        from wherry.containers.copying import cp
+
+        cp(os.path.abspath(source), f"{self.id}:{target}")
+
+    def remove(self, *, force: bool = False) -> None:
+        """Remove it with its writable layer; ``force`` stops it first."""
+        from wherry.containers.keeping import rm
+
+        rm(self.id, force=force)
+
+
+def _words(words: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(words, str):
+        raise UsageError("a command is a sequence of words", hint=f"pass ['sh', '-c', {words[:60]!r}]")
+    return tuple(words)
+
+
+def _bind(bind: str | Bind) -> Bind:
+    if isinstance(bind, Bind):
+        return bind
+    parts = bind.split(":")
+    if not 1 <= len(parts) <= 3 or not parts[0] or (len(parts) == 3 and parts[2] not in ("ro", "rw")):
+        raise UsageError(f"'{bind}' is no bind", hint="SOURCE:TARGET, SOURCE:TARGET:ro, or a wherry.Bind")
+    source = os.path.abspath(os.path.expanduser(parts[0]))
+    target = parts[1] if len(parts) > 1 else source
+    if not target.startswith("/"):
+        raise UsageError(f"'{bind}' has a relative target", hint="the path in the container begins with '/'")
+    return Bind(source, target, read_only=parts[2:] == ["ro"])
+
+
+def _named(ready: Start, known: str | None = None) -> Start:
+    """The same start with an id chosen here, so that its record is found; a kept container has one already."""
+    from wherry.containers.kept import new_id
+    from wherry.launch import Operation
+
+    if known is None and ready.container_id:
+        return ready
+    chosen = new_id()
+    operations = tuple(
+        Operation("ID", (chosen,)) if operation.kind == "ID" else operation for operation in ready.plan.operations
+    )
+    plan = msgspec.structs.replace(ready.plan, operations=operations)
+    return msgspec.structs.replace(ready, plan=plan, path=None, container_id=chosen)
+
+
+def _finish(
+    world: World,
+    ready: Start,
+    given: bytes | str | None,
+    *,
+    capture: bool,
+    check: bool,
+    cwd: str | os.PathLike[str] | None,
+    timeout: float | None,
+) -> Result:
+    import subprocess
+
+    stream: int | IO[bytes] | None = subprocess.PIPE if capture else None
+    stdin = subprocess.PIPE if given is not None else subprocess.DEVNULL
+    process = ready.begin(stdin=stdin, stdout=stream, stderr=stream, cwd=None if cwd is None else os.fspath(cwd))
+    data = given.encode() if isinstance(given, str) else given
+    try:
+        out, err = process.communicate(data, timeout)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        raise TimeoutError(f"the container {ready.container_id[:12]} did not end in {timeout} seconds") from None
+    except BaseException:
+        _end(process)
+        raise
+    status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    result = Result(status, out or b"", err or b"", ready.container_id, _record(world, ready.container_id))
+    if check and status != 0:
+        last = result.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise CommandFailed(f"'{' '.join(ready.command) or 'the image'}' ended with {status}", why=last, status=status)
+    return result
+
+
+def _end(process: object) -> None:
+    """End the container of a launcher that is our child: politely, then not."""
+    import subprocess
+
+    assert isinstance(process, subprocess.Popen)
+    process.terminate()
+    try:
+        process.communicate(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _record(world: World, container_id: str) -> Record | None:
+    from wherry.containers.records import find_record
+
+    return find_record(world.state, container_id, node=world.outside.node(), boot_id=world.outside.boot_id(), days=2)

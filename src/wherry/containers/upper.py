@@ -1,0 +1,168 @@
+"""The files of a kept container that does not run: its image's layers below its own writable one.
+
+Reading looks at the merged view. Writing goes into the writable layer, in the overlay's form: a directory that hides a
+removed one is made opaque (https://docs.kernel.org/filesystems/overlayfs.html, "whiteouts and opaque directories").
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+
+from wherry.base.errors import Conflict, NotFound, WherryError
+from wherry.containers.kept import Container
+from wherry.containers.transfer import Entry, Item, check_parts, take
+from wherry.containers.trees import remove_tree
+from wherry.containers.world import World
+from wherry.image import Entry as Node
+from wherry.image import Tree
+
+__all__ = ["merged_view", "read_stopped", "upper_of", "write_stopped"]
+
+_OPAQUE = "user.overlay.opaque"
+_CHUNK = 1 << 20
+
+
+def upper_of(world: World, container: Container) -> str:
+    """The container's writable layer on this node, empty when there is none yet."""
+    for parent in (world.containers, *(f"{scratch}/kept" for scratch in world.scratch)):
+        if os.path.isdir(f"{parent}/{container.id}/upper"):
+            return f"{parent}/{container.id}/upper"
+    return ""
+
+
+def merged_view(world: World, container: Container) -> Tree:
+    """What the container would see of its root; raises :class:`NotFound` when a layer of its image is gone."""
+    layers = []
+    for key in reversed(container.layers):
+        layer = world.store.find_layer(key)
+        if layer is None:
+            raise NotFound(
+                f"the image of container '{container.name or container.id[:12]}' is gone", hint="pull it again"
+            )
+        layers.append(layer)
+    whiteouts = {}
+    upper = upper_of(world, container)
+    offset = 1 if upper else 0
+    for position, layer in enumerate(layers):
+        if not layer.meta.overlay:
+            from wherry.image.table import read_whiteouts
+
+            whiteouts[position + offset] = read_whiteouts(layer.table)
+    roots = [upper] if upper else []
+    return Tree([*roots, *(layer.tree for layer in layers)], whiteouts)
+
+
+def read_stopped(world: World, container: Container, path: str) -> Iterator[Entry]:
+    """As :func:`~wherry.containers.transfer.read_tree`, in the container's view."""
+    view = merged_view(world, container)
+    contents = path.endswith("/.")
+    follow = contents or path.endswith("/")
+    absolute = "/" + path.strip("/")
+    node = view.stat(absolute, follow=follow)
+    if node is None:
+        raise NotFound(f"there is no '{path}' in container '{container.name or container.id[:12]}'")
+    name = "" if contents else os.path.basename(absolute.rstrip("/."))
+    yield from _walk(view, node, (), name)
+
+
+def write_stopped(world: World, container: Container, entries: Iterator[Entry], path: str) -> None:
+    """As :func:`~wherry.containers.transfer.write_tree`, into the container's writable layer."""
+    view = merged_view(world, container)
+    upper = upper_of(world, container)
+    if not upper:
+        upper = f"{world.containers}/{container.id}/upper"
+        os.mkdir(upper, 0o755)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(f"{world.containers}/{container.id}/work", 0o700)
+
+    def kind_of(asked: str) -> str:
+        found = view.stat("/" + asked.strip("/"))
+        return "" if found is None else ("dir" if found.is_dir else "file")
+
+    target, whole = take(entries, "/" + path.lstrip("/"), kind_of)
+    parent = view.resolve(os.path.dirname(target.rstrip("/")) or "/")
+    base = (parent.rstrip("/") + "/" + os.path.basename(target.rstrip("/"))).rstrip("/")
+    if target in ("/", "/."):
+        base = ""
+    existing = view.stat(base or "/", follow=True)
+    if existing is not None and existing.is_dir:
+        base = existing.path.rstrip("/")
+    try:
+        for item, content in whole:
+            check_parts(item.path)
+            _put(view, upper, base + "".join(f"/{part}" for part in item.path), item, content)
+    except OSError as error:
+        raise WherryError(f"cannot copy to '{path}'", why=error.strerror or str(error)) from None
+
+
+def _walk(view: Tree, node: Node, parts: tuple[str, ...], name: str) -> Iterator[Entry]:
+    mode = stat.S_IMODE(node.mode) & 0o1777
+    if stat.S_ISLNK(node.mode):
+        yield Item(parts, "link", 0o777, node.mtime_ns, 0, node.target, name), iter(())
+    elif node.is_file:
+        with open(node.real, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            yield Item(parts, "file", mode, node.mtime_ns, size, "", name), iter(lambda: file.read(_CHUNK), b"")
+    elif node.is_dir:
+        yield Item(parts, "dir", mode, node.mtime_ns, 0, "", name), iter(())
+        for child in view.entries(node):
+            yield from _walk(view, child, (*parts, child.path.rpartition("/")[2]), "")
+
+
+def _put(view: Tree, upper: str, path: str, item: Item, content: Iterator[bytes]) -> None:
+    _copy_up(view, upper, os.path.dirname(path))
+    real = f"{upper}{path}"
+    there = view.stat(path or "/", follow=False)
+    if item.kind == "dir":
+        if there is not None and not there.is_dir:
+            raise Conflict(f"cannot copy a directory to '{path}'", why="it is not a directory")
+        if there is not None:
+            _copy_up(view, upper, path)
+            return
+        hidden = _remove(real)
+        os.mkdir(real, item.mode | 0o700)
+        if hidden:
+            os.setxattr(real, _OPAQUE, b"y")
+        return
+    if there is not None and there.is_dir:
+        raise Conflict(f"cannot copy over '{path}'", why="it is a directory")
+    _remove(real)
+    if item.kind == "link":
+        os.symlink(item.target, real)
+    else:
+        with open(real, "xb", buffering=0) as file:
+            for chunk in content:
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[file.write(rest) :]
+            os.fchmod(file.fileno(), item.mode)
+    os.utime(real, ns=(item.mtime_ns, item.mtime_ns), follow_symlinks=False)
+
+
+def _copy_up(view: Tree, upper: str, path: str) -> None:
+    """Make the directory ``path`` of the view in the writable layer too, with its parents and their modes."""
+    real = upper
+    inside = ""
+    for part in path.split("/"):
+        if not part:
+            continue
+        inside += f"/{part}"
+        real += f"/{part}"
+        if os.path.isdir(real) and not os.path.islink(real):
+            continue
+        found = view.stat(inside, follow=False)
+        os.mkdir(real, 0o755)
+        os.chmod(real, stat.S_IMODE(found.mode) | 0o700 if found is not None else 0o755)
+
+
+def _remove(real: str) -> bool:
+    """Remove what the writable layer has there; True when it was a mark that something below is removed."""
+    try:
+        found = os.lstat(real)
+    except FileNotFoundError:
+        return False
+    remove_tree(real)
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
