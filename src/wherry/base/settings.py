@@ -118,11 +118,9 @@ def load(outside: Outside) -> Settings:
             locked = dict.fromkeys(_locks(document.pop("lock", {}), path), path)
         for name, value in _flatten(document):
             _set(entries, name, value, path, locked, is_site=is_site, is_project=is_project)
-    variables = outside.envs("WHERRY_")
     for key in keys():
-        # Variables of other tools (REGISTRY_AUTH_FILE) have names of their own.
-        ours = not key.environment or key.environment.startswith("WHERRY_")
-        text = variables.get(key.environment) if ours else outside.env(key.environment)
+        # One by one: WHERRY_EXPLAIN and WHERRY_FACE are no settings, and must not make a saved plan stale.
+        text = outside.env(key.environment) if key.environment else None
         if text:
             _check_lock(key.name, key.environment, locked)
             entries[key.name] = _Entry(_from_text(key, text), key.environment)
