@@ -53,6 +53,7 @@ class FakeRegistry:
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     tags: dict[str, list[str]] = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
+    patient: bool = False  # waits for a line when somebody begins with TLS, as simple servers do
     scheme: str = "none"  # none, basic or bearer
     anonymous: bool = False  # whether the token server serves people without a name
     realm: str = ""
@@ -95,6 +96,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             secure = isinstance(self.connection, ssl.SSLSocket)
             if not secure and self.connection.recv(1, socket.MSG_PEEK) == b"\x16":
+                while self.registry.patient and self.connection.recv(4096):
+                    pass
                 self.close_connection = True
                 return
             super().handle_one_request()

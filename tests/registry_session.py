@@ -22,6 +22,7 @@ class Visitor:
     home: Path
     flags: dict[str, Value] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
+    connect_timeout: float = 5.0
     read_timeout: float = 5.0
     stall_window: float = 60.0
     waits: list[float] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Visitor:
             clock=lambda: self.time,
             now=lambda: self.time,
             chance=lambda: 1.0,
-            connect_timeout=5.0,
+            connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
             stall_window=self.stall_window,
         )

@@ -8,7 +8,7 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from wherry.base.digest import Digest, Hasher
-from wherry.base.errors import DigestMismatch, NetworkFailed, WherryError
+from wherry.base.errors import DigestMismatch, NetworkFailed, NotInRegistry, WherryError
 from wherry.base.reference import Reference
 from wherry.registry.endpoints import Endpoint, setting
 from wherry.registry.failures import Trouble
@@ -124,7 +124,12 @@ class BlobStream:
 
     def _open(self) -> Answer:
         """An answer whose next byte is the blob's byte at ``position``."""
-        self._answer = self._session.ask(self._session.rules.endpoints(self._at()), self._request)
+        try:
+            self._answer = self._session.ask(self._session.rules.endpoints(self._at()), self._request)
+        except NotInRegistry as error:
+            what = f"'{self._reference.registry}' lacks a part of '{self._reference.familiar}'"
+            hint = "the image is incomplete there: somebody has to push it again"
+            raise NotInRegistry(what, why=error.why, hint=hint) from None
         return self._answer
 
     def _at(self) -> Reference:
