@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wherry.base.errors import UsageError
 from wherry.cli import listing
 from wherry.cli.grammar import Given
+from wherry.cli.naming import familiar
 
 if TYPE_CHECKING:
     from wherry.containers import ContainerSummary
@@ -51,7 +52,7 @@ def _fits(summary: ContainerSummary, key: str, value: str) -> bool:
     if key == "node":
         return summary.node == value
     if key == "ancestor":
-        return value in (summary.image, summary.image_digest, _familiar(summary.image))
+        return value in (summary.image, summary.image_digest, familiar(summary.image))
     name, equals, wanted = value.partition("=")
     return name in summary.labels and (not equals or summary.labels[name] == wanted)
 
@@ -60,7 +61,7 @@ def _row(summary: ContainerSummary, *, whole: bool) -> dict[str, Any]:
     command = shlex.join(summary.command)
     return {
         "ID": summary.id if whole else summary.id[:12],
-        "Image": _familiar(summary.image),
+        "Image": familiar(summary.image),
         "Command": f'"{command if whole or len(command) <= 20 else command[:19] + "…"}"',
         "CreatedAt": summary.created,
         "RunningFor": listing.since(summary.created),
@@ -73,13 +74,3 @@ def _row(summary: ContainerSummary, *, whole: bool) -> dict[str, Any]:
         "Node": summary.node,
         "Kept": summary.kept,
     }
-
-
-def _familiar(image: str) -> str:
-    from wherry.base.errors import InvalidName
-    from wherry.base.reference import Reference
-
-    try:
-        return Reference.parse(image).familiar
-    except InvalidName:  # a file, a digest
-        return image

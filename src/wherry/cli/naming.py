@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from wherry.containers import World
     from wherry.image import Image
 
-__all__ = ["held_image", "is_digits", "reference_of", "reference_to_name"]
+__all__ = ["familiar", "held_image", "is_digits", "reference_of", "reference_to_name"]
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -42,6 +42,17 @@ def held_image(world: World, text: str) -> Image:
             if text.startswith("sha256:"):
                 raise
     return open_image(world.store, str(reference_of(world, text)))
+
+
+def familiar(image: str) -> str:
+    """A reference as a person would type it; anything else (a file, a digest) as it is."""
+    from wherry.base.errors import InvalidName
+    from wherry.base.reference import Reference
+
+    try:
+        return Reference.parse(image).familiar
+    except InvalidName:
+        return image
 
 
 def is_digits(text: str) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 from wherry.base.errors import NotFound
 from wherry.cli import listing
 from wherry.cli.grammar import Given
+from wherry.cli.naming import familiar
 
 __all__ = ["record_rows"]
 
@@ -41,7 +42,7 @@ def _row(record: Any, *, whole: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "ID": start.id if whole else start.id[:12],
         "Started": start.time[:19].replace("T", " "),
-        "Image": start.image,
+        "Image": familiar(start.image),
         "Command": command if whole or len(command) <= 40 else command[:37] + "...",
         "Status": _status(record),
         "Wall": "",

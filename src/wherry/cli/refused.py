@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "--volumes-from": (_VOLUMES, "bind the same host directories with -v"),
     "--volume-driver": (_VOLUMES, "bind a host directory with -v"),
     "--restart": ("there is no daemon that would start it again", "use a loop, a batch system or a systemd user unit"),
-    "--shm-size": ("/dev/shm is the host's, which MPI needs", "--tmpfs /dev/shm:size=1g for a private one"),
+    "--shm-size": ("/dev/shm may grow up to half of the memory", "leave it out"),
     "--ipc": ("each container has its own", "leave it out"),
     "--pid": ("each container has its own process ids", "'wherry exec' enters a running container"),
     "--uts": ("each container has its own host name", "--hostname NAME"),

@@ -8,7 +8,13 @@ from wherry.base.errors import NotFound
 from wherry.base.outside import Outside
 from wherry.base.settings import Settings, Value, keys, load
 
-__all__ = ["setting_rows"]
+__all__ = ["setting_rows", "unknown_variables"]
+
+_NOT_SETTINGS = (
+    *("WHERRY_DEBUG", "WHERRY_EXPLAIN", "WHERRY_FACE", "WHERRY_SITE_SETTINGS", "WHERRY_LAUNCHER", "WHERRY_UNPACK"),
+    "WHERRY_ENGINE_LAYERS",
+)
+"""Variables that steer Wherry itself, for those who look for a fault or develop it."""
 
 
 def setting_rows(wanted: str) -> list[dict[str, Any]]:
@@ -39,6 +45,20 @@ def setting_rows(wanted: str) -> list[dict[str, Any]]:
         hint = f"did you mean '{near[0]}'?" if near else "'wherry settings' lists them all"
         raise NotFound(f"there is no setting '{wanted}'", hint=hint)
     return chosen
+
+
+def unknown_variables() -> list[str]:
+    """Sentences about ``WHERRY_*`` variables of this environment that nobody reads: mostly slips of the pen."""
+    import difflib
+    import os
+
+    known = {key.environment for key in keys() if key.environment} | set(_NOT_SETTINGS)
+    found = []
+    for name in sorted(os.environ):
+        if name.startswith("WHERRY_") and not name.startswith("WHERRY_TEST_") and name not in known:
+            near = difflib.get_close_matches(name, sorted(known), 1)
+            found.append(f"{name} is set, and nobody reads it" + (f": did you mean {near[0]}?" if near else ""))
+    return found
 
 
 def _names(settings: Settings, name: str) -> list[str]:

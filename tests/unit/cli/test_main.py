@@ -140,3 +140,14 @@ def test_reading_a_command_line_of_run_imports_nothing_heavy() -> None:
     ours = {name for name in loaded if name.startswith("wherry.cli.") and not name.startswith("wherry.cli.verbs")}
     expected = {"main", "catalogue", "grammar", "parse", "options"}
     assert {f"wherry.cli.{name}" for name in expected} == ours
+
+
+def test_a_variable_that_nobody_reads_is_named_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHERRY_STOER", "/x")
+    monkeypatch.setenv("WHERRY_EXPLAIN", "plan")
+    assert main.main(["settings", "run.pull"]) == 0
+    assert capsys.readouterr().err == (
+        "wherry: note: WHERRY_STOER is set, and nobody reads it: did you mean WHERRY_STORE?\n"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from wherry.cli.grammar import Argument, Given, Verb
 from wherry.cli.options import FORMAT
 
@@ -10,8 +12,10 @@ __all__ = ["VERB"]
 
 def _run(given: Given) -> int:
     from wherry.cli import listing
-    from wherry.cli.settingrows import setting_rows
+    from wherry.cli.settingrows import setting_rows, unknown_variables
 
+    for sentence in unknown_variables():
+        print(f"wherry: note: {sentence}", file=sys.stderr)
     rows = setting_rows(given.word if given.words else "")
     if given.words and len(rows) == 1 and given.text("format") is None:
         print(rows[0]["Value"])
