@@ -6,9 +6,11 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING, NoReturn
 
+import msgspec
+
 from wherry.base.errors import LaunchError
 from wherry.launch.codec import encode
-from wherry.launch.plan import LaunchPlan
+from wherry.launch.plan import LaunchPlan, Operation
 
 if TYPE_CHECKING:
     import subprocess
@@ -81,6 +83,8 @@ def _as_path(plan: LaunchPlan | str) -> tuple[str, int]:
     """A path that the launcher can open; a plan that is not saved lies in memory, behind an inherited descriptor."""
     if isinstance(plan, str):
         return plan, -1
+    if not plan.inputs or plan.inputs[0].kind != "PREFIX":  # the format wants one; with --plan nobody compares it
+        plan = msgspec.structs.replace(plan, inputs=(Operation("PREFIX", (("wherry",),)), *plan.inputs))
     try:
         descriptor = os.memfd_create("wherry-plan", 0)
         os.fchmod(descriptor, 0o600)
