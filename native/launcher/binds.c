@@ -33,12 +33,15 @@ static uint64_t attributes_of(uint64_t bits) {
            (bits & BIND_NODEV ? ATTRIBUTE_NODEV : 0U) | (bits & BIND_NOEXEC ? ATTRIBUTE_NOEXEC : 0U);
 }
 
+/* Whether a clone must be changed: a file can carry no mount below it, so that its propagation matters to nobody. */
+static bool changes(uint64_t bits, bool folder) { return attributes_of(bits) != 0 || (folder && (bits & BIND_SLAVE) == 0); }
+
 /* A detached copy of what `source` shows, with its flags; -1 with errno. */
-static int clone_tree(const char *source, uint64_t bits) {
+static int clone_tree(const char *source, uint64_t bits, bool folder) {
     unsigned recursive = bits & BIND_SINGLE ? 0 : TREE_RECURSIVE;
     struct kernel_mount_attr attributes = {.set = attributes_of(bits), .propagation = bits & BIND_SLAVE ? MS_SLAVE : MS_PRIVATE};
     int tree = kernel_open_tree(AT_FDCWD, source, TREE_CLONE | recursive);
-    if (tree < 0) return -1;
+    if (tree < 0 || !changes(bits, folder)) return tree;
     if (kernel_mount_setattr(tree, "", TREE_EMPTY_PATH | recursive, &attributes) == 0) return tree;
     int error = errno;
     close(tree);
@@ -65,7 +68,7 @@ static int take_source(struct binds *binds, size_t index, struct failure *failur
     const char *source = start_text(binds->start, record, 0, failure);
     if (source == NULL) return -1;
     if (!binds->classic) {
-        binds->trees[index] = clone_tree(source, record->field[2].u);
+        binds->trees[index] = clone_tree(source, record->field[2].u, binds->start->source_kinds[index] == SOURCE_DIRECTORY);
         if (binds->trees[index] >= 0) return 0;
         if (!kernel_lacks_it()) return failure_set(failure, STEP_SOURCE, errno, source);
         binds->classic = true;
@@ -180,10 +183,23 @@ static int replace_link(const char *target) {
     return unlink(target);
 }
 
+/* Whether the target lies in a tmpfs that the plan mounted: then it is missing, and made before it is tried. */
+static bool is_fresh(const struct binds *binds, size_t index, const char *target) {
+    for (size_t i = 0; i < index; i++) {
+        const struct record *record = &binds->start->plan->records[i];
+        if (record->kind != OP_MOUNT || strcmp(record->field[0].s.bytes, "tmpfs") != 0) continue;
+        struct plan_bytes point = record->field[4].s;
+        if (strncmp(target, point.bytes, point.length) == 0 && target[point.length] == '/') return true;
+    }
+    return false;
+}
+
 static int bind_taken(struct binds *binds, size_t index, const char *target, uint64_t bits, struct failure *failure) {
     bool folder = binds->start->source_kinds[index] == SOURCE_DIRECTORY;
     bool classic_link = binds->trees[index] < 0 && (bits & BIND_REPLACE_LINK) != 0;
     if (classic_link && replace_link(target) != 0) return failure_set(failure, STEP_TARGET, errno, target);
+    if (is_fresh(binds, index, target) && target_make(target, folder) != 0)
+        return failure_set(failure, STEP_TARGET, errno, target);
     if (attach(binds, index, target, bits) == 0) return 0;
     if (errno == ENOTDIR && (bits & BIND_REPLACE_LINK) != 0 && folder) {
         if (replace_link(target) != 0) return failure_set(failure, STEP_TARGET, errno, target);
@@ -210,7 +226,7 @@ int binds_tree(struct binds *binds, const struct record *record, struct failure 
     uint64_t bits = record->field[2].u;
     if (tree == NULL || point == NULL) return -1;
     if (!binds->classic) {
-        int clone = clone_tree(tree, bits);
+        int clone = clone_tree(tree, bits, true);
         int answer = clone < 0 ? -1 : kernel_move_mount(clone, point, MOVE_TO_FOLLOW);
         int error = errno;
         if (clone >= 0) close(clone);

@@ -21,6 +21,7 @@ struct overlay {
 static int mount_by_parts(const struct overlay *overlay) {
     int fs = kernel_fsopen("overlay"), mounted = -1, answer = -1;
     if (fs < 0) return kernel_lacks_it() ? 1 : -1;
+    if (kernel_fsconfig(fs, CONFIG_STRING, "source", "wherry") != 0) goto out;
     for (char **layer = overlay->layers; *layer != NULL; layer++) {
         if (kernel_fsconfig(fs, CONFIG_STRING, "lowerdir+", *layer) == 0) continue;
         answer = errno == EINVAL && layer == overlay->layers ? 1 : -1;
@@ -67,11 +68,11 @@ static int mount_by_page(const struct overlay *overlay, struct failure *failure)
     bool is_volatile = (overlay->bits & OVERLAY_VOLATILE) != 0 && overlay->upper[0] != 0;
     if (chdir("/proc/self/fd") != 0) return failure_set(failure, STEP_OVERLAY, errno, overlay->point);
     if (compose(overlay, is_volatile, options, sizeof options, failure) != 0) return -1;
-    int answer = mount("overlay", overlay->point, "overlay", 0, options);
+    int answer = mount("wherry", overlay->point, "overlay", 0, options);
     char *last = strstr(options, ",volatile");
     if (answer != 0 && errno == EINVAL && last != NULL) { /* before 5.10; it only saves time */
         *last = 0;
-        answer = mount("overlay", overlay->point, "overlay", 0, options);
+        answer = mount("wherry", overlay->point, "overlay", 0, options);
     }
     int error = errno;
     if (chdir("/") != 0 || answer != 0) return failure_set(failure, STEP_OVERLAY, error, overlay->point);
