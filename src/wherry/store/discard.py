@@ -92,6 +92,10 @@ def sweep(root: str) -> int:
             leftover = now - modified > DAY
         if leftover:
             gone += delete_tree(f"{root}/tmp/{name}")
+    for name, _ in _entries(f"{root}/images"):
+        owner = parse_tmp_name(name[1:].partition(".")[2]) if name.startswith(".") else None
+        if owner is not None and is_dead(owner):  # a record that was never completed
+            gone += delete_tree(f"{root}/images/{name}")
     for folder, age in (("partial", PARTIAL_AGE), ("fetching", DAY)):
         for name, modified in _entries(f"{root}/{folder}"):
             if now - modified > age:

@@ -17,12 +17,15 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from wherry.base.progress import Event, Progress
+from wherry.base.progress import Event, Progress, silent
 from wherry.store.durable import make_folder, read_small
 from wherry.store.faults import reported
 from wherry.store.processes import Process, current, is_dead
 
-__all__ = ["Timing", "flight", "is_anyone_fetching"]
+__all__ = ["Timing", "await_collector", "collecting", "flight", "is_anyone_fetching"]
+
+
+_COLLECTOR = "collecting"
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -79,12 +82,38 @@ def flight(
     if held is None:
         yield False
         return
-    beat = _Heartbeat(path, held[0], timing.heartbeat)
-    try:
+    with _held(path, *held, timing):
         yield True
+
+
+@contextmanager
+def collecting(root: str, timing: Timing = Timing()) -> Iterator[None]:  # noqa: B008 - frozen
+    """The one who removes things: others wait their turn, and pullers do not trust what they found meanwhile."""
+    path = f"{root}/{_COLLECTOR}"
+    with reported("remove something", root):
+        held = _acquire(root, path, _COLLECTOR, silent, lambda: False, timing)
+    assert held is not None  # is_done never said so
+    with _held(path, *held, timing):
+        yield
+
+
+def await_collector(root: str, timing: Timing = Timing()) -> None:  # noqa: B008 - frozen
+    """Return when nobody has been collecting since before the call (milliseconds, mostly none)."""
+    watch, first = _Watch(timing), _look(f"{root}/{_COLLECTOR}")
+    seen = first
+    while seen is not None and first is not None and seen.inode == first.inode and not watch.is_over(seen):
+        watch.pause()
+        seen = _look(f"{root}/{_COLLECTOR}")
+
+
+@contextmanager
+def _held(path: str, fd: int, token: _Token, timing: Timing) -> Iterator[None]:
+    beat = _Heartbeat(path, fd, timing.heartbeat)
+    try:
+        yield
     finally:
         beat.stop()
-        _take_away(path, held[1])
+        _take_away(path, token)
 
 
 def is_anyone_fetching(root: str, now: float, stale: float = 60.0) -> bool:
@@ -110,10 +139,7 @@ def _is_left(path: str) -> bool:
 def _acquire(
     root: str, path: str, key: str, progress: Progress, is_done: Callable[[], bool], timing: Timing
 ) -> tuple[int, _Token] | None:
-    last: _Seen | None = None
-    moved_at = held_since = timing.clock()
-    delay = timing.shortest
-    spread = 0.75 + (os.getpid() % 64) / 128  # so that two hundred who began together do not poll together
+    watch = _Watch(timing)
     while not is_done():
         seen = _look(path)
         if seen is None:
@@ -126,20 +152,43 @@ def _acquire(
             os.close(held[0])
             _take_away(path, held[1])
             return None
-        now = timing.clock()
-        if last is None or seen.inode != last.inode or seen.token != last.token:
-            held_since = now
+        if watch.is_new_holder(seen):
             progress(Event(key, "waiting", message=_waiting_for(seen.token)))
-        if seen != last:
-            last, moved_at = seen, now
-        is_over = now - moved_at > timing.stale or now - held_since > timing.patience
-        if is_over or (seen.token is not None and is_dead(seen.token.process)):
+        if watch.is_over(seen):
             _take_away(path, seen.token)
-            delay = timing.shortest
             continue
-        timing.sleep(delay * spread)
-        delay = min(delay * 1.5, timing.longest)
+        watch.pause()
     return None
+
+
+class _Watch:
+    """One who waits, and their own clock."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._last: _Seen | None = None
+        self._moved_at = self._held_since = 0.0
+        self._delay = timing.shortest
+        self._spread = 0.75 + (os.getpid() % 64) / 128  # who began together shall not poll together
+
+    def is_new_holder(self, seen: _Seen) -> bool:
+        last = self._last
+        return last is None or seen.inode != last.inode or seen.token != last.token
+
+    def is_over(self, seen: _Seen) -> bool:
+        """Whether the holder is dead, stands still, or has had its time."""
+        now = self._timing.clock()
+        if self.is_new_holder(seen):
+            self._held_since = now
+        if seen != self._last:
+            self._last, self._moved_at = seen, now
+        if now - self._moved_at > self._timing.stale or now - self._held_since > self._timing.patience:
+            return True
+        return seen.token is not None and is_dead(seen.token.process)
+
+    def pause(self) -> None:
+        self._timing.sleep(self._delay * self._spread)
+        self._delay = min(self._delay * 1.5, self._timing.longest)
 
 
 def _look(path: str) -> _Seen | None:

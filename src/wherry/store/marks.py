@@ -46,14 +46,14 @@ class _ContainerOnDisk(msgspec.Struct):
 
 
 def marks(store: Store, *, without: frozenset[Digest] = frozenset()) -> Marks:
-    """Read every record, those being removed included, and every kept container; ``without`` some images.
+    """Read every record, also those being removed or added, and every kept container; ``without`` some images.
 
     Raises :class:`StoreError` when one cannot be read: what it needs is unknown, so nothing may go.
     """
     layers: set[str] = set()
     stacks: list[tuple[str, ...]] = []
     blobs: set[str] = set()
-    for record in own_records(store, removing=True):
+    for record in own_records(store, hidden=True):
         if record.digest in without:
             continue
         layers.update(record.layers)
@@ -69,11 +69,11 @@ def marks(store: Store, *, without: frozenset[Digest] = frozenset()) -> Marks:
     return Marks(frozenset(layers), frozenset(blobs), _chains(store, stacks))
 
 
-def own_records(store: Store, *, removing: bool = False) -> list[ImageRecord]:
-    """The records of this store alone; with ``removing`` also those that a remover has taken and not finished."""
+def own_records(store: Store, *, hidden: bool = False) -> list[ImageRecord]:
+    """The records of this store alone; with ``hidden`` also those that are being removed, or not quite added."""
     found = []
     for name in _list(f"{store.path}/images"):
-        digest = digest_of_file(name.lstrip(".") if removing else name)
+        digest = digest_of_file(name.lstrip(".").partition(".")[0] if hidden else name)
         data = None if digest is None else read_small(f"{store.path}/images/{name}")
         if digest is None or data is None:
             continue

@@ -1,21 +1,23 @@
-"""Making finished work visible: everything synced, then renamed, then the folder synced."""
+"""Making finished work visible: everything synced, then renamed, then the folder synced; records last of all."""
 
 from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wherry.store.discard import delete_tree
-from wherry.store.durable import move, sync_file_system, sync_folders
+from wherry.store.durable import move, sync_file_system, sync_folder, sync_folders, unlink_all, write_file
+from wherry.store.flight import await_collector
+from wherry.store.processes import tmp_name
+from wherry.store.values import encode_record
 
 if TYPE_CHECKING:
     from wherry.store.store import Store
     from wherry.store.values import ImageRecord
 
-__all__ = ["missing", "publish"]
+__all__ = ["publish", "publish_record"]
 
 
 def publish(root: str, finished: Sequence[tuple[str, str, bytes]]) -> None:
@@ -40,22 +42,26 @@ def publish(root: str, finished: Sequence[tuple[str, str, bytes]]) -> None:
         raise
 
 
-def missing(store: Store, record: ImageRecord) -> str:
-    """What the record names and the store lacks, in words; empty when all is there.
+def publish_record(store: Store, record: ImageRecord) -> str:
+    """Make the record visible if all that it names is there; else return what is missing, in words.
 
-    A collector takes a layer aside, looks at the records once more and puts it back when it is wanted; so what is
-    missing is looked for again for a second before it counts as gone.
+    First the record is written where only collectors see it (``marks``): none that begins later takes what it names.
+    Then one that began earlier is waited for. What is there after that stays.
     """
-    gone = ""
-    for _ in range(20):
-        gone = _missing_now(store, record)
+    pending = f"{store.path}/images/.{record.digest.hex}.{tmp_name()}"
+    try:
+        write_file(store.path, pending, encode_record(record))
+        await_collector(store.path)
+        gone = _missing(store, record)
         if not gone:
-            return ""
-        time.sleep(0.05)
-    return gone
+            os.rename(pending, store.record_path(record.digest))
+            sync_folder(f"{store.path}/images")
+        return gone
+    finally:
+        unlink_all([pending])
 
 
-def _missing_now(store: Store, record: ImageRecord) -> str:
+def _missing(store: Store, record: ImageRecord) -> str:
     for key in record.layers:
         if store.find_layer(key) is None:
             return f"layer '{key[:12]}'"

@@ -20,7 +20,6 @@ from wherry.store.values import (
     decode_meta,
     decode_record,
     encode_meta,
-    encode_record,
 )
 
 if TYPE_CHECKING:
@@ -304,20 +303,16 @@ class Store:
 
         Raises :class:`StoreError` when a collector took one of the layers or blobs meanwhile: fetch it again.
         """
-        from wherry.store.durable import write_file
-        from wherry.store.publish import missing
+        from wherry.store.publish import publish_record
 
-        path = self.record_path(record.digest)
         with self._reported("write an image's record"):
-            write_file(self.path, path, encode_record(record))
-            gone = missing(self, record)
-            if gone:
-                os.unlink(path)
-                raise StoreError(
-                    f"the image '{record.digest}' is not complete in '{self.path}'",
-                    why=f"{gone} was removed while the rest was fetched",
-                    hint="pull again",
-                )
+            gone = publish_record(self, record)
+        if gone:
+            raise StoreError(
+                f"the image '{record.digest}' is not complete in '{self.path}'",
+                why=f"{gone} was removed while the rest was fetched",
+                hint="pull again",
+            )
 
     def touch_image(self, digest: Digest) -> None:
         """Remember that the image was used now. Never fails: a store that cannot be written keeps no such order."""

@@ -1,7 +1,8 @@
 """Removing layers, blobs and flattened trees that nothing names.
 
-Each is taken aside, then the records are read once more, and it is put back when one names it now: whoever pulls
-writes the record first and looks for the layers after it, so one of the two sees the other.
+Whoever pulls writes a record that only we see, waits until we are done if we had begun before, and looks then
+whether all is there (``publish.publish_record``). For one that was stopped in the middle and lost its turn, each thing
+is taken aside, the records are read once more, and it is put back when one names it now.
 """
 
 from __future__ import annotations
@@ -40,8 +41,12 @@ class _Thing(msgspec.Struct, frozen=True):
     size: int
 
 
-def remove_unmarked(store: Store, *, dry_run: bool = False, going: frozenset[Digest] = frozenset()) -> Gone:
-    """Remove all that no record and no container names; ``going`` are images that a dry run takes for removed.
+def remove_unmarked(
+    store: Store, trash: list[str], *, dry_run: bool = False, going: frozenset[Digest] = frozenset()
+) -> Gone:
+    """Move all that no record and no container names aside, and add it to ``trash``.
+
+    ``going`` are images that a dry run takes for removed.
 
     While anybody fetches, what is younger than a day stays: it may belong to what is being fetched.
     """
@@ -59,7 +64,7 @@ def remove_unmarked(store: Store, *, dry_run: bool = False, going: frozenset[Dig
             _put_back(place, thing.path)
         else:
             gone.append(thing)
-            delete_tree(place)
+            trash.append(place)
     return _sum(gone)
 
 

@@ -131,13 +131,15 @@ def test_while_it_looks_for_what_runs_neither_lease_nor_record_can_be_found(stor
     seen = []
 
     def looks(digest: Digest) -> list[str]:
-        seen.append((os.path.exists(lease), store.image_record(digest)))
-        return ["abc"]
+        seen.append((os.path.exists(lease), store.image_record(digest), store.name(A1)))
+        return ["abc"] if len(seen) == 2 else []
 
     with pytest.raises(Conflict):
         remove_image(store, A1, looks)
-    assert seen == [(False, None)]
+    assert len(seen) == 2
+    assert seen[1] == (False, None, None)
     assert os.path.exists(lease)
+    assert store.name(A1) == Name(image, None, "linux/amd64")
 
 
 def test_a_look_that_fails_puts_all_back(store: Store) -> None:

@@ -4,7 +4,7 @@ import string
 import tempfile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stores import digest_of
@@ -44,6 +44,7 @@ def test_no_reference_is_in_the_way_of_another(one: Reference, other: Reference)
         assert not second.startswith(first + "/")
 
 
+@settings(max_examples=25)
 @given(st.sets(REFERENCES, max_size=8))
 def test_all_names_are_listed_once(refs: set[Reference]) -> None:
     with tempfile.TemporaryDirectory() as folder:
