@@ -119,7 +119,7 @@ class BlobStream:
         why = f"{trouble.error.why}, {self.position} of {self.size} bytes had come"
         if failures > 1:
             why += f"; tried {failures} times"
-        hint = trouble.error.hint or "run the same command again: it goes on where this one stopped"
+        hint = "run the same command again: it goes on where this one stopped"
         return type(trouble.error)(trouble.error.what, why=why, hint=hint)
 
     def _open(self) -> Answer:

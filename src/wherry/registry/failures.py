@@ -142,10 +142,8 @@ def _forbidden(asked: Asked, why: str) -> Forbidden:
 
 def _limited(asked: Asked, said: str, headers: Mapping[str, str], wait: float | None, now: float) -> RateLimited:
     who = asked.used or _limited_address(headers)
-    why = f"{said}; it counts the requests of {who}"
     allowed = _limit_words(headers.get("ratelimit-limit", ""))
-    if allowed:
-        why += f" and allows {allowed}"
+    why = f"{said}; it allows {allowed or 'no more'} to {who}"
     if wait is not None:
         why += f"; try again {_clock_words(now + wait, wait)}"
     advice = [] if asked.used else [f"log in with 'wherry login {asked.login}' (a count of your own)"]

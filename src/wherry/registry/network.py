@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import socket
 import ssl
+from urllib.parse import urlsplit
 
 from urllib3 import exceptions
 
 from wherry.base.errors import NetworkFailed
-from wherry.registry.endpoints import setting
+from wherry.registry.endpoints import Way, setting
 from wherry.registry.failures import Asked, Trouble
 
 __all__ = ["NotSpoken", "explain", "failure"]
+
+
+_AGAIN = "it may pass: run the same command again"
 
 
 class NotSpoken(Trouble):
@@ -28,11 +33,12 @@ def failure(asked: Asked, why: str, hint: str = "") -> NetworkFailed:
     return NetworkFailed(f"cannot {asked.verb} '{asked.subject}'", why=why, hint=hint)
 
 
-def explain(asked: Asked, error: Exception, ca: str = "") -> Trouble:
-    """The trouble that a foreign exception means."""
+def explain(asked: Asked, error: Exception, way: Way | None = None) -> Trouble:
+    """The trouble that a foreign exception means; ``way`` is how the host was to be reached."""
     if isinstance(error, exceptions.ProxyError):
         cause = error.original_error
-        why = f"the proxy to '{asked.host}' fails: {_words(cause)}"
+        proxy = urlsplit(way.proxy).netloc.rpartition("@")[2] if way else ""
+        why = f"the proxy '{proxy}' to '{asked.host}' fails: {_words(cause)}"
         return NotSpoken(failure(asked, why, _proxy_hint(asked)), again=True, connect=True)
     if isinstance(error, exceptions.NameResolutionError):
         why = f"the name of '{asked.host}' cannot be resolved"
@@ -44,13 +50,13 @@ def explain(asked: Asked, error: Exception, ca: str = "") -> Trouble:
         why = f"cannot connect to '{asked.host}': {_words(error.__cause__ or error)}"
         return NotSpoken(failure(asked, why, _no_way_out(asked)), again=True, connect=True)
     if isinstance(error, exceptions.SSLError):
-        return _tls(asked, error, ca)
+        return _tls(asked, error, way.ca if way else "")
     if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
-        return NotSpoken(failure(asked, f"'{asked.host}' went silent"), again=True)
+        return NotSpoken(failure(asked, f"'{asked.host}' went silent", _AGAIN), again=True)
     if isinstance(error, exceptions.LocationParseError | exceptions.LocationValueError):
         return Trouble(failure(asked, f"not an address: {_words(error)}"))
     if isinstance(error, exceptions.ProtocolError | OSError):
-        return NotSpoken(failure(asked, f"'{asked.host}' broke the connection: {_words(error)}"), again=True)
+        return NotSpoken(failure(asked, f"'{asked.host}' broke the connection: {_words(error)}", _AGAIN), again=True)
     return Trouble(failure(asked, f"'{asked.host}' gave no proper answer: {_words(error)}"), again=True)
 
 
@@ -77,6 +83,8 @@ def _words(error: object) -> str:
         return _words(error.__cause__)
     if isinstance(error, exceptions.IncompleteRead):
         return "it ended too early"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "it was closed without an answer"
     if isinstance(error, socket.gaierror):
         return "its name cannot be resolved"
     if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:

@@ -198,7 +198,7 @@ class Transport:
                 timeout=urllib3.Timeout(connect=connect, read=read),
             )
         except (HTTPError, OSError, ValueError) as error:
-            raise network.explain(asked, error, way.ca) from None
+            raise network.explain(asked, error, way) from None
         return Answer(response, url, asked)
 
     def _next_url(self, url: str, location: str, asked: Asked, verified: bool) -> str:
