@@ -42,6 +42,10 @@ _MASKED = ("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sc
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
 
+_USUAL_PARENTS = ("/home", "/media", "/mnt", "/opt", "/srv")
+"""Where people's directories lie; what ``--here`` binds is not known yet when the upper directory is made."""
+
+
 class Root:
     """How the root is made: ``overlay``, ``fuse``, or ``tree`` (a flattened tree, read-only)."""
 
@@ -84,6 +88,7 @@ def root_folders(
         folders.append(Operation("MKDIR", (f"{upper}{tree.resolve(person.home)}", 0o700)))
     if surroundings.foreign:
         needed = ["/etc", "/dev", "/proc", "/sys", "/run", "/var/tmp"]
+        needed += [path for path in _USUAL_PARENTS if tree.exists(path)]
         needed += [posixpath.dirname(bind.target) for bind in options.binds]
         made = {f"{upper}{tree.resolve(path)}" for path in needed if path != "/"}
         folders += [Operation("MKDIR", (path, 0o1777 if path.endswith("/tmp") else 0o755)) for path in sorted(made)]
@@ -110,19 +115,21 @@ def inside_operations(
     point = f"{paths.runtime}/root"
     mounts = user_mounts(options, host, here=here, home=home)
     targets = [operation.fields[4 if operation.kind == "MOUNT" else 1] for operation in mounts]
+    names = _names(files, tree, kind, isolated_network=isolated_network)
     steps = [Operation("HOSTNAME", (options.hostname,))] if options.hostname else []
     if kind == Root.TREE:
-        steps += underlay(tree, paths.flat, point, [*map(str, targets), *files, "/tmp", person.home])
+        steps += underlay(tree, paths.flat, point, [*map(str, targets), *names, person.home])
     else:
         steps += [_layers(kind, image, host, point, keep=keep), Operation("ROOT", (point,))]
     steps += _kernel_views(host)
     if not any(target == "/dev" for target in targets):
         steps += _devices()
     if kind == Root.TREE:
-        steps.append(Operation("BIND", (f"{SCRATCH}/tmp", "/tmp", BIND_NOSUID | BIND_NODEV)))
+        temporary = [path for path in ("/tmp", "/var/tmp") if path == "/tmp" or tree.exists(path)]
+        steps += [Operation("BIND", (f"{SCRATCH}/tmp", path, BIND_NOSUID | BIND_NODEV)) for path in temporary]
         if person.private_home:
             steps.append(Operation("BIND", (f"{SCRATCH}/home", person.home, BIND_NOSUID | BIND_NODEV)))
-    steps += _identity(files, surroundings, tree, kind, isolated_network=isolated_network)
+    steps += _name_binds(names, frozenset(files.values()))
     steps += [Operation("DIRECTORY", (path, 0o755)) for path in _volumes(image) if not tree.exists(path)]
     steps += mounts
     if isolated_network:
@@ -176,20 +183,21 @@ def _devices() -> list[Operation]:
     ]
 
 
-def _identity(
-    files: dict[str, str], surroundings: Surroundings, tree: Tree, kind: str, *, isolated_network: bool
-) -> list[Operation]:
-    bits = BIND_READ_ONLY | BIND_NOSUID | BIND_NODEV | BIND_NOEXEC | BIND_SHALLOW
+def _names(files: dict[str, str], tree: Tree, kind: str, *, isolated_network: bool) -> dict[str, str]:
+    """Files of names: of users, hosts, the time zone. Target to the host's file."""
     shown = {"/etc/localtime": "/etc/localtime", "/etc/hosts": "/etc/hosts"}
     if not isolated_network:
         shown["/etc/resolv.conf"] = "/etc/resolv.conf"
     if kind == Root.TREE and tree.resolve("/etc/localtime") != "/etc/localtime":
         del shown["/etc/localtime"]  # a link in a read-only tree cannot be replaced; TZ says it instead
-    shown.update(files)
-    made = frozenset(files.values())
+    return {**shown, **files}
+
+
+def _name_binds(names: dict[str, str], made: frozenset[str]) -> list[Operation]:
+    bits = BIND_READ_ONLY | BIND_NOSUID | BIND_NODEV | BIND_NOEXEC | BIND_SHALLOW | BIND_REPLACES_LINK
     return [
-        Operation("BIND", (source, target, bits | BIND_REPLACES_LINK | (0 if source in made else BIND_OPTIONAL)))
-        for target, source in sorted(shown.items())
+        Operation("BIND", (source, target, bits if source in made else bits | BIND_OPTIONAL))
+        for target, source in sorted(names.items())
     ]
 
 

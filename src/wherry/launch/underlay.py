@@ -1,7 +1,8 @@
 """A root without overlayfs: a scratch directory in which the flattened tree's entries are bound, read-only.
 
 A directory that lacks a mount point is opened up one level: it is made in the scratch folder and its children are bound
-one by one, so that the mount point can be made beside them. Everything else is one bind for each top-level entry.
+one by one, so that the mount point can be made beside them; an empty one is simply made. Everything else is one bind
+for each top-level entry.
 """
 
 from __future__ import annotations
@@ -38,9 +39,14 @@ def _open(tree: Tree, flat: str, folder: str, missing: list[str]) -> list[Operat
             steps.append(Operation("SYMLINK", (posixpath.relpath(real, folder), path)))
             continue
         below = [target for target in missing if target.startswith(f"{path}/")]
-        if below and tree.listdir(path):
+        if below or _is_empty_folder(tree, path):
             steps.append(Operation("DIRECTORY", (path, 0o755)))
             steps += _open(tree, flat, path, below)
         else:
             steps.append(Operation("BIND", (f"{flat}{path}", path, _BITS)))
     return steps
+
+
+def _is_empty_folder(tree: Tree, path: str) -> bool:
+    found = tree.stat(path)
+    return found is not None and found.is_dir and not tree.listdir(path)

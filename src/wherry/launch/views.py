@@ -7,7 +7,7 @@ from typing import Protocol
 
 from wherry.base.digest import Digest
 
-__all__ = ["Config", "Image", "ImageConfig", "Layer", "LayerFacts", "Tree"]
+__all__ = ["Config", "Entry", "Image", "ImageConfig", "Layer", "LayerFacts", "Tree"]
 
 
 class LayerFacts(Protocol):
@@ -61,9 +61,15 @@ class Image(Protocol):
     def layers(self) -> Sequence[Layer]: ...
 
 
+class Entry(Protocol):
+    @property
+    def is_dir(self) -> bool: ...
+
+
 class Tree(Protocol):
     """Look-ups in the image's merged tree; paths are absolute, symbolic links are resolved inside."""
 
+    def stat(self, path: str) -> Entry | None: ...
     def exists(self, path: str) -> bool: ...
     def read(self, path: str, limit: int) -> bytes | None:
         """The first ``limit`` bytes of a regular file, None when there is none."""

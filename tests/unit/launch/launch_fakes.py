@@ -50,6 +50,10 @@ class FakeImage(msgspec.Struct, frozen=True):
     layers: tuple[FakeLayer, ...] = (FakeLayer("/store/layers/aa/tree"), FakeLayer("/store/layers/bb/tree"))
 
 
+class FakeEntry(msgspec.Struct, frozen=True):
+    is_dir: bool
+
+
 class FakeTree:
     """``files`` maps paths to content (None: a directory, ``-> x``: a symbolic link)."""
 
@@ -76,6 +80,9 @@ class FakeTree:
             if isinstance(found, str):
                 done = posixpath.normpath(posixpath.join(posixpath.dirname(done), found[3:]))
         return done or "/"
+
+    def stat(self, path: str) -> FakeEntry | None:
+        return FakeEntry(self.files.get(self.resolve(path)) is None) if self.exists(path) else None
 
     def exists(self, path: str) -> bool:
         real = self.resolve(path)
