@@ -1,0 +1,118 @@
+"""Layers for tests: described as values, written as tars, applied as a pull applies them."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wherry.base.digest import Digest
+from wherry.image.layers import wanted_layers
+from wherry.image.model import Descriptor
+from wherry.image.pipeline import Unpacked, unpack
+from wherry.image.settle import dependent_key, depends, settle
+from wherry.store import Layer, LayerMeta
+
+__all__ = ["Item", "apply", "directory", "file", "hardlink", "stack", "symlink", "tar_of", "whiteout"]
+
+EPOCH = 1_700_000_000
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of a tar."""
+
+    name: str
+    kind: bytes = tarfile.REGTYPE
+    data: bytes = b""
+    mode: int = 0o644
+    target: str = ""
+    uid: int = 0
+    gid: int = 0
+    mtime: float = EPOCH
+    device: tuple[int, int] = (0, 0)
+    pax: dict[str, str] = field(default_factory=dict)
+
+
+def file(name: str, data: bytes = b"", mode: int = 0o644, **more: object) -> Item:
+    return Item(name, data=data, mode=mode, **more)  # type: ignore[arg-type]
+
+
+def directory(name: str, mode: int = 0o755, **more: object) -> Item:
+    return Item(name, tarfile.DIRTYPE, mode=mode, **more)  # type: ignore[arg-type]
+
+
+def symlink(name: str, target: str) -> Item:
+    return Item(name, tarfile.SYMTYPE, target=target, mode=0o777)
+
+
+def hardlink(name: str, target: str) -> Item:
+    return Item(name, tarfile.LNKTYPE, target=target)
+
+
+def whiteout(name: str) -> Item:
+    folder, _, last = name.rpartition("/")
+    return Item(f"{folder}/.wh.{last}".lstrip("/"))
+
+
+def tar_of(items: Iterable[Item], form: int = tarfile.PAX_FORMAT, end: bytes = b"\0" * 1024) -> bytes:
+    """The tar stream of the items."""
+    out = io.BytesIO()
+    for item in items:
+        info = tarfile.TarInfo(item.name)
+        info.type, info.size, info.mode, info.linkname = item.kind, len(item.data), item.mode, item.target
+        info.uid, info.gid, info.mtime, info.pax_headers = item.uid, item.gid, item.mtime, dict(item.pax)
+        info.devmajor, info.devminor = item.device
+        out.write(info.tobuf(form, "utf-8", "surrogateescape"))
+        out.write(item.data + b"\0" * (-len(item.data) % 512))
+    return out.getvalue() + end
+
+
+def apply(tar: bytes, work: Path, *, chunk: int = 1 << 16, size: int = 0, expected: Digest | None = None) -> Unpacked:
+    """Apply a (perhaps compressed) tar to ``work/tree``, its table beside it; ``size`` is what its manifest claims."""
+    work.mkdir(parents=True, exist_ok=True)
+    return unpack(
+        lambda: (tar[start : start + chunk] for start in range(0, len(tar), chunk)),
+        size or len(tar),
+        str(work),
+        "layer under test",
+        expected=expected,
+        cancelled=threading.Event(),
+    )
+
+
+def stack(tars: Sequence[bytes], folder: Path) -> tuple[Layer, ...]:
+    """The layers of these tars, bottom first, each completed from those below as a pull does it."""
+    digests = tuple(map(Digest.of, tars))
+    descriptors = [Descriptor("", digest, 0) for digest in digests]
+    layers: list[Layer] = []
+    for position, (wanted, tar) in enumerate(zip(wanted_layers(descriptors, digests), tars, strict=True)):
+        work = folder / str(position)
+        done = apply(tar, work, expected=wanted.diff_id)
+        summary = done.summary
+        key, rebuildable = wanted.diff_id.hex, summary.rebuildable
+        if depends(summary):
+            key = dependent_key(wanted.below, wanted.diff_id)
+            rebuildable = settle(f"{work}/tree", summary, layers, "layer under test") and rebuildable
+        meta = LayerMeta(
+            wanted.diff_id,
+            summary.bytes,
+            summary.entries,
+            summary.whiteouts,
+            overlay=summary.overlay,
+            rebuildable=rebuildable,
+        )
+        layers.append(Layer(key, f"{work}/tree", f"{work}/table.zst", meta))
+    return tuple(layers)
+
+
+def make_removable(folder: Path) -> None:
+    """Give back the permissions that removing needs."""
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            if not os.path.islink(f"{path}/{name}"):
+                os.chmod(f"{path}/{name}", 0o700)
