@@ -11,7 +11,7 @@ import pytest
 from launch_fakes import make_plan
 
 from wherry.base.errors import LaunchError
-from wherry.launch import decode, execute, launcher_path, save, start, write_files
+from wherry.launch import decode, encode, execute, launcher_path, save, start, write_files
 from wherry.launch.plan import LaunchPlan, Operation, PlanFile
 from wherry.launch.saved import MAX_PLANS, plan_hash
 
@@ -90,7 +90,7 @@ def test_a_missing_launcher_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_a_plan_in_memory_reaches_the_launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As a file that is the user's own, 0600, with the arguments after --."""
+    """As a file that is the user's own, 0600, with the arguments after --, and with the prefix that the format wants."""
     import subprocess
 
     program = tmp_path / "launcher"
@@ -100,7 +100,6 @@ def test_a_plan_in_memory_reaches_the_launcher(monkeypatch: pytest.MonkeyPatch, 
     plan = make_plan()
     child = start(plan, ("a b", "c"), stdout=subprocess.PIPE)
     output, _ = child.communicate()
-    from wherry.launch import encode
-
-    assert output.decode() == f"600:{len(encode(plan, os.geteuid()))}\n-- a b c\n"
+    named = msgspec.structs.replace(plan, inputs=(Operation("PREFIX", (("wherry",),)), *plan.inputs))
+    assert output.decode() == f"600:{len(encode(named, os.geteuid()))}\n-- a b c\n"
     assert child.returncode == 0
