@@ -90,7 +90,7 @@ def test_a_missing_launcher_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_a_plan_in_memory_reaches_the_launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As a file that is the user's own, 0600, with the arguments after --, and with the prefix that the format wants."""
+    """As a file of the user's own, 0600, with the arguments after --, and with the prefix that the format wants."""
     import subprocess
 
     program = tmp_path / "launcher"
