@@ -48,15 +48,16 @@ class _InLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: dict[str, tuple[str, float]] = {}
+        self._last: dict[str, tuple[tuple[str, str], float]] = {}
 
     def take(self, event: Event) -> None:
         now = time.monotonic()
         with self._lock:
-            stage, when = self._last.get(event.item, ("", 0.0))
-            if event.stage == stage and now - when < _REPEAT and not event.message:
+            step = (event.stage, event.message)
+            before, when = self._last.get(event.item, (("", ""), 0.0))
+            if step == before and now - when < _REPEAT:
                 return
-            self._last[event.item] = (event.stage, now)
+            self._last[event.item] = (step, now)
             print(self._line(event), file=sys.stderr, flush=True)
 
     @staticmethod
@@ -75,23 +76,30 @@ class _OnTerminal:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._bars: Bars | None = None
+        self._said = ""
         self._tasks: dict[str, TaskID] = {}
 
     def take(self, event: Event) -> None:
         with self._lock:
+            if event.stage in _FINAL and event.item not in self._tasks:
+                return  # nothing moved for it, and the result is printed elsewhere
             bars = self._bars or self._start()
-            if event.message:
+            if event.message and event.stage not in _FINAL and event.message != self._said:
+                self._said = event.message
                 bars.console.print(event.message, highlight=False, markup=False)
-            if not event.item:
-                return
-            task = self._tasks.get(event.item)
-            if task is None:
-                task = self._tasks[event.item] = bars.add_task(event.item, total=event.total or None, stage=event.stage)
-            done = event.total if event.stage in _FINAL and event.total else event.current
-            if event.stage in _FINAL and not event.total:
-                bars.update(task, total=1, completed=1, stage=event.stage)
-            else:
-                bars.update(task, total=event.total or None, completed=done, stage=event.stage)
+            if event.item:
+                self._update(bars, event)
+
+    def _update(self, bars: Bars, event: Event) -> None:
+        total = event.total or None
+        task = self._tasks.get(event.item)
+        if task is None:
+            task = self._tasks[event.item] = bars.add_task(event.item, total=total, stage=event.stage)
+        if event.stage in _FINAL:
+            total = total or max(1, event.current)
+            bars.update(task, total=total, completed=total, stage=event.stage)
+        else:
+            bars.update(task, total=total, completed=event.current, stage=event.stage)
 
     def stop(self) -> None:
         with self._lock:

@@ -50,6 +50,8 @@ def prune(given: Given) -> int:
         _print(would, "would be freed")
         if not (would.images or would.layers or would.bytes or would.blobs) or not _agreed():
             return 0
+        print(f"{bytes_for_people(prune_store(world.store, running, everything=everything).bytes)} freed")
+        return 0
     _print(prune_store(world.store, running, everything=everything), "freed")
     return 0
 

@@ -10,6 +10,7 @@ from wherry.containers import kept
 from wherry.containers.kept import Container, Exit
 from wherry.containers.lookup import find_container
 from wherry.containers.running import Running, find_running, running_containers
+from wherry.containers.sweeping import sweep
 from wherry.containers.times import ago
 from wherry.containers.world import World
 
@@ -40,6 +41,7 @@ class ContainerSummary(msgspec.Struct, frozen=True):
 def ps(*, all: bool = False, world: World | None = None) -> list[ContainerSummary]:  # noqa: A002
     """Containers that run on this node and, with ``all``, those that are kept; the youngest first."""
     world = world or World()
+    sweep(world)
     running = {found.id: found for found in running_containers(world.runtime)}
     summaries = []
     for container in kept.kept_containers(world.containers) if all or running else ():

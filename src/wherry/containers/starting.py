@@ -257,6 +257,7 @@ def _kept(world: World, container_id: str, name: str, verb: str) -> Kept:
 def _new_container(world: World, options: RunOptions, image: Image) -> Container:
     from wherry.containers import kept as keeping
     from wherry.containers.names import claim_name
+    from wherry.containers.sweeping import mark_passing
     from wherry.containers.times import now
 
     config = image.config.config
@@ -275,6 +276,8 @@ def _new_container(world: World, options: RunOptions, image: Image) -> Container
         boot_id=world.host.boot_id,
     )
     keeping.save(world.containers, container)
+    if options.remove:
+        mark_passing(world.containers, container.id)
     if container.name:
         try:
             claim_name(world.containers, container.name, container.id)

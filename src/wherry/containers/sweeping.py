@@ -1,4 +1,5 @@
-"""What killed launchers leave: their RUNNING file and scratch folder; swept by the next command, at little cost."""
+"""What launchers leave: RUNNING files and scratch folders of killed ones, kept containers that were to go at their end
+(``--rm`` with ``--name`` or ``-d``); swept by the next command, at little cost. There is no daemon that could do it."""
 
 from __future__ import annotations
 
@@ -9,18 +10,61 @@ import time
 from wherry.containers.running import read_running, running_folder
 from wherry.containers.world import World
 
-__all__ = ["sweep"]
+__all__ = ["mark_passing", "sweep"]
 
 _YOUNG_SECONDS = 5.0
 """A file is made a moment before it is locked; so young a one may be a start under way."""
 
 
-def sweep(world: World) -> int:
-    """Remove RUNNING files that nobody holds, and the scratch folders of their containers; return how many.
+_LOST_SECONDS = 60.0
+"""A container that neither runs nor has ended after this time was lost; before, it may be starting."""
 
-    Kept containers stay: their folders lie elsewhere. Costs one directory listing, and one open and lock for each
-    container that runs here.
+
+def sweep(world: World) -> int:
+    """Remove RUNNING files that nobody holds, with the scratch folders of their containers, and what was to go at its
+    end; return how many.
+
+    Other kept containers stay: their folders lie elsewhere. Costs two directory listings, and one open and lock for
+    each container that runs here.
     """
+    return _sweep_killed(world) + _sweep_passing(world)
+
+
+def mark_passing(containers: str, container_id: str) -> None:
+    """Note that a kept container goes when it has ended. An empty file ``containers/passing/ID``: cheap to look for."""
+    os.makedirs(f"{containers}/passing", 0o700, exist_ok=True)
+    with open(f"{containers}/passing/{container_id}", "wb"):
+        pass
+
+
+def _sweep_passing(world: World) -> int:
+    try:
+        names = os.listdir(f"{world.containers}/passing")
+    except OSError:
+        return 0
+    return sum(_remove_ended(world, name) for name in names)
+
+
+def _remove_ended(world: World, container_id: str) -> bool:
+    from wherry.containers import kept
+    from wherry.containers.running import find_running
+    from wherry.containers.times import seconds
+
+    container = kept.read(world.containers, container_id)
+    if container is not None:
+        if find_running(world.runtime, container_id) is not None:
+            return False
+        if kept.read_exit(world.containers, container_id) is None:
+            here = container.node == world.outside.node()
+            if not container.started or not here or time.time() - seconds(container.started) < _LOST_SECONDS:
+                return False
+        kept.delete(world.containers, container, tuple(f"{parent}/kept" for parent in world.scratch))
+    with contextlib.suppress(OSError):
+        os.unlink(f"{world.containers}/passing/{container_id}")
+    return container is not None
+
+
+def _sweep_killed(world: World) -> int:
     folder = running_folder(world.runtime)
     try:
         names = os.listdir(folder)

@@ -52,6 +52,13 @@ def test_a_message_is_always_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "node7" in (said := capsys.readouterr().err) and "node8" in said
 
 
+def test_the_same_message_is_not_repeated_at_every_heartbeat(capsys: pytest.CaptureFixture[str]) -> None:
+    with moving.shown(False) as progress:
+        for _ in range(5):
+            progress(Event("x", "waiting", message="for node7, process 4123"))
+    assert capsys.readouterr().err == "x: waiting (for node7, process 4123)\n"
+
+
 def test_quiet_shows_nothing() -> None:
     with moving.shown(True) as progress:
         assert progress is silent
@@ -66,6 +73,7 @@ def test_a_terminal_gets_bars(tmp_path: Path) -> None:
         "    progress(Event('3f1c2a77b0de', 'pulling', 5, 10))\n"
         "    progress(Event('3f1c2a77b0de', 'done', 10, 10))\n"
         "    progress(Event('', 'note', message='for [node7]'))\n"
+        "    progress(Event('lab:1', 'done', message='sha256:0000'))\n"
     )
     controller, terminal = pty.openpty()
     environ = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm", "COLUMNS": "100"}
@@ -75,3 +83,4 @@ def test_a_terminal_gets_bars(tmp_path: Path) -> None:
     os.close(controller)
     assert (child.returncode, child.stdout) == (0, b"")
     assert "3f1c2a77b0de" in said and "10/10 bytes" in said and "for [node7]" in said
+    assert "lab:1" not in said
