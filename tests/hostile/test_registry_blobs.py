@@ -177,6 +177,12 @@ def test_a_pull_is_continued_by_another_process_with_what_it_has(fake: FakeRegis
     assert fake.seen[-1].headers["range"] == f"bytes=1000000-{len(BLOB) - 1}"
 
 
+@pytest.mark.parametrize("offset", [-1, 1, len(BLOB) + 1])
+def test_an_offset_needs_the_hash_of_what_is_before_it(fake: FakeRegistry, visitor: Visitor, offset: int) -> None:
+    with visitor.connect() as registry, pytest.raises(ValueError, match="needs a hasher"):
+        registry.open_blob(at(fake), DIGEST, len(BLOB), offset=offset)
+
+
 def test_a_wrong_beginning_is_noticed_when_a_pull_is_continued(fake: FakeRegistry, visitor: Visitor) -> None:
     hasher = DIGEST.hasher()
     hasher.update(bytes(1_000_000))

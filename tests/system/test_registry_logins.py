@@ -17,7 +17,7 @@ from fake_registry import Handler, fake_registry
 from registry_server import RegistryServer, make_authority, serve
 from registry_session import Visitor
 from wherry.base.digest import Digest
-from wherry.base.errors import NotInRegistry, Unauthorized, UsageError
+from wherry.base.errors import NotInRegistry, RegistryError, Unauthorized, UsageError
 from wherry.base.reference import Reference
 from wherry.registry import Registry, login, logout
 
@@ -119,6 +119,21 @@ def test_an_authfile_is_written_and_read_in_place_of_the_usual(locked: RegistryS
     with visitor.connect(str(named)) as registry, pytest.raises(NotInRegistry, match="'bob'"):
         registry.get_manifest(at(locked, "nothing:1"))
     assert logout(locked.address, auth_file=str(named), **who) == (str(named),)
+
+
+def test_a_login_that_cannot_be_kept_leaves_the_old_file_as_it_was(locked: RegistryServer, visitor: Visitor) -> None:
+    trust(visitor, locked)
+    folder = visitor.home / ".docker"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"auths": {}}')
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(RegistryError, match=r"cannot write '.*config\.json': Permission denied"):
+            login(locked.address, "bob", "b", settings=visitor.settings, outside=visitor.outside)
+        assert os.listdir(folder) == ["config.json"]
+        assert (folder / "config.json").read_text() == '{"auths": {}}'
+    finally:
+        folder.chmod(0o700)
 
 
 def test_a_link_to_the_credentials_stays_a_link(locked: RegistryServer, visitor: Visitor) -> None:
