@@ -13,12 +13,22 @@ from workplace import Workplace, program
 
 _TOOLS = "1.2.11"  # the version of its tools that udocker expects to find; PRoot is the only one used here
 
+# Debian's PRoot 5.1 pretends another kernel (-k, which udocker always gives) by an emulation that lacks newer system
+# calls: no program with a current C library starts. It costs one /bin/sh to leave that option out.
+_PROOT = """#!/bin/sh
+n=$#
+while [ $n -gt 0 ]; do
+    if [ "$1" = -k ]; then shift 2; n=$((n - 2)); else set -- "$@" "$1"; shift; n=$((n - 1)); fi
+done
+exec {proot} "$@"
+"""
+
 
 def environment(at: Workplace) -> dict[str, str]:
     return {
         **at.environment,
         "UDOCKER_DIR": str(at.folder / "udocker"),
-        "UDOCKER_USE_PROOT_EXECUTABLE": program("proot"),
+        "UDOCKER_USE_PROOT_EXECUTABLE": str(at.folder / "proot-without-k"),
     }
 
 
@@ -27,6 +37,9 @@ def prepare(at: Workplace, name: str) -> None:
     if not _udocker(at).exists():
         subprocess.run(["/usr/bin/python3", "-m", "venv", str(venv)], check=True)
         subprocess.run([f"{venv}/bin/pip", "install", "-q", "udocker"], check=True)
+    wrapper = at.folder / "proot-without-k"
+    wrapper.write_text(_PROOT.replace("{proot}", program("proot")))
+    wrapper.chmod(0o755)
     for part in ("bin", "lib", "doc"):
         (home / part).mkdir(parents=True, exist_ok=True)
     (home / "lib" / "VERSION").write_text(_TOOLS)
