@@ -97,20 +97,14 @@ _FILE_HINT = "an image's name has no './' in front and no '/' at its end; 'wherr
 
 def _open_file(world: World, text: str, path: str, progress: Progress | None, *, dry_run: bool) -> Image:
     from wherry.base.progress import silent
-    from wherry.image import is_image_file, load_file
+    from wherry.image import load_file
 
     stamp = world.outside.stat(path)
     if not stamp.exists:
         raise NotFound(f"there is no image file '{text}'", why=f"'{path}' does not exist", hint=_FILE_HINT)
     if os.path.isdir(path):
         world.outside.stat(f"{path}/index.json")
-    if not is_image_file(path):
-        raise NotFound(
-            f"'{text}' is not an image",
-            why="it is neither an OCI layout nor an archive of one nor a 'docker save' archive",
-            hint=_FILE_HINT,
-        )
-    return load_file(world.store, path, progress=progress or silent)
+    return load_file(world.store, path, name=False, progress=progress or silent)
 
 
 def _by_name(
