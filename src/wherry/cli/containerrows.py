@@ -52,9 +52,14 @@ def _fits(summary: ContainerSummary, key: str, value: str) -> bool:
     if key == "node":
         return summary.node == value
     if key == "ancestor":
-        return value in (summary.image, summary.image_digest, familiar(summary.image))
+        known = (summary.image, summary.image_digest)
+        return value in known or familiar(value) == familiar(summary.image) or _is_digest(value, summary.image_digest)
     name, equals, wanted = value.partition("=")
     return name in summary.labels and (not equals or summary.labels[name] == wanted)
+
+
+def _is_digest(value: str, digest: str) -> bool:
+    return len(value) >= 6 and digest.removeprefix("sha256:").startswith(value)
 
 
 def _row(summary: ContainerSummary, *, whole: bool) -> dict[str, Any]:
