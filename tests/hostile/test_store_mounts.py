@@ -105,12 +105,12 @@ def test_a_download_that_cannot_fit_is_refused_before_it_begins(tmp_path: Path) 
 store = open_at(path + "/store")
 store.require_space(500_000, "small")
 try:
-    store.require_space(50_000_000, "docker.io/library/debian:12")
+    store.require_space(50_000_000, "the image 'debian:12'")
 except StoreFull as error:
     print(error)
 """
     told = run_with('mount -t tmpfs -o size=1m none "$1"', script, tmp_path)
-    assert f"'docker.io/library/debian:12' needs 50 MB in '{tmp_path}/store': 1.0" in told
+    assert f"the image 'debian:12' needs 50 MB in '{tmp_path}/store': 1.0" in told
     assert "are free there" in told
 
 

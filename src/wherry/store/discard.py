@@ -10,7 +10,7 @@ from wherry.store.durable import fresh_path
 from wherry.store.processes import current, is_dead, parse_tmp_name
 from wherry.store.values import DAY
 
-__all__ = ["delete_tree", "file_system_time", "put_aside", "sweep", "sweep_once"]
+__all__ = ["delete_tree", "file_system_time", "is_anyone_working", "put_aside", "sweep", "sweep_once"]
 
 PARTIAL_AGE = 7 * DAY
 """Seconds that an interrupted download waits to be resumed."""
@@ -101,6 +101,13 @@ def sweep(root: str) -> int:
             if now - modified > age:
                 gone += delete_tree(f"{root}/{folder}/{name}")
     return gone
+
+
+def is_anyone_working(root: str, now: float) -> bool:
+    """Whether another process has work of less than a day in tmp/ (an archive being loaded, a layer unpacked)."""
+    me = current()
+    owners = [parse_tmp_name(name) for name, modified in _entries(f"{root}/tmp") if now - modified < DAY]
+    return any(owner is not None and owner.pid != me.pid and not is_dead(owner) for owner in owners)
 
 
 def file_system_time(root: str) -> float:

@@ -36,7 +36,10 @@ class Space(msgspec.Struct, frozen=True):
 
 
 def require(path: str, bytes_needed: int, what: str) -> None:
-    """Raise :class:`StoreFull` unless ``bytes_needed`` fit below ``path``; where nothing can be told, pass."""
+    """Raise :class:`StoreFull` unless ``bytes_needed`` fit below ``path``; where nothing can be told, pass.
+
+    ``what`` begins the message: ``the image 'debian:12'``.
+    """
     try:
         space = measure(path)
     except OSError:
@@ -51,7 +54,7 @@ def require(path: str, bytes_needed: int, what: str) -> None:
     else:
         why = f"{human(space.free)} are free there"
     raise StoreFull(
-        f"'{what}' needs {human(bytes_needed)} in '{path}'",
+        f"{what} needs {human(bytes_needed)} in '{path}'",
         why=why,
         hint="'wherry df' shows what is used, 'wherry prune' frees what no image needs; or keep images elsewhere: "
         "export WHERRY_STORE=/a/folder/on/a/larger/file/system",

@@ -98,12 +98,13 @@ def _all_things(store: Store) -> list[_Thing]:
 
 def _grown(things: list[_Thing], store: Store) -> list[_Thing]:
     """Those that cannot belong to a pull that is going on."""
+    from wherry.store.discard import is_anyone_working
     from wherry.store.flight import is_anyone_fetching
 
     if not things:
         return []
     now = file_system_time(store.path)
-    if not is_anyone_fetching(store.path, now):
+    if not is_anyone_fetching(store.path, now) and not is_anyone_working(store.path, now):
         return things
     return [thing for thing in things if now - _changed(thing.path) > DAY]
 

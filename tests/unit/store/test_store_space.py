@@ -46,8 +46,8 @@ def test_what_fits_is_no_error(tmp_path: Path) -> None:
 def test_what_does_not_fit_names_folder_and_sizes(tmp_path: Path) -> None:
     store = open_at(str(tmp_path / "s"))
     with pytest.raises(StoreFull) as caught:
-        store.require_space(10**18, "debian:12")
-    assert caught.value.what == f"'debian:12' needs 1e+03 PB in '{store.path}'"
+        store.require_space(10**18, "the image 'debian:12'")
+    assert caught.value.what == f"the image 'debian:12' needs 1e+03 PB in '{store.path}'"
     assert caught.value.why.endswith("are free there")
     assert "wherry prune" in caught.value.hint
     assert "WHERRY_STORE" in caught.value.hint
