@@ -82,7 +82,8 @@ def read_running(path: str) -> Running | None:
     except OSError:
         return None
     try:
-        if not _is_locked(descriptor):
+        # An empty one is between being made and being locked: to try the lock would take it from its launcher.
+        if os.fstat(descriptor).st_size == 0 or not _is_locked(descriptor):
             return None
         content = _read_all(descriptor)
     finally:

@@ -150,6 +150,7 @@ def start(name: str, *, attach: bool = False, interactive: bool = False, world: 
     container = kept_named(world, name)
     if find_running(world.runtime, container.id) is not None:
         raise Conflict(f"container '{name}' runs already", hint=f"wherry exec {name} COMMAND")
+    _sweep(world)
     image = open_image(world.store, container.image_digest)
     image = msgspec.structs.replace(image, reference=container.image)
     options = msgspec.structs.replace(

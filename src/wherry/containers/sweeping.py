@@ -12,8 +12,8 @@ from wherry.containers.world import World
 
 __all__ = ["mark_passing", "sweep"]
 
-_YOUNG_SECONDS = 5.0
-"""A file is made a moment before it is locked; so young a one may be a start under way."""
+_YOUNG_SECONDS = 60.0
+"""A file is made, locked and then written; an empty one may be a start under way."""
 
 
 _LOST_SECONDS = 60.0
@@ -73,7 +73,7 @@ def _sweep_killed(world: World) -> int:
     swept = 0
     for name in names:
         path = f"{folder}/{name}"
-        if len(name) == 64 and _is_old(path) and read_running(path) is None:
+        if len(name) == 64 and read_running(path) is None and _is_left(path):
             _remove(world, name, path)
             swept += 1
     return swept
@@ -89,8 +89,9 @@ def _remove(world: World, container_id: str, path: str) -> None:
         os.unlink(path)
 
 
-def _is_old(path: str) -> bool:
+def _is_left(path: str) -> bool:
     try:
-        return time.time() - os.lstat(path).st_mtime > _YOUNG_SECONDS
+        found = os.lstat(path)
     except OSError:
         return False
+    return found.st_size > 0 or time.time() - found.st_mtime > _YOUNG_SECONDS
