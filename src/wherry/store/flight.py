@@ -9,6 +9,7 @@ token after :attr:`Timing.patience`.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -25,7 +26,7 @@ from wherry.store.processes import Process, current, is_dead
 __all__ = ["Timing", "await_collector", "collecting", "flight", "is_anyone_fetching"]
 
 
-_COLLECTOR = "collecting"
+_COLLECTOR = "collecting/token"
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -121,6 +122,8 @@ def is_anyone_fetching(root: str, now: float, stale: float = 60.0) -> bool:
     try:
         with os.scandir(f"{root}/fetching") as entries:
             for entry in entries:
+                if entry.name.startswith("."):
+                    continue
                 try:
                     if now - entry.stat(follow_symlinks=False).st_mtime < stale and not _is_left(entry.path):
                         return True
@@ -214,30 +217,62 @@ def _decode(data: bytes) -> _Token | None:
 
 
 def _create(path: str) -> tuple[int, _Token] | None:
-    """The descriptor and the token, None when somebody else was first."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    """The descriptor and the token, None when somebody else was first.
+
+    A link makes the name exclusively, as O_EXCL does, and with its content: who is killed here leaves no token that
+    nobody can judge. Where the file system has no links the name is made first.
+    """
+    me = current()
+    token = _Token(me.node, me.boot_id, me.namespace, me.pid, me.starttime, os.urandom(12).hex())
+    aside = _aside(path)
     try:
-        fd = os.open(path, flags, 0o666)
-    except FileExistsError:
-        return None
+        fd = _write(aside, token)
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
         return None
-    me = current()
-    token = _Token(me.node, me.boot_id, me.namespace, me.pid, me.starttime, os.urandom(12).hex())
     try:
-        os.write(fd, msgspec.json.encode(token))
-        os.fsync(fd)  # others on other nodes see it from now on
-    except OSError:
+        os.link(aside, path)
+    except OSError as error:
+        if os.fstat(fd).st_nlink == 2:  # a file server answered twice, and this is the second answer
+            return fd, token
         os.close(fd)
-        os.unlink(path)
-        raise
+        if error.errno == errno.EEXIST:
+            return None
+        return _create_first(path, token)
+    finally:
+        with suppress(OSError):
+            os.unlink(aside)
     return fd, token
+
+
+def _create_first(path: str, token: _Token) -> tuple[int, _Token] | None:
+    try:
+        return _write(path, token), token
+    except FileExistsError:
+        return None
+
+
+def _write(path: str, token: _Token) -> int:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            os.write(fd, msgspec.json.encode(token))
+        finally:
+            os.close(fd)  # a network file system sends it to its server now, so others on other nodes see it
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+
+
+def _aside(path: str) -> str:
+    return f"{os.path.dirname(path)}/.{os.urandom(12).hex()}"
 
 
 def _take_away(path: str, token: _Token | None) -> None:
     """Remove the file if it still is ``token``'s; another's that was met instead is put back."""
-    aside = f"{os.path.dirname(path)}/.{os.urandom(12).hex()}"
+    aside = _aside(path)
     try:
         os.rename(path, aside)
     except OSError:

@@ -367,7 +367,10 @@ class Store:
         return flight(self.path, key, progress, is_done, timing or Timing())
 
     def require_space(self, bytes_needed: int, what: str) -> None:
-        """Raise :class:`StoreFull` unless ``bytes_needed`` fit into free space and quota; ``what`` (``the image 'x'``) needs them."""
+        """Raise :class:`StoreFull` unless ``bytes_needed`` fit into free space and quota.
+
+        ``what`` needs them and begins the message: ``the image 'debian:12'``.
+        """
         from wherry.store.space import require
 
         require(self.path, bytes_needed, what)

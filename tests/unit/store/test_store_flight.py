@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -173,6 +174,48 @@ def test_a_token_that_was_never_written_is_waited_for_and_taken_over(store: Stor
     assert world.fly(store) is True
     assert world.now >= 15.0
     assert world.events[0].message == "waiting for another process"
+
+
+def test_where_there_are_no_links_one_still_fetches_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(source: str, target: str) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with store.flight(KEY, lambda event: None, lambda: False) as mine:
+        assert mine
+        assert len(tokens(store)) == 1
+        world, done = World(), []
+        world.happens.append((1.0, lambda: done.append(1)))
+        assert world.fly(store, lambda: bool(done)) is False
+    assert tokens(store) == []
+
+
+def test_a_link_whose_answer_was_lost_counts_as_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = os.link
+
+    def twice(source: str, target: str) -> None:
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", twice)
+    assert World().fly(store) is True
+    assert tokens(store) == []
+
+
+def test_a_token_is_never_seen_empty(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed right before or after its name is made, it leaves nothing or a token that can be judged."""
+    link, seen = os.link, []
+
+    def watched(source: str, target: str) -> None:
+        seen.append(os.path.exists(target))
+        link(source, target)
+        seen.append(flight._decode(Path(target).read_bytes()))
+
+    monkeypatch.setattr(os, "link", watched)
+    World().fly(store)
+    assert seen[0] is False
+    assert seen[1] is not None
+    assert seen[1].pid == os.getpid()
 
 
 def test_a_new_holder_is_given_its_own_time(store: Store) -> None:
