@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
+from _thread import allocate_lock  # threading's Lock, without importing threading: a start may not need either
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wherry.base.progress import Event, Progress, silent
-from wherry.cli.listing import bytes_for_people
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -47,7 +46,7 @@ class _InLog:
     """One line when an item enters a stage, and again every half minute that it stays there."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._last: dict[str, tuple[tuple[str, str], float]] = {}
 
     def take(self, event: Event) -> None:
@@ -62,6 +61,8 @@ class _InLog:
 
     @staticmethod
     def _line(event: Event) -> str:
+        from wherry.cli.listing import bytes_for_people
+
         text = f"{event.item}: {event.stage}" if event.item else event.stage
         if event.total and event.current and event.stage not in _FINAL:
             text += f" {bytes_for_people(event.current)} of {bytes_for_people(event.total)}"
@@ -74,7 +75,7 @@ class _OnTerminal:
     """One bar an item; rich is imported when the first thing moves (a name that is there already shows none)."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._bars: Bars | None = None
         self._said = ""
         self._tasks: dict[str, TaskID] = {}
