@@ -307,7 +307,7 @@ static int sparse_apply(struct layer *layer, const struct entry *entry, const st
 
 /* ---- links ------------------------------------------------------------------------------------------------------ */
 
-static int link_leave(struct layer *layer, const char *path, const char *target, struct failure *failure);
+static int link_leave(struct layer *layer, const char *path, const char *target, int own, struct failure *failure);
 
 static int link_apply(struct layer *layer, const struct entry *entry, const struct place *place,
                       struct failure *failure)
@@ -324,13 +324,13 @@ static int link_apply(struct layer *layer, const struct entry *entry, const stru
   if (tree_find(tree, target, slash != NULL ? (size_t)(slash - target) : 0, 0, &directory, failure) < 0)
     return -1;
   if (directory == place->parent && strcmp(name, place->name) == 0) /* to itself: nothing to do */
-    return tree_used(tree, directory, name) ? 0 : link_leave(layer, place->path, target, failure);
+    return tree_used(tree, directory, name) ? 0 : link_leave(layer, place->path, target, 0, failure);
   if (directory != NULL && tree_child(tree, directory, name) != NULL)
     return failure_set(failure, FAILURE_BROKEN, 0, entry->name, "it is a hard link to a directory");
   if (room_make(layer, place, failure) < 0)
     return -1;
   if (directory == NULL || directory->dead || !tree_used(tree, directory, name))
-    return link_leave(layer, place->path, target, failure);
+    return link_leave(layer, place->path, target, 0, failure);
 
   __atomic_add_fetch(&directory->pins, 1, __ATOMIC_RELAXED); /* so that both descriptors are good at once */
   int from = directory_fd(tree, directory, failure);
@@ -343,18 +343,18 @@ static int link_apply(struct layer *layer, const struct entry *entry, const stru
     if (writers_drain(&layer->writers, failure) < 0) /* perhaps still to be made */
       return -1;
     if (fstatat(from, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-      return link_leave(layer, place->path, target, failure);
+      return link_leave(layer, place->path, target, 1, failure);
   }
   if (!S_ISCHR(status.st_mode) && linkat(from, name, to, place->name, 0) == 0)
     return 0;
   if (S_ISCHR(status.st_mode) || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP || errno == EXDEV) {
     /* a whiteout; or this file system has no (more) hard links: a copy will have to do */
-    return link_leave(layer, place->path, target, failure);
+    return link_leave(layer, place->path, target, 1, failure);
   }
   return failure_set(failure, FAILURE_IO, errno, place->path, "cannot make a hard link");
 }
 
-static int link_leave(struct layer *layer, const char *path, const char *target, struct failure *failure)
+static int link_leave(struct layer *layer, const char *path, const char *target, int own, struct failure *failure)
 {
   if (layer->link_count == layer->link_room) {
     size_t room = layer->link_room == 0 ? 16 : layer->link_room * 2;
@@ -365,7 +365,7 @@ static int link_leave(struct layer *layer, const char *path, const char *target,
     layer->link_room = room;
   }
   struct link_left *link = &layer->links[layer->link_count];
-  *link = (struct link_left){.path = strdup(path), .target = strdup(target)};
+  *link = (struct link_left){.path = strdup(path), .target = strdup(target), .own = own};
   layer->link_count++;
   if (link->path == NULL || link->target == NULL)
     return failure_set(failure, FAILURE_IO, ENOMEM, path, "no memory for hard links");

@@ -17,7 +17,8 @@
 
 struct link_left {
   char *path;   /* where the link is to be, below the root */
-  char *target; /* what it links to, which this layer lacks */
+  char *target; /* what it links to */
+  int own;      /* the layer has named the target before, though it could not be linked (yet) */
 };
 
 struct layer {

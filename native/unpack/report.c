@@ -17,7 +17,7 @@ int report_summary(FILE *out, const struct layer *layer)
     text_print(out, layer->links[i].path);
     (void)fputc(',', out);
     text_print(out, layer->links[i].target);
-    (void)fputc(']', out);
+    (void)fputs(layer->links[i].own ? ",true]" : ",false]", out);
   }
   (void)fputs("],\"implicit\":[", out);
   int first = 1;

@@ -23,7 +23,8 @@ _TABLE_LEVEL = 3
 class Summary(msgspec.Struct, frozen=True):
     """What came of a layer (``native/unpack/report.h``); paths are relative to the tree.
 
-    ``links`` are hard links into earlier layers, as path and target; ``implicit`` are directories that entries needed
+    ``links`` are hard links that are still to be made, as path, target, and whether the layer has named the target
+    itself (else it is an earlier layer's); ``implicit`` are directories that entries needed
     and the archive did not name; ``refused`` counts extended attributes that the file system did not take.
     """
 
@@ -34,7 +35,7 @@ class Summary(msgspec.Struct, frozen=True):
     refused: int
     overlay: bool
     rebuildable: bool
-    links: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str, bool], ...]
     implicit: tuple[str, ...]
 
 
@@ -199,7 +200,7 @@ def _decoded_summary(report: bytes) -> Summary:
     found = msgspec.json.decode(report, type=Summary)
     if not found.links and not found.implicit:
         return found
-    links = tuple((_path(path), _path(target)) for path, target in found.links)
+    links = tuple((_path(path), _path(target), own) for path, target, own in found.links)
     return msgspec.structs.replace(found, links=links, implicit=tuple(map(_path, found.implicit)))
 
 

@@ -38,8 +38,8 @@ def settle(tree: str, summary: Summary, below: Sequence[Layer], subject: str) ->
     view = Tree.of(below)
     try:
         exact = _adopt_directories(tree, summary.implicit, view)
-        for path, target in summary.links:
-            _make_link(tree, path, target, view, subject)
+        for path, target, own in summary.links:
+            _make_link(tree, path, target, Tree([tree]) if own else view, subject)
     except OSError as error:
         raise StoreError(f"'{subject}' cannot be completed in '{tree}'", why=str(error)) from error
     return exact
@@ -103,8 +103,8 @@ def _make_link(tree: str, path: str, target: str, view: Tree, subject: str) -> N
     place = f"{tree}/{path}"
     if os.path.lexists(place):
         return  # a later entry of the layer took its place
-    source = _own(tree, target) or _lower(view, target)
-    if source is None:
+    found = view.stat(f"/{target}", follow=False)
+    if found is None or found.is_dir:
         why = f"'{printable(path)}' is a hard link to '{printable(target)}', which does not exist"
         raise BrokenArchive(f"'{subject}' cannot be unpacked", why=why)
     folder = os.path.dirname(place)
@@ -112,22 +112,12 @@ def _make_link(tree: str, path: str, target: str, view: Tree, subject: str) -> N
     if not before.st_mode & stat.S_IWUSR:
         os.chmod(folder, stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
     try:
-        os.link(source, place, follow_symlinks=False)
+        os.link(found.real, place, follow_symlinks=False)
     except OSError as error:
         # Another file system (a site's store), another's file, too many links: a copy has the same content.
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.EOPNOTSUPP):
             raise
-        shutil.copy2(source, place, follow_symlinks=False)
+        shutil.copy2(found.real, place, follow_symlinks=False)
     if not before.st_mode & stat.S_IWUSR:
         os.chmod(folder, stat.S_IMODE(before.st_mode))
     os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def _own(tree: str, target: str) -> str | None:
-    found = Tree([tree]).stat(f"/{target}", follow=False)
-    return found.real if found is not None and not found.is_dir else None
-
-
-def _lower(view: Tree, target: str) -> str | None:
-    found = view.stat(f"/{target}", follow=False)
-    return found.real if found is not None and not found.is_dir else None
