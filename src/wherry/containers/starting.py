@@ -231,7 +231,7 @@ def _start_kept(world: World, container: Container, options: RunOptions, image: 
     from wherry.containers import kept as keeping
     from wherry.containers.times import now
 
-    kept = _kept(world, container.id, container.name, "run")
+    kept = msgspec.structs.replace(_kept(world, container.id, container.name, "run"), again=bool(container.started))
     plan = msgspec.structs.replace(_plan(world, options, image, kept), reusable=False)
     plan, _ = _finish(world, plan, None)
     keeping.forget_exit(world.containers, container.id)

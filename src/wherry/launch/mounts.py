@@ -23,7 +23,7 @@ from wherry.launch.binds import (
 )
 from wherry.launch.identity import Person
 from wherry.launch.options import RunOptions
-from wherry.launch.plan import SCRATCH, Operation, Paths
+from wherry.launch.plan import SCRATCH, Kept, Operation, Paths
 from wherry.launch.surroundings import Surroundings
 from wherry.launch.underlay import underlay
 from wherry.launch.views import Image, Tree
@@ -75,13 +75,19 @@ def choose_root(image: Image, host: Host, paths: Paths) -> tuple[str, tuple[str,
 
 
 def root_folders(
-    kind: str, person: Person, surroundings: Surroundings, tree: Tree, options: RunOptions
+    kind: str, person: Person, surroundings: Surroundings, tree: Tree, options: RunOptions, kept: Kept | None
 ) -> list[Operation]:
-    """HOST operations: the folders in the scratch folder that the root needs."""
+    """HOST operations: the folders in the scratch folder that the root needs.
+
+    In the upper directory of a container that ran before nothing is made from outside: a symbolic link that its
+    programs left there would lead out of it.
+    """
     if kind == Root.TREE:
         return [_mkdir("/root", 0o755), _mkdir("/tmp", 0o1777), _mkdir("/home", 0o700)]
     upper = f"{SCRATCH}/upper"
     folders = [_mkdir("/upper", 0o755), _mkdir("/work", 0o700)]
+    if kept is not None and kept.again:
+        return folders
     if not tree.exists("/tmp") or surroundings.foreign:
         folders.append(Operation("MKDIR", (f"{upper}{tree.resolve('/tmp')}", 0o1777)))
     if person.private_home:
@@ -109,7 +115,7 @@ def inside_operations(
     here: bool,
     home: bool,
     isolated_network: bool,
-    keep: bool,
+    kept: Kept | None,
 ) -> list[Operation]:
     """INIT operations, in their order. ``files`` maps targets (``/etc/passwd``) to the files shown there."""
     point = f"{paths.runtime}/root"
@@ -120,7 +126,9 @@ def inside_operations(
     if kind == Root.TREE:
         steps += underlay(tree, paths.flat, point, [*map(str, targets), *names, person.home])
     else:
-        steps += [_layers(kind, image, host, point, keep=keep), Operation("ROOT", (point,))]
+        steps += [_layers(kind, image, host, point, keep=kept is not None), Operation("ROOT", (point,))]
+        if kept is not None and kept.again and person.private_home:
+            steps.append(Operation("DIRECTORY", (person.home, 0o700)))
     steps += _kernel_views(host)
     if not any(target == "/dev" for target in targets):
         steps += _devices()
@@ -203,4 +211,5 @@ def _name_binds(names: dict[str, str], made: frozenset[str]) -> list[Operation]:
 
 def _volumes(image: Image) -> list[str]:
     volumes = image.config.config.volumes or ()
-    return sorted({posixpath.normpath(path) for path in volumes if path.startswith("/")} - {"/"})
+    paths = {posixpath.normpath(f"/{path.lstrip('/')}") for path in volumes if path.startswith("/")}
+    return sorted(path for path in paths if path.split("/")[1] not in ("", "dev", "proc", "sys"))

@@ -69,7 +69,8 @@ class Kept(msgspec.Struct, frozen=True):
 
     ``scratch`` are parent folders for its writable layer (``PARENT/ID`` holds ``upper`` and ``work``): the folder of
     containers in the store, or the node's scratch where the store is on a network file system; empty means
-    :attr:`Paths.scratch`. ``log`` and ``exit_file`` are what the launcher writes; empty means not.
+    :attr:`Paths.scratch`. ``log`` and ``exit_file`` are what the launcher writes; empty means not. ``again``: it ran
+    before, so its upper directory holds what its programs put there.
     """
 
     id: str
@@ -78,3 +79,4 @@ class Kept(msgspec.Struct, frozen=True):
     log: str = ""
     exit_file: str = ""
     verb: str = "run"
+    again: bool = False

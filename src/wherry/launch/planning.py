@@ -67,14 +67,14 @@ def plan_run(
     environment = env_operations(variables)
     if kind == Root.TREE and surroundings.zone:
         environment.insert(0, Operation("ENV_SET", ((f"TZ={surroundings.zone}",),)))
-    directory = options.workdir or (CURRENT if here else image.config.config.working_dir or "/")
+    directory = options.workdir or (CURRENT if here else _directory(image))
     confinement = confine_operations(options, person.uid, surroundings, host)
     joinable = joinable_of(options, person, directory, environment, surroundings.profile)
     flags = NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS | NEWCGROUP | (NEWNET if isolated else 0)
     fragment = fragment_of(options, image, host, kept, person, __version__)
     operations = [
         *_start(options, paths, kept),
-        *root_folders(kind, person, surroundings, tree, options),
+        *root_folders(kind, person, surroundings, tree, options, kept),
         Operation("MKDIR", (f"{paths.runtime}/root", 0o700)),
         *_books(options, paths, kept, host, fragment, joinable, flags),
         *_streams(options, kept),
@@ -92,7 +92,7 @@ def plan_run(
             here=here,
             home=home,
             isolated_network=isolated,
-            keep=kept is not None,
+            kept=kept,
         ),
         *limit_operations(options),
         *environment,
@@ -101,6 +101,11 @@ def plan_run(
         _command(options, image, tree, drop_dashes=drop_dashes),
     ]
     return LaunchPlan((), tuple(operations), files, notes, reusable=kept is None)
+
+
+def _directory(image: Image) -> str:
+    # A relative one is taken from the root, as Docker does; so an image cannot name a slot either.
+    return f"/{(image.config.config.working_dir or '').lstrip('/')}"
 
 
 def _network(options: RunOptions, settings: Settings) -> str:

@@ -89,6 +89,14 @@ def test_a_kept_container_is_synced_at_its_end() -> None:
     assert not plan.reusable
 
 
+def test_nothing_is_made_from_outside_in_a_layer_that_programs_have_written() -> None:
+    """A link that they left as /home would lead a mkdir on the host astray."""
+    plan = make_plan(kept=Kept("ab" * 32, again=True), surroundings=Surroundings(foreign=True))
+    made = [item.fields[0] for item in plan.find("MKDIR")]
+    assert made == [f"{SCRATCH}/upper", f"{SCRATCH}/work", f"{PATHS.runtime}/root"]
+    assert ("/home/alice", 0o700) in [item.fields for item in plan.find("DIRECTORY")]
+
+
 def test_here_binds_the_slot_and_starts_in_it() -> None:
     """The directory itself is not in the plan: all directories share it."""
     plan = make_plan(RunOptions(here=True))
@@ -107,6 +115,8 @@ def test_the_image_says_where_to_start() -> None:
     """WorkingDir, else the root."""
     assert make_plan(image=config(working_dir="/app")).find("CWD")[0].fields == ("/app", 1)
     assert make_plan().find("CWD")[0].fields == ("/", 1)
+    assert make_plan(image=config(working_dir="app")).find("CWD")[0].fields == ("/app", 1)
+    assert make_plan(image=config(working_dir=CURRENT)).find("CWD")[0].fields == (f"/{CURRENT}", 1)
 
 
 def test_the_profile_hpc_shows_here_and_home() -> None:
@@ -221,7 +231,7 @@ def test_read_only_comes_last() -> None:
 
 def test_volumes_that_the_image_lacks_are_made() -> None:
     """Volumes of the image are plain directories of the writable layer."""
-    plan = make_plan(image=config(volumes=("/data/", "/tmp", "relative")))
+    plan = make_plan(image=config(volumes=("/data/", "/tmp", "relative", "/proc/x", "//dev/y", "/")))
     assert [item.fields for item in plan.find("DIRECTORY")] == [("/data", 0o755)]
 
 
