@@ -17,7 +17,7 @@ from wherry.image.pipeline import Unpacked, unpack
 from wherry.image.settle import dependent_key, depends, settle
 from wherry.store import Layer, LayerMeta
 
-__all__ = ["Item", "apply", "directory", "file", "hardlink", "stack", "symlink", "tar_of", "whiteout"]
+__all__ = ["Item", "apply", "directory", "file", "hardlink", "stack", "symlink", "tar_of", "whiteout", "write_layout"]
 
 EPOCH = 1_700_000_000
 
@@ -116,3 +116,43 @@ def make_removable(folder: Path) -> None:
         for name in folders:
             if not os.path.islink(f"{path}/{name}"):
                 os.chmod(f"{path}/{name}", 0o700)
+
+
+def write_layout(
+    folder: Path, tars: Sequence[bytes], *, form: str = "", config: dict[str, object] | None = None
+) -> Path:
+    """An OCI layout with one image, tagged ``latest``, of these layers; ``form``: plain, ``gzip`` or ``zstd``."""
+    import gzip
+    import json
+    import platform
+
+    import zstandard
+
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    pack = {"": bytes, "gzip": lambda tar: gzip.compress(tar, mtime=0), "zstd": zstandard.compress}[form]
+
+    def blob(data: bytes, kind: str) -> dict[str, object]:
+        digest = Digest.of(data)
+        (folder / "blobs/sha256" / digest.hex).write_bytes(data)
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": str(digest), "size": len(data)}
+
+    (folder / "blobs/sha256").mkdir(parents=True)
+    suffix = f"+{form}" if form else ""
+    layers = [blob(pack(tar), f"layer.v1.tar{suffix}") for tar in tars]
+    described = {
+        "architecture": machine,
+        "os": "linux",
+        "config": config or {},
+        "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(tar)) for tar in tars]},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob(json.dumps(described).encode(), "config.v1+json"),
+        "layers": layers,
+    }
+    named = blob(json.dumps(manifest).encode(), "manifest.v1+json")
+    named["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [named]}))
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return folder

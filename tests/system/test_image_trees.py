@@ -1,0 +1,152 @@
+"""The trees that Wherry makes are those that umoci makes of the same images, entry by entry."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import subprocess
+import tarfile
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import images
+from layers import Item, directory, file, hardlink, make_removable, symlink, tar_of, whiteout, write_layout
+from wherry.image import Image, flatten, load_file
+from wherry.image.table import TableEntry, read_entries
+from wherry.store import Store, open_at
+
+_PAX = {"SCHILY.xattr.user.flavour": "v", "mtime": "1600000000.123456789"}
+
+_ODD = (
+    (
+        directory("./", mode=0o755),
+        directory("etc"),
+        file("etc/shadow", b"secret", mode=0o640, gid=42),
+        file("etc/unreadable", b"write only", mode=0o200),
+        file("bin/su", b"#!", mode=0o4755),
+        directory("tmp", mode=0o1777),
+        directory("shared", mode=0o2775, gid=50),
+        directory("closed", mode=0o500),
+        file("closed/inner", b"x", mode=0o400),
+        hardlink("bin/su-too", "bin/su"),
+        symlink("usr/bin", "../bin"),
+        symlink("absolute", "/etc"),
+        symlink("dangling", "nowhere/at/all"),
+        file("precise", b"t", pax=_PAX),
+        file("before-1970", b"t", mtime=-100.5),
+        Item("fifo", tarfile.FIFOTYPE, mode=0o600),
+        directory("gone"),
+        file("gone/file", b"1"),
+        directory("emptied"),
+        file("emptied/file", b"1"),
+        directory("kept", mode=0o711, mtime=1500000000),
+        file("kept/file", b"1"),
+        file("linked-below", b"lower content"),
+        file("long/" + "n" * 120 + "/" + "m" * 200, b"long"),
+        file(os.fsdecode(b"bytes-\xe9\xff"), b"latin"),
+        file("becomes-a-directory", b"f"),
+        directory("becomes-a-file"),
+        file("becomes-a-file/inner", b"f"),
+    ),
+    (
+        whiteout("gone"),
+        file("emptied/.wh..wh..opq"),
+        file("emptied/new", b"2"),
+        file("kept/added", b"2"),
+        hardlink("linked-above", "linked-below"),
+        directory("becomes-a-directory", mode=0o750),
+        file("becomes-a-directory/inner", b"2"),
+        file("becomes-a-file", b"2"),
+        file("etc/shadow", b"new secret", mode=0o600),
+    ),
+    (
+        whiteout("kept/file"),
+        file("gone", b"a file again"),
+        whiteout("linked-above"),
+        directory("emptied", mode=0o700),
+    ),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_at(str(tmp_path / "store"))
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT], ids=["pax", "gnu"])
+def test_an_odd_image_is_as_umoci_unpacks_it(store: Store, tmp_path: Path, form: int) -> None:
+    layout = write_layout(tmp_path / "layout", [tar_of(items, form) for items in _ODD], form="gzip")
+    _compare(store, layout, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["layered", "small"])
+def test_a_made_image_is_as_umoci_unpacks_it(store: Store, tmp_path: Path, name: str) -> None:
+    _compare(store, images.image(name), tmp_path)
+
+
+def _compare(store: Store, layout: Path, tmp_path: Path) -> None:
+    image = load_file(store, str(layout))
+    bundle = tmp_path / "bundle"
+    command = ["umoci", "unpack", "--rootless", "--image", f"{layout}:latest", str(bundle)]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        theirs = _listing(str(bundle / "rootfs"), {})
+        facts = _facts(image)
+        ours = _listing(flatten(store, image), facts)
+        for path, entry in facts.items():
+            if entry.kind in ("char", "block"):  # umoci puts an empty file in a device's place, we put nothing
+                theirs.pop(path, None)
+        implicit = {path for path, entry in ours.items() if entry[0] == "dir" and path not in facts}
+        for path in implicit:  # made because something lies in them: they have no time of their own
+            ours[path], theirs[path] = ours[path][:2], theirs[path][:2]
+        assert ours == theirs
+    finally:
+        make_removable(bundle)
+
+
+def _facts(image: Image) -> dict[str, TableEntry]:
+    """The last word of the layers' tables about each path."""
+    return {entry.path: entry for layer in image.layers for entry in read_entries(layer.table) if entry.kind != "link"}
+
+
+def _listing(root: str, facts: dict[str, TableEntry]) -> dict[str, tuple[object, ...]]:
+    found: dict[str, tuple[object, ...]] = {}
+    inodes: dict[int, list[str]] = defaultdict(list)
+    for path, folders, files in os.walk(root):
+        for name in sorted(folders + files):
+            place = f"{path}/{name}"
+            inner = place[len(root) + 1 :]
+            status = os.lstat(place)
+            if stat.S_ISREG(status.st_mode):
+                inodes[status.st_ino].append(inner)
+            found[inner] = (*_described(place, status, facts.get(inner)),)
+    for paths in inodes.values():
+        for path in paths:
+            first = facts.get(min(paths))
+            bits = first.mode & 0o6000 if first is not None else 0
+            kind, mode, *rest = found[path]
+            assert isinstance(mode, int)
+            found[path] = (kind, mode | bits, *rest, tuple(paths))
+    return found
+
+
+def _described(place: str, status: os.stat_result, fact: TableEntry | None) -> tuple[object, ...]:
+    if stat.S_ISLNK(status.st_mode):
+        return ("symlink", 0o777, status.st_mtime_ns, os.readlink(place))
+    mode = stat.S_IMODE(status.st_mode) | (fact.mode & 0o6000 if fact is not None else 0)
+    xattrs = {
+        name: os.getxattr(place, name)
+        for name in os.listxattr(place)
+        if name.startswith("user.") and not name.startswith(("user.rootlesscontainers", "user.overlay."))
+    }
+    if stat.S_ISDIR(status.st_mode):
+        return ("dir", mode, status.st_mtime_ns, xattrs)
+    if stat.S_ISFIFO(status.st_mode):
+        return ("fifo", mode, status.st_mtime_ns, xattrs)
+    if not status.st_mode & 0o400:
+        os.chmod(place, stat.S_IMODE(status.st_mode) | 0o400)
+    with open(place, "rb") as content:
+        return ("file", mode, status.st_mtime_ns, xattrs, hashlib.file_digest(content, "sha256").hexdigest())
