@@ -28,8 +28,8 @@ def test_every_verb_and_each_of_its_options_is_in_the_reference(name: str) -> No
         assert line in section
 
 
-def test_every_refused_option_is_in_the_reference() -> None:
-    for name in refused.REFUSED:
+def test_every_refused_option_and_verb_is_in_the_reference() -> None:
+    for name in (*refused.REFUSED, *refused.VERBS):
         assert f"| `{name}` |" in CLI
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wherry.cli.grammar import Verb
 
-__all__ = ["ALIASES", "GROUPS", "NAMES", "load"]
+__all__ = ["GROUPS", "NAMES", "load"]
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -23,9 +23,6 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 NAMES = frozenset(name for _, names in GROUPS for name in names)
-
-ALIASES = {"ls": "images", "sh": "shell", "records": "record", "gc": "prune", "info": "version"}
-"""What people type first, and the verb that they will be told of."""
 
 _MODULES = {"exec": "exec_", "import": "import_"}
 

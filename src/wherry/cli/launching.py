@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from wherry import containers
+from wherry.base.errors import UsageError
 from wherry.cli.grammar import Given
 from wherry.cli.start import environment, run_options, with_settings
 from wherry.launch.options import ExecOptions, RunOptions
@@ -33,7 +34,9 @@ def start(verb: str, given: Given) -> int:
 
 def enter(given: Given) -> int:
     """Run a command in a running container."""
-    words = given.words[1:] if given.words[:1] == ("",) else given.words
+    words = given.words[1:] if given.prefix[-1:] == ("--",) else given.words
+    if len(words) < 2 or not words[0]:
+        raise UsageError("'wherry exec' needs a CONTAINER and a COMMAND", hint="wherry exec CONTAINER COMMAND")
     world = containers.World()
     command = words[2:] if words[1:2] == ("--",) else words[1:]
     options = ExecOptions(

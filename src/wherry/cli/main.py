@@ -51,7 +51,7 @@ def _dispatch(words: list[str]) -> int:
 
         return commands.main(words)
     if words[0] in ("-v", "--version"):
-        words = ["version", "--short"]
+        words = ["version", "--format", "wherry {{.Version}}"]
     if words[0] not in catalogue.NAMES:
         raise _no_such_verb(words[0])
     verb = catalogue.load(words[0])
@@ -87,15 +87,19 @@ def complain(error: WherryError) -> int:
 
 
 def _no_such_verb(name: str) -> UsageError:
-    import difflib
+    from wherry.cli import refused
 
-    known = catalogue.ALIASES.get(name)
-    near = [known] if known else difflib.get_close_matches(name, sorted(catalogue.NAMES), 1, 0.6)
-    what = f"no such option '{name}'" if name.startswith("-") else f"there is no verb '{name}'"
-    hint = f"did you mean 'wherry {near[0]}'?" if near else "'wherry --help' lists them all"
     if name.startswith("-"):
         hint = "options come after the verb: wherry VERB [OPTIONS] ..., see wherry --help"
-    return UsageError(what, hint=hint)
+        return UsageError(f"no such option '{name}'", hint=hint)
+    if name in refused.VERBS:
+        why, hint = refused.VERBS[name]
+        return UsageError(f"there is no verb '{name}'", why=why, hint=hint)
+    import difflib
+
+    near = difflib.get_close_matches(name, sorted(catalogue.NAMES), 1, 0.6)
+    hint = f"did you mean 'wherry {near[0]}'?" if near else "'wherry --help' lists them all"
+    return UsageError(f"there is no verb '{name}'", hint=hint)
 
 
 def _translate(error: OSError) -> WherryError:

@@ -1,13 +1,13 @@
-"""Options that Docker's users know and Wherry does not have: why, and what to do instead.
+"""Options and verbs that Docker's users know and Wherry does not have: why, and what to do instead.
 
-Loaded only when such an option was met. Those of a later release are named as what they are: not there yet.
+Loaded only when one was met. Those of a later release are named as what they are: not there yet.
 """
 
 from __future__ import annotations
 
 from wherry.base.errors import UsageError
 
-__all__ = ["REFUSED", "refusal"]
+__all__ = ["REFUSED", "VERBS", "refusal"]
 
 _LIMITS = "Wherry does not set control-group limits yet"
 _LIMITS_HINT = "ask the batch system ('srun --mem=4G --cpus-per-task=2 wherry run ...') or systemd-run --user --scope"
@@ -73,6 +73,37 @@ REFUSED: dict[str, tuple[str, str]] = {
     "--writable-tmpfs": ("it is Apptainer's, and Wherry's own default", "leave it out"),
 }
 """Option -> (why, what to do instead)."""
+
+
+_YET = "it comes with a later release"
+_GROUPS = "verbs have no groups"
+
+VERBS: dict[str, tuple[str, str]] = {
+    "build": (_YET, "build with buildah, podman or docker elsewhere, then 'wherry pull' or 'wherry load'"),
+    "commit": (_YET, "'wherry diff' shows what changed, 'wherry cp' takes it out"),
+    "export": (_YET, "'wherry save' writes an image, 'wherry cp CONTAINER:/ DIRECTORY' a container's files"),
+    "import": (_YET, "'wherry load' takes an image out of an archive"),
+    "stats": (_YET, "'wherry record' shows what ended executions used, 'wherry exec CONTAINER top' what happens now"),
+    "top": (_YET, "wherry exec CONTAINER ps"),
+    "doctor": (_YET, "'wherry version' shows the machine, 'wherry run --dry-run IMAGE' what a start would do"),
+    "info": ("it is spelled otherwise", "'wherry version', 'wherry df', 'wherry settings'"),
+    "attach": ("a container in the background has no terminal to attach to", "wherry logs -f CONTAINER"),
+    "pause": ("an unprivileged user has no freezer", "wherry kill -s STOP CONTAINER"),
+    "unpause": ("an unprivileged user has no freezer", "wherry kill -s CONT CONTAINER"),
+    "restart": ("it is two verbs", "wherry stop CONTAINER && wherry start CONTAINER"),
+    "search": ("registries have no common way to search", "look at the registry's web page"),
+    "volume": (_VOLUMES, "bind a directory of yours: -v ./data:/data"),
+    "network": ("a user may share the host's network or have none", "wherry run --network none"),
+    "image": (_GROUPS, "'wherry images', 'wherry inspect', 'wherry rmi', 'wherry prune'"),
+    "container": (_GROUPS, "'wherry ps', 'wherry inspect', 'wherry rm'"),
+    "system": (_GROUPS, "'wherry df', 'wherry prune'"),
+    "compose": (_YET, "start each one with 'wherry run -d --name NAME'"),
+    "daemon": ("there is none", "wherry run IMAGE"),
+    "ls": ("it is spelled otherwise", "'wherry images' or 'wherry ps'"),
+    "gc": ("it is spelled otherwise", "wherry prune"),
+    "config": ("it is spelled otherwise", "wherry settings"),
+}
+"""Verb -> (why, what to do instead)."""
 
 
 def refusal(verb: str, option: str) -> UsageError | None:

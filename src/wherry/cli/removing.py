@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wherry.base.errors import NotFound, WherryError
+from wherry.base.errors import NotFound, UsageError, WherryError
 from wherry.cli.grammar import Given
 from wherry.cli.listing import bytes_for_people
 
@@ -45,7 +45,10 @@ def prune(given: Given) -> int:
     if given.flag("dry_run"):
         _print(prune_store(world.store, running, everything=everything, dry_run=True), "would be freed")
         return 0
-    if not given.flag("force") and sys.stdin.isatty():
+    if not given.flag("force"):
+        if not sys.stdin.isatty():
+            why = "standard input is no terminal to ask on"
+            raise UsageError("prune asks before it removes", why=why, hint="-f removes unasked, --dry-run shows what")
         would = prune_store(world.store, running, everything=everything, dry_run=True)
         _print(would, "would be freed")
         if not (would.images or would.layers or would.bytes or would.blobs) or not _agreed():

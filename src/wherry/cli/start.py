@@ -23,6 +23,8 @@ LIMITS = (
 
 def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOptions:
     """The options of ``run``, ``create`` and ``shell``; raise :class:`UsageError` for a value of a wrong form."""
+    if given.words[:1] == ("",) and given.prefix[-1:] != ("--",):
+        raise UsageError("the image's name is empty", hint="is a variable of your shell unset?")
     mounts = _mounts(given, outside)
     return RunOptions(
         image=given.words[0] if given.words else "",

@@ -73,7 +73,8 @@ def test_the_traceback_is_shown_when_asked_for(
     ("words", "said"),
     [
         (["rnu"], "there is no verb 'rnu'\n  next: did you mean 'wherry run'?"),
-        (["ls"], "there is no verb 'ls'\n  next: did you mean 'wherry images'?"),
+        (["ls"], "there is no verb 'ls': it is spelled otherwise\n  next: 'wherry images' or 'wherry ps'"),
+        (["build", "."], "there is no verb 'build': it comes with a later release\n  next: build with buildah"),
         (["qqqq"], "there is no verb 'qqqq'\n  next: 'wherry --help' lists them all"),
         (["--quiet", "ps"], "no such option '--quiet'\n  next: options come after the verb"),
         (["ps", "--al"], "'wherry ps' has no option '--al'\n  next: did you mean '--all'?"),
@@ -171,3 +172,21 @@ def test_a_variable_that_nobody_reads_is_named_with_the_one_that_was_meant(
     assert capsys.readouterr().err == (
         "wherry: note: WHERRY_STOER is set, and nobody reads it: did you mean WHERRY_STORE?\n"
     )
+
+
+def test_no_refused_verb_exists_and_their_hints_name_verbs_that_do() -> None:
+    import re
+
+    from wherry.cli import refused
+
+    assert not set(refused.VERBS) & catalogue.NAMES
+    for _, hint in refused.VERBS.values():
+        for verb in re.findall(r"wherry ([a-z]+)", hint):
+            assert verb in catalogue.NAMES, hint
+
+
+def test_the_version_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    import wherry
+
+    assert main.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"wherry {wherry.__version__}\n"

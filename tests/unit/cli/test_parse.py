@@ -105,8 +105,7 @@ def _without_place(verb: Verb, given: Given | None) -> object:
     """Options and words; ``--`` in place of the image is only known to the small parser."""
     if given is None:
         return None
-    words = given.words
-    return given.options, words[1:] if verb.stops and words[:1] == ("",) else words
+    return given.options, given.words[1:] if verb.stops and given.prefix[-1:] == ("--",) else given.words
 
 
 def test_a_wrong_number_of_words_is_named() -> None:

@@ -104,6 +104,7 @@ WRONG = [
     ("--security-opt apparmor=unconfined i", "labels", "seccomp"),
     ("--security-opt no-new-privileges=false i", "never gain", "seccomp"),
     ("--label =x i", "names no label", "NAME=VALUE"),
+    (" ls", "name is empty", "unset"),
     ("--here --no-here i", "exclude each other", "leave one"),
     ("--plan /p i", "first option", "--plan FILE --"),
     ("--privileged i", "cannot give privileges", "-u root"),
