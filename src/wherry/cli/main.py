@@ -29,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # names need not fit the caller's locale
     try:
         status = _dispatch(words)
-        sys.stdout.flush()
+        if sys.stdout:  # None where the caller closed it
+            sys.stdout.flush()
     except WherryError as error:
         return complain(error)
     except KeyboardInterrupt:

@@ -100,6 +100,13 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_a_closed_output_is_no_bug() -> None:
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = f"exec {sys.executable} -m wherry settings >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, env=environ)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_full_output_is_an_error() -> None:
     environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
     with open("/dev/full", "wb") as full:

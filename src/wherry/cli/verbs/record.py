@@ -29,7 +29,7 @@ def _run(given: Given) -> int:
 
 VERB = Verb(
     "record",
-    "show what was executed: when, in which image, how it ended, what it used",
+    "show what was executed, how it ended, what it used",
     _run,
     options=(
         Option(("-n", "--last"), "the last N executions (default 20; 0: all)", "number", "N"),
