@@ -151,14 +151,25 @@ class Outside:
         return text
 
     def cwd(self) -> str:
-        """The current directory; asking ties the plan to it, so ask only where a relative path was used."""
-        path = os.getcwd()
+        """The current directory; asking ties the plan to it, so ask only where a relative path was used.
+
+        Raises :class:`UsageError` when it was removed.
+        """
+        try:
+            path = os.getcwd()
+        except OSError:
+            from wherry.base.errors import UsageError
+
+            raise UsageError("the current directory is gone", hint="cd to one that exists") from None
         self._remember("cwd", "", path)
         return path
 
     def nearest(self, name: str) -> str | None:
         """The nearest file ``name``, from the current directory upward through directories that the user owns."""
-        found = _nearest(name, os.getcwd(), os.geteuid())
+        try:
+            found = _nearest(name, os.getcwd(), os.geteuid())
+        except FileNotFoundError:  # the current directory was removed
+            found = ""
         self._remember("nearest", name, found)
         return found or None
 

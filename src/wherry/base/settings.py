@@ -104,14 +104,14 @@ def load(outside: Outside) -> Settings:
     """Read all files and variables; raise :class:`SettingsError` with the file, the key and the nearest known key."""
     entries = {key.name: _Entry(key.default, "built in") for key in keys() if "*" not in key.name}
     locked: dict[str, str] = {}
-    config_home = outside.env("XDG_CONFIG_HOME") or f"{outside.env('HOME') or '/nonexistent'}/.config"
+    config_home = outside.env("XDG_CONFIG_HOME") or ""
+    if not config_home.startswith("/"):  # the specification: relative ones are to be ignored
+        config_home = f"{outside.env('HOME') or '/nonexistent'}/.config"
     site = outside.env("WHERRY_SITE_SETTINGS") or SITE_FILE
-    for path, is_site, is_project in (
-        (site, True, False),
-        (f"{config_home}/wherry/wherry.toml", False, False),
-        (outside.nearest("wherry.toml"), False, True),
-    ):
-        if path is None:
+    user = f"{config_home}/wherry/wherry.toml"
+    project = outside.nearest("wherry.toml")
+    for path, is_site, is_project in ((site, True, False), (user, False, False), (project, False, True)):
+        if path is None or (is_project and _is_same(outside, path, (site, user))):
             continue
         document = _parse(outside, path)
         if is_site:
@@ -133,9 +133,21 @@ def size_in_bytes(name: str, text: str) -> int:
         return 0
     number, unit = (text[:-1], text[-1].upper()) if not text[-1].isdigit() else (text, "")
     try:
-        return int(float(number) * 1024 ** "KMGTP".index(unit) * 1024) if unit else int(number)
-    except ValueError:
-        raise SettingsError(f"setting '{name}' is '{text}'", why="expected a size, as 20G, 500M or bytes") from None
+        size = int(float(number) * 1024 ** "KMGTP".index(unit) * 1024) if unit else int(number)
+    except (ValueError, OverflowError):
+        size = -1
+    if size < 0:
+        raise SettingsError(f"setting '{name}' is '{text}'", why="expected a size, as 20G, 500M or bytes")
+    return size
+
+
+def _is_same(outside: Outside, path: str, others: Iterable[str]) -> bool:
+    """Whether ``path`` is one of the others: below ``~/.config/wherry`` the nearest file is the user's own."""
+    stamp = outside.stat(path)
+    return any(
+        (other := outside.stat(found)).exists and (other.device, other.inode) == (stamp.device, stamp.inode)
+        for found in others
+    )
 
 
 def _parse(outside: Outside, path: str) -> dict[str, object]:
@@ -188,14 +200,17 @@ def _set(
 
 
 def _check_lock(name: str, source: str, locked: Mapping[str, str]) -> None:
-    if name in locked:
-        raise SettingsError(f"{source} sets '{name}'", why=f"the site has locked it in {locked[name]}")
+    found = locked.get(name) or locked.get(_pattern(name))
+    if found:
+        raise SettingsError(f"{source} sets '{name}'", why=f"the site has locked it in {found}")
 
 
 def _locks(section: object, path: str) -> tuple[str, ...]:
     names = section.get("keys", []) if isinstance(section, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise SettingsError(f"'{path}' has a bad [lock] section", hint='write: [lock] keys = ["store.path"]')
+    for name in names:
+        _declared(name, path)  # a lock with a typing error would lock nothing
     return tuple(names)
 
 
@@ -228,7 +243,10 @@ def _typed(key: Key, value: object, path: str) -> Value:
         return value
     if key.kind in ("text", "size") and isinstance(value, str):
         if key.kind == "size":
-            size_in_bytes(key.name, value)
+            try:
+                size_in_bytes(key.name, value)
+            except SettingsError as error:
+                raise SettingsError(f"'{path}' sets '{key.name}' to '{value}'", why=error.why) from None
         return value
     raise SettingsError(f"'{path}' sets '{key.name}' to {value!r}", why=f"expected a {key.kind}")
 
@@ -243,7 +261,7 @@ def _from_text(key: Key, text: str) -> Value:
             return False
         raise SettingsError(f"{key.environment} is '{text}'", why="expected 1 or 0, true or false")
     if key.kind == "number":
-        if not text.isdigit():
+        if not (text.isascii() and text.isdigit()):
             raise SettingsError(f"{key.environment} is '{text}'", why="expected a number")
         return int(text)
     return _typed(key, text, key.environment)
