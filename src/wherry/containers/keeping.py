@@ -9,6 +9,7 @@ from wherry.containers import kept
 from wherry.containers.lookup import find_container, kept_named
 from wherry.containers.names import check_name, claim_name, release_name
 from wherry.containers.signals import stop
+from wherry.containers.sweeping import sweep
 from wherry.containers.world import World
 
 __all__ = ["rename", "rm"]
@@ -45,6 +46,7 @@ def rm(name: str, *, force: bool = False, world: World | None = None) -> str | N
                 f"container '{found.shown}' runs", hint=f"wherry stop {found.shown}, or wherry rm -f {found.shown}"
             )
         stop(found.id, world=world)
+    sweep(world)  # what a killed launcher of it left
     if found.kept is not None:
         kept.delete(world.containers, found.kept, tuple(f"{parent}/kept" for parent in world.scratch))
     return found.id

@@ -1,0 +1,142 @@
+"""``import wherry``: the same use cases for programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wherry
+from wherry_command import Wherry
+
+
+@pytest.fixture
+def here(seeded: Wherry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wherry]:
+    """This process looks at the seeded store."""
+    for name, value in seeded.environment.items():
+        if name not in ("PATH", "USER"):
+            monkeypatch.setenv(name, value)
+    yield seeded
+    for summary in wherry.ps(all=True):
+        wherry.container(summary.id).remove(force=True)
+
+
+def test_importing_it_imports_nothing_else() -> None:
+    script = (
+        "import sys, wherry; print(sum(name.startswith('wherry.') for name in sys.modules), 'msgspec' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 False\n"
+
+
+def test_every_public_name_is_there() -> None:
+    for name in wherry.__all__:
+        assert getattr(wherry, name) is not None
+    assert not set(wherry.__all__) - set(dir(wherry))
+    with pytest.raises(AttributeError):
+        _ = wherry.nosuchname  # type: ignore[attr-defined]
+
+
+def test_run_gives_status_streams_and_record(here: Wherry) -> None:
+    result = wherry.run("tiny", ["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (result.status, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
+    assert result.record is not None
+    assert result.record.id == result.id
+    assert result.record.start.command[0] == "sh"
+    assert result.record.end is not None
+    assert result.record.end.exit == 3
+    assert result.record.end.usage.wall_ms >= 0
+
+
+def test_run_takes_input_environment_binds_and_a_directory(here: Wherry, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("bound")
+    result = wherry.run(
+        "tiny",
+        ["sh", "-c", "cat; echo $A; cat /data/x; pwd"],
+        input="given ",
+        env={"A": "value"},
+        binds=[f"{tmp_path}:/data:ro"],
+        here=True,
+        cwd=tmp_path,
+    )
+    assert result.text == f"given value\nbound{tmp_path}\n"
+
+
+def test_check_raises_what_says_why(here: Wherry) -> None:
+    with pytest.raises(wherry.CommandFailed) as caught:
+        wherry.run("tiny", ["sh", "-c", "echo broken >&2; exit 4"], check=True)
+    assert caught.value.status == 4
+    assert "broken" in str(caught.value)
+
+
+def test_a_timeout_ends_the_container(here: Wherry) -> None:
+    with pytest.raises(TimeoutError):
+        wherry.run("tiny", ["sleep", "600"], timeout=0.5)
+    assert wherry.ps() == []
+
+
+def test_a_text_as_command_is_refused_with_the_remedy(here: Wherry) -> None:
+    with pytest.raises(wherry.WherryError, match="sequence of words"):
+        wherry.run("tiny", "echo hello")
+
+
+def test_threads_run_side_by_side(here: Wherry) -> None:
+    found: list[str] = []
+
+    def one(number: int) -> None:
+        found.append(wherry.run("tiny", ["echo", str(number)]).text.strip())
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found, key=int) == [str(number) for number in range(12)]
+
+
+def test_pull_and_images(here: Wherry, tiny: str) -> None:
+    image = wherry.pull(tiny)
+    assert image.digest in [summary.digest for summary in wherry.images()]
+    assert any(tiny in summary.names for summary in wherry.images())
+
+
+def test_a_container_by_its_name(here: Wherry, tmp_path: Path) -> None:
+    here.ok("run", "-d", "--name", "api", "tiny", "sh", "-c", "echo hello; sleep 600")
+    container = wherry.container("api")
+    assert container.summary.state == "running"
+    assert container.exec(["cat"], input=b"in").stdout == b"in"
+    assert container.exec(["sh", "-c", "exit 9"]).status == 9
+    (tmp_path / "file").write_text("copied")
+    container.copy_in(tmp_path / "file", "/tmp/")
+    container.copy_out("/tmp/file", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "copied"
+    assert [line.log for line in container.logs()] == ["hello\n"]
+    container.stop(seconds=1)
+    assert container.wait() in (137, 143)
+    container.start()
+    assert container.summary.state == "running"
+    container.kill()
+    container.wait()
+    container.remove()
+    with pytest.raises(wherry.WherryError):
+        wherry.container("api")
+
+
+def test_errors_are_wherrys_own(here: Wherry) -> None:
+    with pytest.raises(wherry.WherryError) as caught:
+        wherry.run("nosuchimage", ["true"], pull="never")
+    assert caught.value.hint
+    with pytest.raises(wherry.WherryError):
+        wherry.run("tiny", ["true"], binds=["relative:also/relative"])
+
+
+def test_nothing_is_left_open(here: Wherry) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        wherry.run("tiny", ["true"])
+    assert len(os.listdir("/proc/self/fd")) == before
