@@ -6,6 +6,7 @@ container's folder and name exist before its plan does, so that a name that is t
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -231,7 +232,10 @@ def _start_kept(world: World, container: Container, options: RunOptions, image: 
     from wherry.containers import kept as keeping
     from wherry.containers.times import now
 
-    kept = msgspec.structs.replace(_kept(world, container.id, container.name, "run"), again=bool(container.started))
+    kept = _kept(world, container.id, container.name, "run")
+    # What ran, or was copied into it, may have left links where a start makes folders from outside.
+    used = any(os.path.lexists(f"{parent}/{container.id}/upper") for parent in kept.scratch)
+    kept = msgspec.structs.replace(kept, again=bool(container.started) or used)
     plan = msgspec.structs.replace(_plan(world, options, image, kept), reusable=False)
     plan, _ = _finish(world, plan, None)
     keeping.forget_exit(world.containers, container.id)
