@@ -112,7 +112,7 @@ def _bring(
     subject = ref.familiar
     config_data = _config(store, registry, ref, manifest.config)
     config = read_config(config_data, manifest, subject)
-    _check_platform(config, platform, subject)
+    _check_platform(config, None if index else platform, subject)
     wanted = wanted_layers(manifest.layers, config.rootfs.diff_ids)
     store.require_space(estimate(store, wanted), f"the image '{subject}'")
     source = _FromRegistry(registry, ref)

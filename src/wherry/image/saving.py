@@ -35,6 +35,8 @@ def save_file(store: Store, image: Image, path: str, *, progress: Progress = sil
     names = _names(image)
     try:
         with open(path, "wb", buffering=1 << 20) as file, tarfile.open(fileobj=file, mode="w|") as archive:
+            for name in ("blobs", "blobs/sha256"):
+                archive.addfile(_folder(name))
             _add(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
             for digest, (layer, size) in layers.items():
                 progress(Event(digest.short, "saving", 0, size))
@@ -134,6 +136,14 @@ def _header(name: str, size: int) -> tarfile.TarInfo:
     header = tarfile.TarInfo(name)
     header.size = size
     header.mode = 0o644
+    return header
+
+
+def _folder(name: str) -> tarfile.TarInfo:
+    """Named, because skopeo cannot make up folders of its own without root."""
+    header = tarfile.TarInfo(name)
+    header.type = tarfile.DIRTYPE
+    header.mode = 0o755
     return header
 
 
