@@ -9,3 +9,22 @@ No logic: what a program might want to do is a function of a package below, and 
 """
 
 __all__: list[str] = []
+
+
+def _import_msgspec() -> None:
+    """Import msgspec without ``typing_extensions``, of which it takes two names that ``typing`` has since Python 3.11.
+
+    Where that package happens to be installed it costs every start 10 to 14 ms (it imports ``inspect``).
+    """
+    import sys
+
+    if "typing_extensions" in sys.modules or "msgspec" in sys.modules:
+        return
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # "not there", as the import system reads it
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        del sys.modules["typing_extensions"]
+
+
+_import_msgspec()

@@ -129,6 +129,8 @@ FORBIDDEN = {
     "isal",
     "csv",
     "ssl",
+    "typing_extensions",
+    "inspect",
 }
 
 
