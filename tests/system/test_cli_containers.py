@@ -21,7 +21,7 @@ from wherry_command import Wherry
 def lab(seeded: Wherry) -> Iterator[str]:
     """A container in the background that prints three lines and stays."""
     seeded("rm", "-f", "lab")
-    seeded.ok("run", "-d", "--name", "lab", "tiny", "sh", "-c", "echo one; echo two >&2; echo three; sleep 300")
+    seeded.ok("run", "-d", "--name", "lab", "tiny", "sh", "-c", "echo one; echo two >&2; sleep 0.5; echo three; sleep 300")
     until(lambda: "three" in seeded.ok("logs", "lab"))
     yield "lab"
     seeded("rm", "-f", "lab")
