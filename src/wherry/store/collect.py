@@ -16,8 +16,9 @@ from wherry.store.discard import delete_tree, sweep
 from wherry.store.disk import usage
 from wherry.store.faults import reported
 from wherry.store.flight import collecting
+from wherry.store.leases import session_of
 from wherry.store.marks import own_records
-from wherry.store.removal import Running, names_of, not_here, remove_record
+from wherry.store.removal import Look, Running, names_of, not_here, remove_record
 from wherry.store.store import Store
 from wherry.store.sweeping import remove_unmarked
 from wherry.store.values import ImageRecord
@@ -39,17 +40,21 @@ class PruneResult(msgspec.Struct, frozen=True):
     over: int = 0
 
 
-def remove_image(store: Store, what: Reference | Digest, running: Running, force: bool = False) -> PruneResult:
+def remove_image(
+    store: Store, what: Reference | Digest, running: Running, force: bool = False, *, runtime: str = ""
+) -> PruneResult:
     """Remove a name and, when it was the last one, its image with all that no other image needs.
 
     A digest removes the image with all its names. Raises :class:`NotFound`; :class:`Conflict` when a container runs
     from it (``force`` or not), and without ``force`` when a kept container needs it, another node holds a lease, or a
     digest has several names. With ``force`` a kept container keeps its layers, and other nodes' leases are ignored.
+    ``runtime`` is the folder where the containers are noted that ``running`` sees.
     """
+    look = Look(running, session_of(runtime), force)
     digest = what.digest if isinstance(what, Reference) else what
     with _removing(store, "remove an image") as trash:
         if isinstance(what, Reference) and digest is None:
-            return _remove_name(store, what, running, force, trash)
+            return _remove_name(store, what, look, trash)
         assert digest is not None
         named = names_of(store, digest)
         if len(named) > 1 and not force:
@@ -59,11 +64,11 @@ def remove_image(store: Store, what: Reference | Digest, running: Running, force
                 why=listed,
                 hint=f"remove them one by one, or all: wherry rmi --force {digest.short}",
             )
-        remove_record(store, digest, running, force)
+        remove_record(store, digest, look)
         return _after(store, named, (digest,), trash)
 
 
-def _remove_name(store: Store, ref: Reference, running: Running, force: bool, trash: list[str]) -> PruneResult:
+def _remove_name(store: Store, ref: Reference, look: Look, trash: list[str]) -> PruneResult:
     found = store.name(ref)
     if found is None or not os.path.lexists(store.name_path(ref)):
         raise not_here(store, ref.familiar, found is not None)
@@ -71,25 +76,28 @@ def _remove_name(store: Store, ref: Reference, running: Running, force: bool, tr
     if others or not os.path.lexists(store.record_path(found.digest)):
         store.remove_name(ref)
         return _after(store, [ref], (), trash)
-    remove_record(store, found.digest, running, force)
+    remove_record(store, found.digest, look)
     return _after(store, [ref], (found.digest,), trash)
 
 
-def prune(store: Store, running: Running, *, everything: bool = False, dry_run: bool = False) -> PruneResult:
+def prune(
+    store: Store, running: Running, *, everything: bool = False, dry_run: bool = False, runtime: str = ""
+) -> PruneResult:
     """Remove what no name leads to and no container needs: images whose tag moved on, layers, blobs, left-overs.
 
     With ``everything`` also named images that no container uses. Nothing that is leased by another node, runs, or is
     being pulled goes. ``dry_run`` says what would go.
     """
+    look = Look(running, session_of(runtime))
     with _removing(store, "remove what no image needs", dry_run) as trash:
         if not dry_run:
-            removal.resume(store, running)
+            removal.resume(store, look)
         names, images = [], []
         for record in _by_age(store):
             named = names_of(store, record.digest)
             if (named or record.reference) and not everything:
                 continue
-            if _try_removal(store, record.digest, running, dry_run):
+            if _try_removal(store, record.digest, look, dry_run):
                 names += named
                 images.append(record.digest)
         names += _nameless(store, dry_run, set(images))
@@ -97,36 +105,38 @@ def prune(store: Store, running: Running, *, everything: bool = False, dry_run: 
         return _after(store, names, tuple(images), trash, unfinished=unfinished, dry_run=dry_run)
 
 
-def enforce_limit(store: Store, max_size: int, running: Running, *, keep: Iterable[Digest] = ()) -> PruneResult:
+def enforce_limit(
+    store: Store, max_size: int, running: Running, *, keep: Iterable[Digest] = (), runtime: str = ""
+) -> PruneResult:
     """Remove images, the least recently used first, until the store takes at most ``max_size`` bytes (0: no limit).
 
     ``keep`` are spared (the image just pulled), and so is what is in use; ``over`` says what remains too much.
     """
     if max_size <= 0:
         return PruneResult()
-    spared = set(keep)
+    spared, look = set(keep), Look(running, session_of(runtime))
     total = usage(store).total
     result = PruneResult(over=max(0, total - max_size))
     if not result.over:
         return result
     with _removing(store, "keep the store below its limit") as trash:
-        removal.resume(store, running)
+        removal.resume(store, look)
         result = _joined(result, _after(store, [], (), trash, unfinished=sweep(store.path)))
         for record in _by_age(store):
             total = usage(store).total
             if total <= max_size:
                 break
             named = names_of(store, record.digest)
-            if record.digest not in spared and _try_removal(store, record.digest, running, dry_run=False):
+            if record.digest not in spared and _try_removal(store, record.digest, look, dry_run=False):
                 result = _joined(result, _after(store, named, (record.digest,), trash))
     return msgspec.structs.replace(result, over=max(0, usage(store).total - max_size))
 
 
-def _try_removal(store: Store, digest: Digest, running: Running, dry_run: bool) -> bool:
+def _try_removal(store: Store, digest: Digest, look: Look, dry_run: bool) -> bool:
     try:
         if dry_run:
-            return removal.is_removable(store, digest, running)
-        remove_record(store, digest, running, force=False)
+            return removal.is_removable(store, digest, look)
+        remove_record(store, digest, look)
         return True
     except (Conflict, NotFound):
         return False

@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
+
 from wherry.base.digest import Digest
 from wherry.base.errors import Conflict, NotFound, WherryError
 from wherry.base.reference import Reference
@@ -24,6 +26,7 @@ from wherry.store.store import Store, digest_of_file
 from wherry.store.values import DAY, Name
 
 __all__ = [
+    "Look",
     "Running",
     "is_removable",
     "names_of",
@@ -38,11 +41,19 @@ Running = Callable[[Digest], list[str]]
 """The containers (ids or names) that run on this node from an image."""
 
 
-def remove_record(store: Store, digest: Digest, running: Running, force: bool) -> None:
+class Look(msgspec.Struct, frozen=True):
+    """How one looks whether an image is used: what runs, and the session in which that can be seen."""
+
+    running: Running
+    session: str
+    force: bool = False
+
+
+def remove_record(store: Store, digest: Digest, look: Look) -> None:
     """Remove names, record and leases of an image, or nothing and raise :class:`Conflict`, :class:`NotFound`."""
     if not os.path.lexists(store.record_path(digest)):
         raise not_here(store, digest.short, store.image_record(digest) is not None)
-    used = _use_of(store, digest, running, force)
+    used = _use_of(store, digest, look)
     if used is not None:
         raise used  # most are told here, before anything went out of sight
     named = [(ref, store.name(ref)) for ref in names_of(store, digest)]
@@ -53,7 +64,7 @@ def remove_record(store: Store, digest: Digest, running: Running, force: bool) -
             os.rename(store.record_path(digest), _hidden(store, digest))
         except FileNotFoundError:
             raise not_here(store, digest.short, False) from None
-        _finish_removal(store, digest, running, force)
+        _finish_removal(store, digest, look)
     except BaseException:
         for ref, name in named:
             if name is not None and not os.path.lexists(store.name_path(ref)):
@@ -61,48 +72,50 @@ def remove_record(store: Store, digest: Digest, running: Running, force: bool) -
         raise
 
 
-def is_removable(store: Store, digest: Digest, running: Running) -> bool:
-    """Whether :func:`remove_record` would do it now without force."""
-    return _use_of(store, digest, running, False) is None
+def is_removable(store: Store, digest: Digest, look: Look) -> bool:
+    """Whether :func:`remove_record` would do it now."""
+    return _use_of(store, digest, look) is None
 
 
-def resume(store: Store, running: Running) -> None:
+def resume(store: Store, look: Look) -> None:
     """Finish the removals of those who died in the middle."""
     for name in _list(f"{store.path}/images"):
         digest = digest_of_file(name[1:]) if name.startswith(".") else None
         if digest is None:
             continue
         try:
-            _finish_removal(store, digest, running, force=False)
+            _finish_removal(store, digest, look)
         except Conflict:
             continue
 
 
-def _finish_removal(store: Store, digest: Digest, running: Running, force: bool) -> None:
+def _finish_removal(store: Store, digest: Digest, look: Look) -> None:
     """The second half: the record is out of sight already."""
-    hidden_record, node = _hidden(store, digest), current().node
-    hidden_lease = leases.hide(store.path, digest, node)
+    hidden_record = _hidden(store, digest)
+    hidden_leases = leases.hide(store.path, digest, current().node, look.session)
     try:
-        used = _use_of(store, digest, running, force)
+        used = _use_of(store, digest, look)
         if used is not None:
             raise used
     except BaseException:
-        leases.restore(store.path, digest, node, hidden_lease)
+        leases.restore(hidden_leases)
         with suppress(FileNotFoundError):
             os.rename(hidden_record, store.record_path(digest))
         raise
     unlink_all([hidden_record])
-    _remove_leases(store, digest, everybodys=force)
+    unlink_all(hidden_leases)
+    _remove_leases(store, digest, look)
 
 
-def _remove_leases(store: Store, digest: Digest, *, everybodys: bool) -> None:
-    """Remove hidden and stale ones. One that is in the open and fresh came after the image was pulled again."""
+def _remove_leases(store: Store, digest: Digest, look: Look) -> None:
+    """Remove those that say nothing any more; one of this session in the open came after the image came back."""
     now, me = file_system_time(store.path), current()
     for lease in leases.all_of(store.path, digest):
         is_open = not os.path.basename(lease.path).startswith(".")
-        if lease.node == me.node and is_open:
-            continue
-        if everybodys or lease.node == me.node or not leases.is_fresh(lease, now, me.node, me.boot_id):
+        is_ours = lease.node == me.node and look.session in ("", lease.session)
+        if not (is_ours and is_open) and (
+            look.force or not leases.may_be_used(lease, now, me.node, me.boot_id, look.session)
+        ):
             unlink_all([lease.path])
     try:
         os.rmdir(f"{store.path}/leases/{digest.hex}")
@@ -110,15 +123,15 @@ def _remove_leases(store: Store, digest: Digest, *, everybodys: bool) -> None:
         return
 
 
-def _use_of(store: Store, digest: Digest, running: Running, force: bool) -> Conflict | None:
-    ids = running(digest)
+def _use_of(store: Store, digest: Digest, look: Look) -> Conflict | None:
+    ids = look.running(digest)
     if ids:
         return Conflict(
             f"image '{digest.short}' is in use",
             why=f"container '{ids[0][:12]}'" + (f" and {len(ids) - 1} more run" if len(ids) > 1 else " runs"),
             hint=f"wherry stop {' '.join(found[:12] for found in ids[:3])}",
         )
-    if force:
+    if look.force:
         return None
     for container in kept_containers(store):
         if container.image_digest == str(digest):
@@ -129,11 +142,14 @@ def _use_of(store: Store, digest: Digest, running: Running, force: bool) -> Conf
             )
     now, me = file_system_time(store.path), current()
     for lease in leases.all_of(store.path, digest):
-        if lease.node != me.node and leases.is_fresh(lease, now, me.node, me.boot_id):
+        if leases.may_be_used(lease, now, me.node, me.boot_id, look.session):
             hours = max(0.0, now - lease.renewed) / 3600
+            where, when = f"on node '{lease.node}'", f"it was used there {hours:.1f} h ago"
+            if lease.node == me.node:
+                where, when = "in another session on this node", f"it was used in one {hours:.1f} h ago"
             return Conflict(
-                f"image '{digest.short}' may be in use on node '{lease.node}'",
-                why=f"it was used there {hours:.1f} h ago (this counts for a day, since that node cannot be asked)",
+                f"image '{digest.short}' may be in use {where}",
+                why=f"{when}, and what runs there cannot be seen from here",
                 hint=f"if nothing runs there: wherry rmi --force {digest.short}",
             )
     return None

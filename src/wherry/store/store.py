@@ -323,9 +323,10 @@ class Store:
 
     # ---- those who use, fetch, need space ----------------------------------------------------------------------------
 
-    def lease(self, image_digest: Digest, node: str, boot_id: str) -> str:
+    def lease(self, image_digest: Digest, node: str, boot_id: str, runtime: str = "") -> str:
         """Say that ``node`` may use the image; return the lease's path, empty where none can be or need be taken.
 
+        ``runtime`` is the folder where running containers are noted; who looks into another one must trust the lease.
         None is taken for a site's image or in a store that cannot be written: nothing is removed from here then.
         Raises :class:`NotFound` when the image is being removed: the lease is written first and the record looked up
         after it, the remover takes the record first and looks for leases after it, so one of the two sees the other.
@@ -336,7 +337,7 @@ class Store:
         if self._read(path) is None:
             return self._no_lease(image_digest)
         try:
-            lease = leases.take(self.path, image_digest, node, boot_id)
+            lease = leases.take(self.path, image_digest, node, boot_id, leases.session_of(runtime))
         except OSError as error:
             if not self.writable:
                 return ""

@@ -75,12 +75,13 @@ class ImageRecord(msgspec.Struct, frozen=True):
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """A node that may be using an image; ``renewed`` in seconds of the file system's clock."""
+    """A node (and session on it) that may be using an image; ``renewed`` in seconds of the file system's clock."""
 
     node: str
     boot_id: str
     renewed: float
     path: str
+    session: str = ""
 
 
 def disk_bytes(meta: LayerMeta) -> int:

@@ -173,6 +173,23 @@ def test_another_nodes_lease_protects_for_a_day_unless_forced(store: Store) -> N
     assert store.image_record(image) is None
 
 
+def test_another_session_of_this_node_protects_for_as_long_as_it_may_run(store: Store, tmp_path: Path) -> None:
+    """A job with a private /tmp notes its containers where a login cannot see them."""
+    image = add_image(store, "a", names=["a:1"])
+    for name in ("login", "job"):
+        (tmp_path / name).mkdir()
+    login, job = str(tmp_path / "login"), str(tmp_path / "job")
+    store.lease(image, current().node, current().boot_id, login)
+    lease = store.lease(image, current().node, current().boot_id, job)
+    with pytest.raises(Conflict, match="in another session on this node"):
+        remove_image(store, A1, nothing_runs, runtime=login)
+    assert prune(store, nothing_runs, everything=True, runtime=login).images == ()
+    assert enforce_limit(store, 1, nothing_runs, runtime=login).images == ()
+    age(lease, 4 * 3600)
+    remove_image(store, A1, nothing_runs, runtime=login)
+    assert os.listdir(f"{store.path}/leases") == []
+
+
 def test_another_nodes_stale_lease_is_no_obstacle(store: Store) -> None:
     image = add_image(store, "a", names=["a:1"])
     age(store.lease(image, "node9", "b"), DAY + 60)

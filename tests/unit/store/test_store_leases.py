@@ -104,10 +104,10 @@ def test_a_hidden_lease_still_counts_and_comes_back(store: Store) -> None:
     image = add_image(store, "a")
     path = store.lease(image, "n1.x", "b")
     hidden = leases.hide(store.path, image, "n1.x")
-    assert hidden is not None
+    assert len(hidden) == 1
     assert not os.path.exists(path)
     assert [lease.node for lease in store.leases(image)] == ["n1.x"]
-    leases.restore(store.path, image, "n1.x", hidden)
+    leases.restore(hidden)
     assert os.listdir(os.path.dirname(path)) == ["n1.x"]
 
 
@@ -116,10 +116,60 @@ def test_a_lease_taken_while_another_was_hidden_stays(store: Store) -> None:
     path = store.lease(image, "n1", "old")
     hidden = leases.hide(store.path, image, "n1")
     store.lease(image, "n1", "new")
-    leases.restore(store.path, image, "n1", hidden)
+    leases.restore(hidden)
     assert Path(path).read_text() == "new\n"
     assert os.listdir(os.path.dirname(path)) == ["n1"]
 
 
 def test_nothing_to_hide(store: Store) -> None:
-    assert leases.hide(store.path, digest_of("x"), "n1") is None
+    assert leases.hide(store.path, digest_of("x"), "n1") == []
+
+
+def test_each_session_of_a_node_has_its_own(store: Store, tmp_path: Path) -> None:
+    image = add_image(store, "a")
+    for name in ("login", "job"):
+        (tmp_path / name).mkdir()
+    paths = {store.lease(image, "n1", "b", str(tmp_path / name)) for name in ("login", "job")}
+    paths.add(store.lease(image, "n1", "b"))
+    assert len(paths) == 3
+    found = store.leases(image)
+    assert {lease.node for lease in found} == {"n1"}
+    assert {lease.session for lease in found} == {
+        "",
+        leases.session_of(str(tmp_path / "login")),
+        leases.session_of(str(tmp_path / "job")),
+    }
+
+
+def test_a_session_hides_its_own_lease_only(store: Store, tmp_path: Path) -> None:
+    image = add_image(store, "a")
+    for name in ("login", "job"):
+        (tmp_path / name).mkdir()
+    mine, theirs = (store.lease(image, "n1", "b", str(tmp_path / name)) for name in ("login", "job"))
+    hidden = leases.hide(store.path, image, "n1", leases.session_of(str(tmp_path / "login")))
+    assert not os.path.exists(mine)
+    assert os.path.exists(theirs)
+    leases.restore(hidden)
+    assert os.path.exists(mine)
+
+
+@pytest.mark.parametrize(
+    ("node", "session", "mine", "hours", "used"),
+    [
+        ("other", "s", "s", 23, True),
+        ("other", "s", "", 23, True),
+        ("other", "s", "", 25, False),
+        ("me", "s", "s", 0, False),
+        ("me", "s", "", 0, False),
+        ("me", "", "s", 0, True),
+        ("me", "t", "s", 2.5, True),
+        ("me", "t", "s", 3.5, False),
+    ],
+)
+def test_what_cannot_be_seen_from_here_may_be_used(
+    node: str, session: str, mine: str, hours: float, used: bool
+) -> None:
+    from wherry.store import Lease
+
+    lease = Lease(node, "boot", 1e6 - hours * HOUR, "", session)
+    assert leases.may_be_used(lease, 1e6, "me", "boot", mine) is used
