@@ -119,7 +119,9 @@ def test_the_platform_is_chosen_from_an_index(registry: RegistryServer, store: S
     name = f"{registry.address}/many"
     manifests = []
     for architecture, variant in (("arm64", "v8"), ("amd64", ""), ("arm", "v7"), ("arm", "v6")):
-        layout = write_layout(tmp_path / f"{architecture}{variant}", [tar_of([file("arch", architecture.encode())])])
+        layout = write_layout(
+            tmp_path / f"{architecture}{variant}", [tar_of([file("arch", f"{architecture}{variant}".encode())])]
+        )
         _copy(f"oci:{layout}:latest", f"docker://{name}:{architecture}{variant}", "--preserve-digests")
         described = json.loads((layout / "index.json").read_text())["manifests"][0]
         del described["annotations"]
@@ -134,9 +136,9 @@ def test_the_platform_is_chosen_from_an_index(registry: RegistryServer, store: S
     }
     _put_manifest(registry, "many", "all", json.dumps(document).encode(), document["mediaType"])  # type: ignore[arg-type]
     index = f"{name}:all"
-    assert view(pull_here(store, index, platform="linux/arm64")).read("/arch", 9) == b"arm64"
+    assert view(pull_here(store, index, platform="linux/arm64")).read("/arch", 9) == b"arm64v8"
     assert view(pull_here(store, index, platform="linux/amd64")).read("/arch", 9) == b"amd64"
-    assert view(open_image(store, index, platform="linux/arm64")).read("/arch", 9) == b"arm64"
+    assert view(open_image(store, index, platform="linux/arm64")).read("/arch", 9) == b"arm64v8"
     assert pull_here(store, index, platform="arm/v7").digest != pull_here(store, index, platform="armel").digest
     with pytest.raises(UnsupportedImage) as caught:
         pull_here(store, index, platform="linux/s390x")

@@ -268,8 +268,8 @@ def _words(value: list[str] | str | None) -> tuple[str, ...]:
 
 
 def _descriptor(wire: _DescriptorWire, subject: str) -> Descriptor:
-    if wire.size < 0:
-        raise ImageError(f"the manifest of '{subject}' is malformed", why=f"'{wire.digest}' has a negative size")
+    if not 0 <= wire.size < 1 << 63:
+        raise ImageError(f"the manifest of '{subject}' is malformed", why=f"'{wire.digest}' has the size {wire.size}")
     return Descriptor(
         wire.media_type,
         _digest(wire.digest, subject),

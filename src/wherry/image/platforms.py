@@ -28,6 +28,7 @@ _ARCHITECTURES = {
     "armv6l": ("arm", "v6"),
     "ppc64el": ("ppc64le", ""),
 }
+_SYSTEMS = frozenset(("linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "aix"))
 _DEFAULT_VARIANTS = {"arm": "v7", "arm64": "v8", "amd64": "v1"}
 
 # psABI micro-architecture levels, by the flags that /proc/cpuinfo shows.
@@ -47,11 +48,11 @@ class Platform(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Read ``OS/ARCH[/VARIANT]`` or just an architecture, in any spelling that people use."""
+        """Read ``[OS/]ARCH[/VARIANT]``, in any spelling that people use."""
         parts = text.lower().split("/")
-        if len(parts) == 1:
+        if parts[0] not in _SYSTEMS:
             parts.insert(0, "linux")
-        if len(parts) > 3 or not all(part and part.replace("-", "").replace("_", "").isalnum() for part in parts):
+        if not 2 <= len(parts) <= 3 or not all(part and part.replace("-", "").replace("_", "").isalnum() for part in parts):
             raise InvalidName(f"'{text}' is not a platform", hint="for example linux/amd64 or linux/arm64")
         return normalised(cls(*parts))
 

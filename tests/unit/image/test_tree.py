@@ -1,0 +1,141 @@
+"""Look-ups in the merged view of layers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from layers import Item, directory, file, stack, symlink, tar_of, whiteout
+from wherry.image.settle import dependent_key
+from wherry.image.table import read_entries, read_whiteouts, rebuild
+from wherry.image.tree import Tree, Whiteouts
+
+
+def _view(folder: Path, *layers: list[Item]) -> Tree:
+    return Tree.of(stack([tar_of(items) for items in layers], folder))
+
+
+def test_symbolic_links_are_followed_inside_the_image(tmp_path: Path) -> None:
+    view = _view(
+        tmp_path,
+        [directory("usr/lib"), file("usr/lib/os-release", b"ID=x"), symlink("lib", "usr/lib"), symlink("abs", "/lib")],
+        [symlink("etc/os-release", "../usr/lib/os-release"), symlink("up", "../../../usr"), symlink("loop", "loop")],
+    )
+    assert view.read("/etc/os-release", 4) == b"ID=x"
+    assert view.resolve("/abs/os-release") == "/usr/lib/os-release"
+    assert view.resolve("/abs/missing/../x") == "/usr/lib/missing/../x"
+    assert view.resolve("/up/lib") == "/usr/lib"
+    assert view.resolve("/nowhere/at/all") == "/nowhere/at/all"
+    assert not view.exists("/loop")
+    assert view.stat("/abs", follow=False).target == "/lib"  # type: ignore[union-attr]
+
+
+def test_an_absolute_link_never_reads_the_hosts_file(tmp_path: Path) -> None:
+    view = _view(tmp_path, [symlink("passwd", "/etc/passwd"), symlink("out", "../../../../../../../../etc/passwd")])
+    assert view.read("/passwd", 10) is None
+    assert view.read("/out", 10) is None
+
+
+def test_only_so_many_bytes_are_read(tmp_path: Path) -> None:
+    view = _view(tmp_path, [file("a", b"0123456789"), directory("d"), file("closed", b"x", mode=0)])
+    assert view.read("/a", 4) == b"0123"
+    assert view.read("/d", 4) is None
+    assert view.read("/closed", 4) is None
+
+
+def test_a_directory_lists_all_layers_names_once(tmp_path: Path) -> None:
+    view = _view(
+        tmp_path,
+        [directory("d"), file("d/one"), file("d/two"), file("d/both")],
+        [file("d/both"), file("d/three"), whiteout("d/two")],
+    )
+    assert view.listdir("/d") == ("both", "one", "three")
+    assert view.listdir("/d/one") == ()
+    assert view.listdir("/missing") == ()
+
+
+def test_whiteouts_in_the_table_count_where_the_disk_has_none(tmp_path: Path) -> None:
+    """As on a file system that takes no whiteouts: the tree is bare, the table knows."""
+    lower, upper = tmp_path / "lower", tmp_path / "upper"
+    for path in (lower / "gone", lower / "opaque/inner", lower / "kept/inner", upper / "opaque", upper / "kept"):
+        path.mkdir(parents=True)
+    view = Tree([str(upper), str(lower)], {0: Whiteouts(frozenset({"gone", "kept/inner"}), frozenset({"opaque"}))})
+    assert view.listdir("/") == ("kept", "opaque")
+    assert view.listdir("/opaque") == ()
+    assert view.listdir("/kept") == ()
+
+
+def test_the_table_tells_whiteouts(tmp_path: Path) -> None:
+    (layer,) = stack(
+        [tar_of([whiteout("a"), whiteout("d/b"), file("d/.wh..wh..opq"), file("d/.wh..wh.plnk")])], tmp_path
+    )
+    assert read_whiteouts(layer.table) == Whiteouts(frozenset({"a", "d/b"}), frozenset({"d"}))
+
+
+def test_the_table_keeps_what_the_disk_cannot(tmp_path: Path) -> None:
+    items = [
+        file("su", b"x" * 2000, mode=0o4755, uid=0, gid=12, mtime=1.25),
+        Item("dev/sda", b"4", device=(8, 1), mode=0o660, gid=6),
+        file("capable", b"x", pax={"SCHILY.xattr.security.capability": "\x01\x02"}),
+        file("owner", b"x", uid=3_000_000_000),
+    ]
+    (layer,) = stack([tar_of(items)], tmp_path)
+    su, device, capable, owner = read_entries(layer.table)
+    assert (su.mode, su.gid, su.mtime_ns, su.size) == (0o4755, 12, 1_250_000_000, 2000)
+    assert (device.kind, device.device) == ("block", (8, 1))
+    assert capable.xattrs == {"security.capability": b"\x01\x02"}
+    assert owner.uid == 3_000_000_000
+    assert b"".join(rebuild(layer)) == tar_of(items)
+
+
+def test_an_entry_below_a_lower_layers_link_lands_where_it_leads(tmp_path: Path) -> None:
+    """Merged /usr: a package's layer names lib/x, where lib is a link to usr/lib in the layer below."""
+    view = _view(
+        tmp_path,
+        [directory("usr/lib", mode=0o711), symlink("lib", "usr/lib"), file("usr/lib/old")],
+        [file("lib/new", b"n"), file("lib/sub/deep", b"d")],
+    )
+    assert view.stat("/lib", follow=False).target == "usr/lib"  # type: ignore[union-attr]
+    assert view.listdir("/usr/lib") == ("new", "old", "sub")
+    assert view.read("/usr/lib/sub/deep", 9) == b"d"
+    assert view.stat("/usr/lib").mode & 0o777 == 0o711  # type: ignore[union-attr]
+
+
+def test_a_directory_that_a_layer_does_not_name_keeps_its_attributes(tmp_path: Path) -> None:
+    view = _view(tmp_path, [directory("d", mode=0o1777, mtime=5)], [file("d/new")])
+    found = view.stat("/d")
+    assert found is not None
+    assert (found.mode & 0o7777, found.mtime_ns) == (0o1777, 5 * 10**9)
+
+
+def test_a_hard_link_into_a_lower_layer_shares_its_file(tmp_path: Path) -> None:
+    lower, upper = stack(
+        [tar_of([file("a", b"x")]), tar_of([Item("b", b"1", target="a"), Item("c", b"1", target="b")])], tmp_path
+    )
+    assert os.stat(f"{upper.tree}/b").st_ino == os.stat(f"{lower.tree}/a").st_ino
+    assert os.stat(f"{upper.tree}/c").st_ino == os.stat(f"{lower.tree}/a").st_ino
+    assert upper.key == dependent_key(lower.meta.diff_id, upper.meta.diff_id)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_table_is_noticed(tmp_path: Path, damage: str) -> None:
+    from wherry.base.errors import ImageError
+
+    (layer,) = stack([tar_of([file(f"f{number}", b"x") for number in range(50)])], tmp_path)
+    data = bytearray(Path(layer.table).read_bytes())
+    data = data[:-20] if damage == "cut" else data[:100] + bytes([data[100] ^ 0xFF]) + data[101:]
+    Path(layer.table).write_bytes(data)
+    with pytest.raises(ImageError):
+        list(read_entries(layer.table))
+
+
+def test_a_changed_tree_does_not_give_back_another_tar(tmp_path: Path) -> None:
+    from wherry.base.errors import DigestMismatch
+
+    (layer,) = stack([tar_of([file("f", b"right")])], tmp_path)
+    for content in (b"wrong", b"short"[:3]):
+        Path(f"{layer.tree}/f").write_bytes(content)
+        with pytest.raises(DigestMismatch, match="was changed"):
+            list(rebuild(layer))
