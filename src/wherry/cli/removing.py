@@ -43,19 +43,24 @@ def prune(given: Given) -> int:
     world, everything = World(), given.flag("all")
     running = _running(world)
     if given.flag("dry_run"):
-        _print(prune_store(world.store, running, everything=everything, dry_run=True), "would be freed")
+        _print(
+            prune_store(world.store, running, runtime=world.runtime, everything=everything, dry_run=True),
+            "would be freed",
+        )
         return 0
     if not given.flag("force"):
         if not sys.stdin.isatty():
             why = "standard input is no terminal to ask on"
             raise UsageError("prune asks before it removes", why=why, hint="-f removes unasked, --dry-run shows what")
-        would = prune_store(world.store, running, everything=everything, dry_run=True)
+        would = prune_store(world.store, running, runtime=world.runtime, everything=everything, dry_run=True)
         _print(would, "would be freed")
         if not (would.images or would.layers or would.bytes or would.blobs) or not _agreed():
             return 0
-        print(f"{bytes_for_people(prune_store(world.store, running, everything=everything).bytes)} freed")
+        print(
+            f"{bytes_for_people(prune_store(world.store, running, runtime=world.runtime, everything=everything).bytes)} freed"
+        )
         return 0
-    _print(prune_store(world.store, running, everything=everything), "freed")
+    _print(prune_store(world.store, running, runtime=world.runtime, everything=everything), "freed")
     return 0
 
 
@@ -66,14 +71,14 @@ def _remove(world: World, text: str, *, force: bool) -> PruneResult:
     running = _running(world)
     if is_digits(text):
         try:
-            return remove_image(world.store, held_image(world, text).digest, running, force)
+            return remove_image(world.store, held_image(world, text).digest, running, force, runtime=world.runtime)
         except NotFound:
             if text.startswith("sha256:"):
                 raise
     reference = reference_of(world, text)
     if reference.digest is None and world.store.name(reference) is None:
         held_image(world, text)  # says which names are near
-    return remove_image(world.store, reference, running, force)
+    return remove_image(world.store, reference, running, force, runtime=world.runtime)
 
 
 def _running(world: World) -> Callable[[Digest], list[str]]:

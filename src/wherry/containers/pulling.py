@@ -45,7 +45,11 @@ def _enforce_limit(world: World, image: Image, progress: Progress) -> None:
     from wherry.store import enforce_limit, human
 
     result = enforce_limit(
-        world.store, limit, lambda digest: running_images(world.runtime).get(str(digest), []), keep=[image.digest]
+        world.store,
+        limit,
+        lambda digest: running_images(world.runtime).get(str(digest), []),
+        keep=[image.digest],
+        runtime=world.runtime,
     )
     if result.images:
         text = f"removed {len(result.images)} least recently used images ({human(result.bytes)}): store.max_size"

@@ -198,7 +198,7 @@ def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *,
     _check_platform(image, host.architecture)
     facts = ImageFacts(image.reference, image.digest)
     decision = decide(facts, UserFacts(host.uid, host.user, host.node), "run")
-    lease = "" if dry_run else world.store.lease(image.digest, host.node, host.boot_id)
+    lease = "" if dry_run else world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
     flat = world.flat_tree(image, make=not dry_run)
     return plan_run(
         options,
