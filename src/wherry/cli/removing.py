@@ -56,9 +56,8 @@ def prune(given: Given) -> int:
         _print(would, "would be freed")
         if not (would.images or would.layers or would.bytes or would.blobs) or not _agreed():
             return 0
-        print(
-            f"{bytes_for_people(prune_store(world.store, running, runtime=world.runtime, everything=everything).bytes)} freed"
-        )
+        gone = prune_store(world.store, running, runtime=world.runtime, everything=everything)
+        print(f"{bytes_for_people(gone.bytes)} freed")
         return 0
     _print(prune_store(world.store, running, runtime=world.runtime, everything=everything), "freed")
     return 0
