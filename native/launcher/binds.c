@@ -17,7 +17,7 @@
 
 int binds_open(struct binds *binds, const struct start *start, struct failure *failure) {
     size_t count = start->plan->count;
-    *binds = (struct binds){.start = start};
+    *binds = (struct binds){.start = start, .new_root = -1};
     binds->trees = malloc(count * sizeof *binds->trees);
     binds->paths = calloc(count, sizeof *binds->paths);
     if (binds->trees == NULL || binds->paths == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
@@ -65,10 +65,11 @@ static char *resolve(const char *source) {
 /* Takes hold of one source, in the new way or, when the kernel lacks that, the classic one. */
 static int take_source(struct binds *binds, size_t index, struct failure *failure) {
     const struct record *record = &binds->start->plan->records[index];
-    const char *source = start_text(binds->start, record, 0, failure);
+    bool is_mask = record->kind == OP_MASK, folder = binds->start->source_kinds[index] == SOURCE_DIRECTORY;
+    const char *source = is_mask ? "/dev/null" : start_text(binds->start, record, 0, failure);
     if (source == NULL) return -1;
     if (!binds->classic) {
-        binds->trees[index] = clone_tree(source, record->field[2].u, binds->start->source_kinds[index] == SOURCE_DIRECTORY);
+        binds->trees[index] = clone_tree(source, is_mask ? BIND_SINGLE : record->field[2].u, folder);
         if (binds->trees[index] >= 0) return 0;
         if (!kernel_lacks_it()) return failure_set(failure, STEP_SOURCE, errno, source);
         binds->classic = true;
@@ -83,10 +84,10 @@ int binds_before_root(struct binds *binds, struct failure *failure) {
     for (size_t i = 0; i < start->plan->count; i++) {
         const struct record *record = &start->plan->records[i];
         after |= record->kind == OP_ROOT;
-        if (!after || record->kind != OP_BIND || start->source_kinds[i] == SOURCE_NONE) continue;
+        bool wanted = record->kind == OP_MASK || (record->kind == OP_BIND && start->source_kinds[i] != SOURCE_NONE);
+        if (!after || !wanted) continue;
         if (take_source(binds, i, failure) != 0) return -1;
     }
-    binds->rooted = true;
     return 0;
 }
 
@@ -156,14 +157,14 @@ static int bind_classic(struct binds *binds, const char *source, const char *tar
     char real[PATH_MAX], path[PATH_MAX];
     unsigned long recursive = bits & BIND_SINGLE ? 0UL : MS_REC;
     const char *from = source;
-    if (binds->rooted) {
+    if (binds->new_root >= 0) {
         if (fchdir(binds->old_root) != 0) return -1;
         snprintf(path, sizeof path, ".%s", source);
         from = path;
     }
     int answer = mount(from, target, NULL, MS_BIND | recursive, NULL);
     int error = errno;
-    if (binds->rooted && chdir("/") != 0) return -1;
+    if (binds->new_root >= 0 && chdir("/") != 0) return -1;
     if (answer != 0) return errno = error, -1;
     if (mount(NULL, target, NULL, recursive | (bits & BIND_SLAVE ? MS_SLAVE : MS_PRIVATE), NULL) != 0) return -1;
     if (classic_flags(bits) == 0) return 0;
@@ -194,6 +195,13 @@ static bool is_fresh(const struct binds *binds, size_t index, const char *target
     return false;
 }
 
+/* Whether the target exists and is of another kind than the source. */
+static bool differs(const char *target, bool folder, uint64_t bits) {
+    struct stat found;
+    int answer = bits & BIND_REPLACE_LINK ? lstat(target, &found) : stat(target, &found);
+    return answer == 0 && S_ISDIR(found.st_mode) != folder;
+}
+
 static int bind_taken(struct binds *binds, size_t index, const char *target, uint64_t bits, struct failure *failure) {
     bool folder = binds->start->source_kinds[index] == SOURCE_DIRECTORY;
     bool classic_link = binds->trees[index] < 0 && (bits & BIND_REPLACE_LINK) != 0;
@@ -201,6 +209,7 @@ static int bind_taken(struct binds *binds, size_t index, const char *target, uin
     if (is_fresh(binds, index, target) && target_make(target, folder) != 0)
         return failure_set(failure, STEP_TARGET, errno, target);
     if (attach(binds, index, target, bits) == 0) return 0;
+    if (errno == EINVAL && differs(target, folder, bits)) errno = ENOTDIR; /* move_mount(2) calls it so */
     if (errno == ENOTDIR && (bits & BIND_REPLACE_LINK) != 0 && folder) {
         if (replace_link(target) != 0) return failure_set(failure, STEP_TARGET, errno, target);
     } else if (errno != ENOENT) {
@@ -215,7 +224,7 @@ int binds_bind(struct binds *binds, size_t index, struct failure *failure) {
     if (binds->start->source_kinds[index] == SOURCE_NONE) return 0; /* optional, and missing */
     const char *target = start_text(binds->start, record, 1, failure);
     if (target == NULL) return -1;
-    if (!binds->rooted && take_source(binds, index, failure) != 0) return -1;
+    if (binds->new_root < 0 && take_source(binds, index, failure) != 0) return -1;
     int answer = bind_taken(binds, index, target, record->field[2].u, failure);
     if (binds->trees[index] >= 0) close(binds->trees[index]);
     return answer;
@@ -238,14 +247,7 @@ int binds_tree(struct binds *binds, const struct record *record, struct failure 
     return bind_classic(binds, tree, point, bits) == 0 ? 0 : failure_set(failure, STEP_TREE, errno, tree);
 }
 
-int binds_null(struct binds *binds, const char *target) {
-    if (!binds->classic) {
-        int tree = kernel_open_tree(binds->old_root, "dev/null", TREE_CLONE);
-        int answer = tree < 0 ? -1 : kernel_move_mount(tree, target, MOVE_TO_FOLLOW);
-        int error = errno;
-        if (tree >= 0) close(tree);
-        errno = error;
-        if (answer == 0 || !kernel_lacks_it()) return answer;
-    }
-    return bind_classic(binds, "/dev/null", target, BIND_SINGLE);
+int binds_null(struct binds *binds, size_t index, const char *target) {
+    if (binds->trees[index] < 0) return bind_classic(binds, "/dev/null", target, BIND_SINGLE);
+    return kernel_move_mount(binds->trees[index], target, MOVE_TO_FOLLOW);
 }

@@ -12,10 +12,10 @@
 struct binds {
     const struct start *start;
     int old_root;  /* the host's root, O_PATH, in our mount namespace */
-    int *trees;    /* for each record: a BIND's detached tree, or -1 */
+    int *trees;    /* for each record: a detached tree of BIND's source, for MASK of /dev/null; or -1 */
     char **paths;  /* for each record: a BIND's source without symbolic links, for the classic way */
     bool classic;  /* this kernel lacks the new calls */
-    bool rooted, pivoted;
+    int new_root;  /* once it is entered, else -1 */
 };
 
 int binds_open(struct binds *binds, const struct start *start, struct failure *failure);
@@ -26,8 +26,8 @@ int binds_before_root(struct binds *binds, struct failure *failure);
 int binds_bind(struct binds *binds, size_t index, struct failure *failure);
 int binds_tree(struct binds *binds, const struct record *record, struct failure *failure);
 
-/* Binds the host's /dev/null onto a file. errno on -1. */
-int binds_null(struct binds *binds, const char *target);
+/* Binds the host's /dev/null onto a file (MASK). errno on -1. */
+int binds_null(struct binds *binds, size_t index, const char *target);
 
 /* The classic way to change one mount's flags, keeping those that are locked. `bits` as in BIND. errno on -1. */
 int binds_remount(const char *target, uint64_t bits);

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { AMBIENT_CLEAR_ALL = 4 };
+enum { AMBIENT_RAISE = 2, AMBIENT_CLEAR_ALL = 4 };
 
 static int drop_bounding(uint64_t keep) {
     for (unsigned long bit = 0; bit < 64; bit++) {
@@ -80,4 +80,14 @@ int confine_apply(const struct plan *plan, struct failure *failure) {
     if (caps != NULL && keep_capabilities(caps, failure) != 0) return -1;
     if ((no_new_privs != NULL || filter != NULL) && set_no_new_privs(failure) != 0) return -1;
     return filter == NULL ? 0 : filter_calls(filter, failure);
+}
+
+void confine_pass_on_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct set[2];
+    if (syscall(SYS_capget, &header, set) != 0) return;
+    for (int i = 0; i < 2; i++) set[i].inheritable = set[i].permitted;
+    if (syscall(SYS_capset, &header, set) != 0) return;
+    for (unsigned long bit = 0; bit < 64; bit++)
+        if (prctl(PR_CAP_AMBIENT, AMBIENT_RAISE, bit, 0, 0) != 0 && errno == EINVAL) return;
 }

@@ -7,6 +7,9 @@
 /* Bit 63 of SECCOMP's flags: TIOCSTI must be refused afterwards. */
 #define SECCOMP_PROVE_TIOCSTI (UINT64_C(1) << 63)
 
+/* Lets a helper keep our capabilities over its exec, although it is not root inside. Best effort. */
+void confine_pass_on_capabilities(void);
+
 /* Carries out CAPS, NO_NEW_PRIVS and SECCOMP, in this order whatever the plan's: a filter may forbid the others. */
 int confine_apply(const struct plan *plan, struct failure *failure);
 

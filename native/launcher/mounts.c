@@ -15,8 +15,10 @@
 #include <unistd.h>
 
 #include "binds.h"
+#include "confine.h"
 #include "kernel.h"
 #include "overlay.h"
+#include "root.h"
 #include "targets.h"
 
 /* One function for each kind: does it, or fills in the failure and returns -1. */
@@ -31,14 +33,15 @@ static int set_hostname(const struct start *start, const struct record *record, 
 static int mount_fuse(const struct start *start, const struct record *record, struct failure *failure) {
     char why[64];
     int status = 0;
-    struct start anywhere = *start;
-    char **argv = start_list(&anywhere, record->field[0].l, failure);
+    char **argv = start_list(start, record->field[0].l, failure);
     if (argv == NULL || argv[0] == NULL) return -1;
     for (char **argument = argv; *argument != NULL; argument++)
         if ((*argument = (char *)slots_fill_all(&start->slots, *argument)) == NULL)
             return failure_set(failure, STEP_SLOT, errno, argv[0]);
     pid_t child = fork();
     if (child == 0) {
+        confine_pass_on_capabilities();
+        sigprocmask(SIG_SETMASK, &start->caller_mask, NULL);
         execvpe(argv[0], argv, start->environment);
         _exit(errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE);
     }
@@ -49,27 +52,6 @@ static int mount_fuse(const struct start *start, const struct record *record, st
     snprintf(why, sizeof why, WIFEXITED(status) ? "it ended with status %d" : "it was killed by signal %d",
              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     return failure_detail(failure, STEP_FUSE, ECHILD, argv[0], why);
-}
-
-/* Enters the new root and stacks the old one upon it; where the root is the first one (an initramfs, which cannot be
-   pivoted), moves the new one over it instead, as switch_root(8) does. */
-static int enter_root(struct binds *binds, const char *mount_point, struct failure *failure) {
-    if (binds_before_root(binds, failure) != 0) return -1;
-    if (chdir(mount_point) != 0) return failure_set(failure, STEP_ROOT, errno, mount_point);
-    if (syscall(SYS_pivot_root, ".", ".") == 0) {
-        binds->pivoted = true;
-    } else if (errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0) {
-        return failure_set(failure, STEP_ROOT, errno, mount_point);
-    }
-    return chdir("/") == 0 ? 0 : failure_set(failure, STEP_ROOT, errno, mount_point);
-}
-
-static int leave_old_root(struct binds *binds, struct failure *failure) {
-    if (!binds->pivoted) return 0;
-    if (fchdir(binds->old_root) != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
-        return failure_set(failure, STEP_ROOT, errno, "/");
-    close(binds->old_root);
-    return 0;
 }
 
 static int mount_new(const struct start *start, const struct record *record, struct failure *failure) {
@@ -100,14 +82,18 @@ static int make_folder(const struct start *start, const struct record *record, s
     return failure_set(failure, STEP_DIRECTORY, errno, target);
 }
 
-static int mask(struct binds *binds, const struct record *record, struct failure *failure) {
+static int mask(struct binds *binds, size_t index, struct failure *failure) {
     struct stat found;
-    const char *target = start_text(binds->start, record, 0, failure);
+    int answer;
+    const char *target = start_text(binds->start, &binds->start->plan->records[index], 0, failure);
     if (target == NULL) return -1;
-    if (stat(target, &found) != 0) return errno == ENOENT || errno == ENOTDIR ? 0 : failure_set(failure, STEP_MASK, errno, target);
-    if (!S_ISDIR(found.st_mode)) return binds_null(binds, target) == 0 ? 0 : failure_set(failure, STEP_MASK, errno, target);
-    unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
-    return mount("tmpfs", target, "tmpfs", flags, "size=0,nr_inodes=1") == 0 ? 0 : failure_set(failure, STEP_MASK, errno, target);
+    if (stat(target, &found) != 0)
+        answer = errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+    else if (S_ISDIR(found.st_mode))
+        answer = mount("tmpfs", target, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0,nr_inodes=1");
+    else
+        answer = binds_null(binds, index, target);
+    return answer == 0 ? 0 : failure_set(failure, STEP_MASK, errno, target);
 }
 
 static int make_read_only(const struct start *start, const struct record *record, struct failure *failure) {
@@ -140,13 +126,13 @@ static int apply(struct binds *binds, size_t index, struct failure *failure) {
     case OP_TREE: return binds_tree(binds, record, failure);
     case OP_ROOT: {
         const char *mount_point = start_text(start, record, 0, failure);
-        return mount_point == NULL ? -1 : enter_root(binds, mount_point, failure);
+        return mount_point == NULL ? -1 : root_enter(binds, mount_point, failure);
     }
     case OP_MOUNT: return mount_new(start, record, failure);
     case OP_BIND: return binds_bind(binds, index, failure);
     case OP_SYMLINK: return make_link(start, record, failure);
     case OP_DIRECTORY: return make_folder(start, record, failure);
-    case OP_MASK: return mask(binds, record, failure);
+    case OP_MASK: return mask(binds, index, failure);
     case OP_READONLY: return make_read_only(start, record, failure);
     case OP_LOOPBACK: return loopback_up(failure);
     default: return 0;
@@ -160,7 +146,7 @@ int mounts_apply(const struct start *start, struct failure *failure) {
     if (binds_open(&binds, start, failure) != 0) return -1;
     for (size_t i = 0; i < start->plan->count; i++)
         if (start->plan->records[i].phase == PHASE_INIT && apply(&binds, i, failure) != 0) return -1;
-    return leave_old_root(&binds, failure);
+    return root_leave_old(&binds, failure);
 }
 
 int mounts_look_at_sources(struct start *start, struct failure *failure) {
