@@ -118,6 +118,7 @@ def test_what_is_not_an_image_is_not_loaded(wherry: Wherry) -> None:
     result = wherry("load", "-i", "/etc/passwd")
     assert result.status == 125 and "is not an image" in result.stderr
     assert "no file" in wherry("load", "-i", "/nonexistent").stderr
+    assert "'standard input' is not an image" in wherry("load", stdin="text").stderr
 
 
 def test_an_image_is_pushed_under_another_name(wherry: Wherry, tiny: str, registry: RegistryServer) -> None:

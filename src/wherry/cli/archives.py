@@ -49,14 +49,14 @@ def save(given: Given) -> int:
     return 0
 
 
-def _load(world: World, path: str, *, quiet: bool) -> Image:
+def _load(world: World, path: str, *, quiet: bool, shown_as: str = "") -> Image:
     from wherry.image import is_image_file, load_file
 
     if not os.path.exists(path):
         raise NotFound(f"there is no file '{path}'")
     if not is_image_file(path):
         raise UsageError(
-            f"'{path}' is not an image",
+            f"'{shown_as or path}' is not an image",
             why="it is neither an OCI layout nor an archive of one nor a 'docker save' archive",
         )
     with shown(quiet) as progress:
@@ -73,6 +73,6 @@ def _load_stream(world: World, *, quiet: bool) -> Image:
         with open(path, "wb") as file:
             while chunk := sys.stdin.buffer.read(_CHUNK):
                 file.write(chunk)
-        return _load(world, path, quiet=quiet)
+        return _load(world, path, quiet=quiet, shown_as="standard input")
     finally:
         world.store.discard(work)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["container_rows"]
 
-_FILTERS = ("name", "id", "label", "status", "ancestor", "node")
+_FILTERS = ("name", "id", "label", "status", "exited", "ancestor", "node")
 
 
 def container_rows(given: Given) -> list[dict[str, Any]]:
@@ -24,7 +24,7 @@ def container_rows(given: Given) -> list[dict[str, Any]]:
 
     last = 1 if given.flag("latest") else given.number("last")
     filters = [_filter(text) for text in given.many("filter")]
-    everything = given.flag("all") or last is not None or any(key == "status" for key, _ in filters)
+    everything = given.flag("all") or last is not None or any(key in ("status", "exited") for key, _ in filters)
     found = [
         summary
         for summary in containers.ps(all=everything)
@@ -49,6 +49,8 @@ def _fits(summary: ContainerSummary, key: str, value: str) -> bool:
         return summary.id.startswith(value)
     if key == "status":
         return summary.state == value
+    if key == "exited":
+        return summary.state == "exited" and str(summary.exit_code) == value
     if key == "node":
         return summary.node == value
     if key == "ancestor":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wherry.base.errors import UsageError
 from wherry.cli import listing
 
 if TYPE_CHECKING:
@@ -16,19 +17,36 @@ if TYPE_CHECKING:
 __all__ = ["history_rows", "image_rows"]
 
 
-def image_rows(store: Store, pattern: str, *, whole: bool) -> list[dict[str, Any]]:
-    """All names of the store, newest image first, then images without a name; those that fit ``pattern``."""
+def image_rows(
+    store: Store, pattern: str, *, filters: tuple[str, ...] = (), whole: bool = False
+) -> list[dict[str, Any]]:
+    """All names of the store and images without a name, newest image first; those that fit ``pattern`` and filters."""
+    patterns, dangling = _read_filters(filters)
     rows = []
     named: set[Digest] = set()
     for reference, name in store.names():
         named.add(name.digest)
-        if not pattern or _fits(reference, pattern):
+        if dangling is not True and all(_fits(reference, wanted) for wanted in (pattern, *patterns) if wanted):
             rows.append(_row(reference, name, store.image_record(name.digest), whole=whole))
-    if not pattern:
+    if not pattern and not patterns and dangling is not False:
         rows += [_unnamed(record, whole=whole) for record in store.image_records() if record.digest not in named]
     rows.sort(key=lambda row: str(row["Repository"]) + ":" + str(row["Tag"]))
     rows.sort(key=lambda row: str(row["CreatedAt"]), reverse=True)
     return rows
+
+
+def _read_filters(filters: tuple[str, ...]) -> tuple[list[str], bool | None]:
+    patterns, dangling = [], None
+    for text in filters:
+        key, _, value = text.partition("=")
+        if key == "reference" and value:
+            patterns.append(value)
+        elif key == "dangling" and value in ("true", "false", "1", "0"):
+            dangling = value in ("true", "1")
+        else:
+            hint = "dangling=true, dangling=false, reference=PATTERN"
+            raise UsageError(f"'--filter {text}' is not understood", hint=hint)
+    return patterns, dangling
 
 
 def _fits(reference: Reference, pattern: str) -> bool:

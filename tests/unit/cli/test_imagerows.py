@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wherry.base.digest import Digest
+from wherry.base.errors import UsageError
 from wherry.base.reference import Reference
 from wherry.cli.imagerows import image_rows
 from wherry.store import ImageRecord, Name, Store, open_at
@@ -51,3 +52,20 @@ def test_sizes_and_ids_are_short_for_people_and_whole_for_programs(store: Store)
     short = image_rows(store, "debian:12", whole=False)[0]
     assert (short["ID"], short["Size"], short["Bytes"]) == (NEW.hex[:12], "124MB", 124_000_000)
     assert image_rows(store, "debian:12", whole=True)[0]["ID"] == str(NEW)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (("dangling=true",), ["<none>:<none>"]),
+        (("dangling=false", "reference=debian:1*"), ["debian:12", "debian:10"]),
+        (("reference=*lab*",), ["quay.io/team/lab:1"]),
+    ],
+)
+def test_filters_choose_as_dockers(store: Store, filters: tuple[str, ...], expected: list[str]) -> None:
+    assert [f"{row['Repository']}:{row['Tag']}" for row in image_rows(store, "", filters=filters)] == expected
+
+
+def test_an_unknown_filter_is_an_error(store: Store) -> None:
+    with pytest.raises(UsageError, match="since=x"):
+        image_rows(store, "", filters=("since=x",))

@@ -80,7 +80,7 @@ def test_the_traceback_is_shown_when_asked_for(
         (["ps", "--al"], "'wherry ps' has no option '--al'\n  next: did you mean '--all'?"),
         (["ps", "x"], "'wherry ps' does not take 'x': it takes no arguments\n"),
         (["rm"], "'wherry rm' needs a CONTAINER\n  next: wherry rm --help"),
-        (["stop", "-t", "soon", "x"], "'wherry stop': bad value for '--time': 'soon' is not a number"),
+        (["stop", "-t", "soon", "x"], "'wherry stop': bad value for '--timeout': 'soon' is not a number"),
         (["help", "rnu"], "there is no verb 'rnu'\n"),
     ],
 )

@@ -13,7 +13,8 @@ def _run(given: Given) -> int:
     from wherry.cli.imagerows import image_rows
     from wherry.containers import World
 
-    rows = image_rows(World().store, given.word if given.words else "", whole=given.flag("no_trunc"))
+    pattern = given.word if given.words else ""
+    rows = image_rows(World().store, pattern, filters=given.many("filter"), whole=given.flag("no_trunc"))
     if given.flag("quiet"):
         for identity in dict.fromkeys(row["ID"] for row in rows):
             print(identity)
@@ -33,6 +34,7 @@ VERB = Verb(
         Option(("-q", "--quiet"), "print only the ids"),
         Option(("-a", "--all"), "accepted for Docker's sake: there are no hidden images"),
         Option(("--digests",), "show the digests too"),
+        Option(("-f", "--filter"), "only those that fit: dangling=true, reference=PATTERN", "many", "KEY=VALUE"),
         NO_TRUNC,
         FORMAT,
     ),

@@ -38,7 +38,12 @@ VERB = Verb(
         Option(("-q", "--quiet"), "print only the ids"),
         Option(("-l", "--latest"), "only the one created last, whether it runs or not"),
         Option(("-n", "--last"), "only the N created last, whether they run or not", "number", "N"),
-        Option(("-f", "--filter"), "only those that fit: name, id, label, status, ancestor, node", "many", "KEY=VALUE"),
+        Option(
+            ("-f", "--filter"),
+            "only those that fit: name, id, label, status, exited, ancestor, node",
+            "many",
+            "KEY=VALUE",
+        ),
         NO_TRUNC,
         FORMAT,
     ),

@@ -25,7 +25,9 @@ VERB = Verb(
     "ask containers to end, then end them",
     _run,
     options=(
-        Option(("-t", "--time"), "seconds to wait before KILL (default 10; -1: for ever)", "number", "SECONDS"),
+        Option(
+            ("-t", "--timeout", "--time"), "seconds to wait before KILL (default 10; -1: for ever)", "number", "SECONDS"
+        ),
         Option(("-s", "--signal"), "signal to send first (default: the container's stop signal)", "text", "SIGNAL"),
     ),
     arguments=(Argument("CONTAINER", many=True, complete="container"),),
