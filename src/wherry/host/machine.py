@@ -1,7 +1,6 @@
 """The description of this machine and this user, and how it is found."""
 
-from __future__ import annotations
-
+# Without 'from __future__ import annotations': msgspec would compile each annotation's text, in every start.
 import os
 
 import msgspec

@@ -1,7 +1,6 @@
 """What the store keeps, as values, and their form on disk (JSON with digests as text)."""
 
-from __future__ import annotations
-
+# Without 'from __future__ import annotations': msgspec would compile each annotation's text, in every start.
 import msgspec
 
 from wherry.base.digest import Digest
