@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wherry.image.local import Image, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.platforms import Platform
-    from wherry.image.pulling import pull
+    from wherry.image.pulling import PullPreview, preview_pull, pull
     from wherry.image.pushing import push
     from wherry.image.saving import save_file
     from wherry.image.steps import Step, history
@@ -35,6 +35,7 @@ __all__ = [
     "Index",
     "Manifest",
     "Platform",
+    "PullPreview",
     "Step",
     "Tree",
     "changes",
@@ -44,6 +45,7 @@ __all__ = [
     "is_image_file",
     "load_file",
     "open_image",
+    "preview_pull",
     "pull",
     "push",
     "save_file",
@@ -60,6 +62,7 @@ _HOMES = {
     "Index": "model",
     "Manifest": "model",
     "Platform": "platforms",
+    "PullPreview": "pulling",
     "Step": "steps",
     "Tree": "tree",
     "changes": "differences",
@@ -69,6 +72,7 @@ _HOMES = {
     "is_image_file": "archive",
     "load_file": "archive",
     "open_image": "local",
+    "preview_pull": "pulling",
     "pull": "pulling",
     "push": "pushing",
     "save_file": "saving",

@@ -7,18 +7,20 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 
-from wherry.base.digest import Hasher
+import msgspec
+
+from wherry.base.digest import Digest, Hasher
 from wherry.base.errors import DigestMismatch, ImageError, NotFound
 from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
-from wherry.image.layers import bring_layers, estimate, wanted_layers
+from wherry.image.layers import bring_layers, estimate, find_layer, wanted_layers
 from wherry.image.local import Image, open_by_digest, open_image
 from wherry.image.model import Descriptor, ImageConfig, Index, Manifest, read_config, read_document, read_manifest
 from wherry.image.platforms import Platform, choose, here
 from wherry.registry import Fetched, Registry
 from wherry.store import ImageRecord, Layer, Name, Store
 
-__all__ = ["pull", "record_image"]
+__all__ = ["PullPreview", "preview_pull", "pull", "record_image"]
 
 _LARGEST_CONFIG = 16 << 20
 
@@ -51,6 +53,32 @@ def pull(
             before = _stamp(store, ref)  # it was pulled for another platform, or removed again
 
 
+class PullPreview(msgspec.Struct, frozen=True):
+    """What a pull would do: for each layer, lowest first, its digest, compressed size and whether it is here.
+
+    ``download`` and ``space`` are bytes: what would come over the network, and about what it would take here.
+    """
+
+    digest: Digest
+    layers: tuple[tuple[Digest, int, bool], ...]
+    download: int
+    space: int
+
+
+def preview_pull(store: Store, registry: Registry, ref: Reference, *, platform: str | None = None) -> PullPreview:
+    """Ask the registry what ``ref`` is, and say what pulling it would bring; changes nothing. Raises as :func:`pull`."""
+    wanted_platform = str(Platform.parse(platform)) if platform else None
+    fetched, index, manifest = _look_up(registry, ref, wanted_platform)
+    config = read_config(_config(store, registry, ref, manifest.config), manifest, ref.familiar)
+    _check_platform(config, None if index else wanted_platform, ref.familiar)
+    wanted = wanted_layers(manifest.layers, config.rootfs.diff_ids)
+    layers = tuple(
+        (item.descriptor.digest, item.descriptor.size, find_layer(store, item) is not None) for item in wanted
+    )
+    download = sum(size for _, size, held in dict.fromkeys(layers) if not held)
+    return PullPreview(fetched.digest, layers, download, estimate(store, wanted))
+
+
 def _stamp(store: Store, ref: Reference) -> tuple[int, int]:
     """What changes when somebody else has pulled the name."""
     try:
@@ -68,15 +96,7 @@ def _fetch(
     store: Store, registry: Registry, ref: Reference, platform: str | None, progress: Progress, keep_blobs: bool
 ) -> Image:
     subject = ref.familiar
-    fetched = registry.get_manifest(ref)
-    document = read_document(fetched.data, fetched.media_type, subject)
-    index: Fetched | None = None
-    if isinstance(document, Index):
-        index = fetched
-        wanted = Platform.parse(platform) if platform else here()
-        chosen = choose(document, wanted, subject, strict=platform is not None)
-        fetched = registry.get_manifest(ref.at(chosen.digest))
-        document = read_manifest(fetched.data, fetched.media_type, subject)
+    fetched, index, document = _look_up(registry, ref, platform)
     image = _present(store, ref, fetched, index, platform)
     if image is None:
         image = _bring(store, registry, ref, fetched, document, index, platform, progress, keep_blobs)
@@ -84,6 +104,19 @@ def _fetch(
         store.set_name(ref, Name(fetched.digest, index.digest if index else None, platform or ""))
     progress(Event(subject, "done", message=str(fetched.digest)))
     return image
+
+
+def _look_up(registry: Registry, ref: Reference, platform: str | None) -> tuple[Fetched, Fetched | None, Manifest]:
+    """The platform's manifest as fetched, the index that it was chosen from, and what the manifest says."""
+    subject = ref.familiar
+    fetched = registry.get_manifest(ref)
+    document = read_document(fetched.data, fetched.media_type, subject)
+    if not isinstance(document, Index):
+        return fetched, None, document
+    wanted = Platform.parse(platform) if platform else here()
+    chosen = choose(document, wanted, subject, strict=platform is not None)
+    index, fetched = fetched, registry.get_manifest(ref.at(chosen.digest))
+    return fetched, index, read_manifest(fetched.data, fetched.media_type, subject)
 
 
 def _present(
