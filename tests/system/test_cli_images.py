@@ -26,6 +26,15 @@ def test_quiet_pull_says_nothing_but_the_digest(wherry: Wherry, tiny: str) -> No
     assert len(result.stdout) == len("sha256:") + 64 + 1
 
 
+def test_a_dry_run_says_what_would_come(wherry: Wherry, tiny: str, layered: str) -> None:
+    told = wherry.ok("pull", "--dry-run", layered)
+    assert "to fetch" in told and "to store" in told and wherry.ok("images", "-q") == ""
+    wherry.ok("pull", "-q", tiny)
+    states = wherry.ok("pull", "--dry-run", "--format", "{{.State}}", layered).split("\n")
+    assert states[0] == "here" and "to fetch" in states
+    assert " 0B to fetch" in wherry.ok("pull", "--dry-run", tiny)
+
+
 def test_a_list_has_dockers_columns_and_its_json_dockers_fields(seeded: Wherry) -> None:
     table = seeded.ok("images").splitlines()
     assert table[0].split() == ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]

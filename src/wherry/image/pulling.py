@@ -66,7 +66,7 @@ class PullPreview(msgspec.Struct, frozen=True):
 
 
 def preview_pull(store: Store, registry: Registry, ref: Reference, *, platform: str | None = None) -> PullPreview:
-    """Ask the registry what ``ref`` is, and say what pulling it would bring; changes nothing. Raises as :func:`pull`."""
+    """Ask the registry what ``ref`` is, and say what pulling would bring; changes nothing. Raises as :func:`pull`."""
     wanted_platform = str(Platform.parse(platform)) if platform else None
     fetched, index, manifest = _look_up(registry, ref, wanted_platform)
     config = read_config(_config(store, registry, ref, manifest.config), manifest, ref.familiar)

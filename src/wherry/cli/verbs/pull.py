@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.cli.grammar import Argument, Given, Verb
+from wherry.cli.grammar import Argument, Given, Option, Verb
 from wherry.cli.options import AUTHFILE, PLATFORM, QUIET
 
 __all__ = ["VERB"]
@@ -16,7 +16,12 @@ def _run(given: Given) -> int:
 
     world, quiet = World(), given.flag("quiet")
     platform, authfile = given.text("platform"), given.text("authfile") or ""
-    for reference in [reference_of(world, word) for word in given.words]:
+    references = [reference_of(world, word) for word in given.words]
+    if given.flag("dry_run"):
+        from wherry.cli.previewing import show_pulls
+
+        return show_pulls(world, references, platform, authfile, given.text("format"))
+    for reference in references:
         with shown(quiet) as progress:
             image = fetch(world, reference, platform=platform, auth_file=authfile, progress=progress)
         print(image.digest if quiet else f"{reference.familiar}: {image.digest}", flush=True)
@@ -27,11 +32,18 @@ VERB = Verb(
     "pull",
     "fetch images from a registry",
     _run,
-    options=(PLATFORM, AUTHFILE, QUIET),
+    options=(
+        PLATFORM,
+        AUTHFILE,
+        QUIET,
+        Option(("--dry-run",), "ask the registry, show what would be fetched, and fetch nothing"),
+        Option(("--format",), "how --dry-run shows it", "text", "table|json|TEMPLATE"),
+    ),
     arguments=(Argument("IMAGE", many=True, complete="image"),),
     examples=(
         ("wherry pull debian:12", "fetch an image of Docker Hub"),
         ("wherry pull -q quay.io/biocontainers/samtools:1.20--h50ea8bc_0", "without progress; prints the digest"),
+        ("wherry pull --dry-run debian:12", "how much would come, and how much room it would take"),
         ("wherry pull --platform linux/arm64 debian:12", "fetch it for another machine"),
     ),
     details="Every byte is compared with its digest. Layers that another image brought are not fetched again.",
