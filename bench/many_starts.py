@@ -17,7 +17,7 @@ PEERS = {"wherry": wherry, "ch-run": chrun, "bwrap": bwrap, "docker": docker, "u
 
 
 def measure(at: Workplace, rounds: int) -> str:
-    parts = [_at_once(at, together, max(1, min(rounds, 3))) for together in (2, 64)]
+    parts = [_at_once(at, together, max(1, min(rounds // 20, 3))) for together in (2, 64)]
     return "Reported; the highest rate of all is the aim.\n\n" + "\n\n".join(parts)
 
 
@@ -27,7 +27,7 @@ def _at_once(at: Workplace, together: int, rounds: int) -> str:
 
     lines = [f"{together} at a time:\n", "| | starts a second | starts | median |", "|---|---:|---:|---:|"]
     for done in interleave([case(name) for name in PEERS], rounds, warm=0):
-        rate = f"{COUNTS[done.name] / done.median:.0f}" if done.seconds else f"failed: {done.failure[:160]}"
+        rate = f"{COUNTS[done.name] / done.median:.0f}" if done.seconds else f"failed: {done.failure[-200:]}"
         lines.append(f"| {done.name} | {rate} | {COUNTS[done.name]} | {duration(done.median)} |")
     return "\n".join(lines)
 

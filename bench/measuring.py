@@ -33,7 +33,7 @@ class Command:
             status = process.wait()
             taken = time.perf_counter() - begun
         if status:
-            raise Failure(f"{' '.join(self.argv)}: {status}: {said.decode(errors='replace')[-500:]}")
+            raise Failure(f"{' '.join(self.argv)}: {status}: {said.decode(errors='replace').strip()[-300:]}")
         return taken
 
 
@@ -150,7 +150,7 @@ def table(cases: Sequence[Case], reference: str, extra: str = "") -> str:
     ]
     for case in cases:
         if case.failure:
-            cells = ["failed", case.failure.replace("|", "/").replace("\n", " ")[:160], "", ""]
+            cells = ["failed", case.failure.replace("|", "/").replace("\n", " ")[-200:], "", ""]
         else:
             low, high = case.spread
             cells = [
