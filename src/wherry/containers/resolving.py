@@ -179,8 +179,9 @@ def _watch(world: World, digest: Digest) -> None:
 
 def _with_readings(error: WherryError, text: str) -> WherryError:
     """The same error; where the text could have been a path, it says that both readings were tried."""
-    if "/" in text.partition(":")[0] and "@" not in text:
-        first = f"'{text}' is no image file here"
+    folder = os.path.dirname(text)
+    if folder and os.path.isdir(folder) and not os.path.exists(text):
+        first = f"there is no file '{text}' here"
     elif os.path.isdir(text):
         first = f"'{text}' here is a directory (written './{text}/' it would be read as an image)"
     elif os.path.isfile(text):
