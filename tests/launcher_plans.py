@@ -1,7 +1,7 @@
 """The launcher alone: hand-made plans on a tree with a static busybox, no Python of Wherry's but the plan's codec.
 
 ``Box`` holds a tree, a scratch folder and a runtime folder; ``box.plan(...)`` writes a plan and gives its path,
-``box.run(command, ...)`` carries one out. The program is ``$WHERRY_LAUNCHER``, else built here from ``native/launcher``.
+``box.run(command, ...)`` carries one out. The program is built here from ``native/launcher``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ NAMESPACES = 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x200000
 """CLONE_NEW* of mount, cgroup, uts, ipc, user, pid."""
 VERSION = "9.9.9"
 _SOURCES = Path(__file__).parents[1] / "native" / "launcher"
-_APPLETS = "sh true cat ls id mount env ps head tail sleep kill grep stty tty touch mkdir rm echo readlink wc seq setsid"
+_APPLETS = (
+    "sh true cat ls id mount env ps head tail sleep kill grep stty tty touch mkdir rm echo readlink wc seq setsid"
+)
 
 
 @functools.cache
@@ -74,7 +76,7 @@ class Box:
         bits: int = 0,
         caps: int = 0,
     ) -> list[Operation]:
-        """The operations of an ordinary start, with more of them at four places (``late``: when the tree is complete)."""
+        """The operations of an ordinary start, with more at four places (``late``: when the tree is complete)."""
         uid, gid = ids or (os.getuid(), os.getgid())
         devices = ("null", "zero", "full", "random", "urandom", "tty")
         return [

@@ -36,7 +36,9 @@ def test_a_directory_and_a_file_are_bound(box: Box, tmp_path: Path, variables: d
     assert (tmp_path / "d" / "g").read_text() == "new\n"
 
 
-def test_missing_mount_points_are_made_without_changing_the_image(box: Box, tmp_path: Path, variables: dict[str, str]) -> None:
+def test_missing_mount_points_are_made_without_changing_the_image(
+    box: Box, tmp_path: Path, variables: dict[str, str]
+) -> None:
     (tmp_path / "f").write_text("x")
     late = [bind(tmp_path, "/deep/er/dir"), bind(tmp_path / "f", "/deep/er/file")]
     assert box.shell("cat /deep/er/file; ls -d /deep/er/dir", late=late, variables=variables) == "x/deep/er/dir\n"
@@ -187,7 +189,16 @@ def test_a_fuse_program_can_make_the_root(box: Box) -> None:
     index = [operation.kind for operation in operations].index("OVERLAY")
     options = f"lowerdir={box.tree},upperdir=\x01/upper,workdir=\x01/work"
     operations[index] = Operation("FUSE", (("fuse-overlayfs", "-o", options, "\x01/root"), "\x01/root"))
-    argv = [launcher(), "run", "--plan", box.write(operations), "--", "sh", "-c", "echo new > /etc/n; cat /etc/n; head -1 /proc/mounts"]
+    argv = [
+        launcher(),
+        "run",
+        "--plan",
+        box.write(operations),
+        "--",
+        "sh",
+        "-c",
+        "echo new > /etc/n; cat /etc/n; head -1 /proc/mounts",
+    ]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("new\nfuse-overlayfs / "), done.stderr
     assert box.left() == []

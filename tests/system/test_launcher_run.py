@@ -99,12 +99,29 @@ def test_environment_is_the_plans(box: Box) -> None:
         Operation("ENV_WHEN", (("JOB_ID",), ("SLURM_*",))),
         Operation("ENV_WHEN", (("NOT_SET*",), ("HIDDEN",))),
     ]
-    variables = {"KEEP": "k", "LC_X": "x", "LC_Y": "y", "A": "2", "SECRET": "s", "HIDDEN": "h", "JOB_ID": "7", "SLURM_N": "3"}
+    variables = {
+        "KEEP": "k",
+        "LC_X": "x",
+        "LC_Y": "y",
+        "A": "2",
+        "SECRET": "s",
+        "HIDDEN": "h",
+        "JOB_ID": "7",
+        "SLURM_N": "3",
+    }
     done = box.run("env", variables=variables, command=command)
     found = dict(line.split("=", 1) for line in done.stdout.splitlines())
     identity = found.pop("ID")
     assert len(identity) == 64 and found.pop("SHORT") == identity[:12]
-    expected = {"PATH": "/usr/bin:/bin", "HOME": "/", "KEEP": "k", "LC_X": "over", "LC_Y": "y", "A": "2", "SLURM_N": "3"}
+    expected = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/",
+        "KEEP": "k",
+        "LC_X": "over",
+        "LC_Y": "y",
+        "A": "2",
+        "SLURM_N": "3",
+    }
     assert found == expected
 
 
@@ -124,7 +141,9 @@ def test_no_command_at_all_is_said(box: Box) -> None:
 
 def test_limits_and_umask_pass_through(box: Box) -> None:
     script = "ulimit -S -n 123; umask 027; exec " + " ".join(box.argv(["sh", "-c", "ulimit", "-n"])[:4])
-    done = subprocess.run(["sh", "-c", f"{script} -- sh -c 'ulimit -n; umask'"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["sh", "-c", f"{script} -- sh -c 'ulimit -n; umask'"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["123", "0027"]
 
 
@@ -273,5 +292,3 @@ def _processes(words: str) -> list[int]:
         if entry.name.isdigit() and line == words:
             found.append(int(entry.name))
     return found
-
-
