@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,7 @@ __all__ = ["Digest", "Hasher"]
 
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}
 _HEX = frozenset("0123456789abcdef")
+_SMALL = 64 * 1024
 
 
 class Digest(msgspec.Struct, frozen=True, order=True):
@@ -37,11 +39,16 @@ class Digest(msgspec.Struct, frozen=True, order=True):
     @classmethod
     def of(cls, data: bytes) -> Digest:
         """The sha256 of ``data``."""
-        return cls("sha256", _new("sha256", data).hexdigest())
+        return cls("sha256", _sha256_of(data))
 
     def hasher(self) -> Hasher:
         """A running hash of this digest's algorithm, to compare arriving bytes with it."""
         return Hasher(self.algorithm)
+
+    def is_of(self, data: bytes) -> bool:
+        """Whether ``data`` has this digest."""
+        found = _sha256_of(data) if self.algorithm == "sha256" else _new(self.algorithm, data).hexdigest()
+        return found == self.hex
 
     @property
     def short(self) -> str:
@@ -64,6 +71,17 @@ class Hasher:
 
     def digest(self) -> Digest:
         return Digest(self._algorithm, self._hash.hexdigest())
+
+
+def _sha256_of(data: bytes) -> str:
+    """Python's own implementation for small data: it is slower, but loading OpenSSL takes 2.5 ms."""
+    if len(data) <= _SMALL and "hashlib" not in sys.modules:
+        for name in ("_sha2", "_sha256"):  # since 3.12, and before; some distributions leave them out
+            try:
+                return str(__import__(name).sha256(data).hexdigest())
+            except ImportError:
+                continue
+    return _new("sha256", data).hexdigest()
 
 
 def _new(algorithm: str, data: bytes = b"") -> _Hash:

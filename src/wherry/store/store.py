@@ -90,12 +90,10 @@ class Store:
         data = None if path is None else self._read(path)
         if path is None or data is None:
             raise NotFound(f"'{digest}' is not in the store '{self.path}'", hint="pull the image again")
-        hasher = digest.hasher()
-        hasher.update(data)
-        if hasher.digest() != digest:
+        if not digest.is_of(data):
             if path.startswith(f"{self.path}/") and self.writable:
                 self.discard(path)  # so that the next pull brings it anew
-            raise DigestMismatch(f"'{path}' was damaged on disk", why=f"it is {hasher.digest()} now", hint="pull again")
+            raise DigestMismatch(f"'{path}' was damaged on disk", why=f"it is {Digest.of(data)} now", hint="pull again")
         return data
 
     def put_blob(self, data: bytes) -> Digest:
