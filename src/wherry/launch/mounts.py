@@ -1,13 +1,9 @@
 """What a container sees: its root, ``/proc``, ``/sys``, ``/dev``, and what the user binds.
 
-Mount points that the image lacks are made in the writable layer. Where the layers belong to another user (a site's
-store) the kernel cannot copy their directories up into the user's layer, so those that need something new are made in
-the upper directory beforehand, where they merge with the image's.
+Mount points that the image lacks are made in the writable layer, or stand in the names layer where they are known.
 """
 
 from __future__ import annotations
-
-import posixpath
 
 from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
@@ -17,14 +13,13 @@ from wherry.launch.binds import (
     BIND_NOSUID,
     BIND_OPTIONAL,
     BIND_READ_ONLY,
-    BIND_REPLACES_LINK,
     BIND_SHALLOW,
     user_mounts,
 )
 from wherry.launch.identity import Person
+from wherry.launch.names import NamesLayer
 from wherry.launch.options import RunOptions
-from wherry.launch.plan import SCRATCH, Kept, Operation, Paths
-from wherry.launch.surroundings import Surroundings
+from wherry.launch.plan import SCRATCH, Operation, Paths
 from wherry.launch.underlay import underlay
 from wherry.launch.views import Image, Tree
 
@@ -40,10 +35,6 @@ _LINKS = (("/proc/self/fd", "fd"), ("fd/0", "stdin"), ("fd/1", "stdout"), ("fd/2
 # whom nobody inside is), and each costs a mount; for root on the host they matter.
 _MASKED = ("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list")
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
-
-
-_USUAL_PARENTS = ("/home", "/media", "/mnt", "/opt", "/srv")
-"""Where people's directories lie; what ``--here`` binds is not known yet when the upper directory is made."""
 
 
 class Root:
@@ -74,31 +65,15 @@ def choose_root(image: Image, host: Host, paths: Paths) -> tuple[str, tuple[str,
     )
 
 
-def root_folders(
-    kind: str, person: Person, surroundings: Surroundings, tree: Tree, options: RunOptions, kept: Kept | None
-) -> list[Operation]:
+def root_folders(kind: str) -> list[Operation]:
     """HOST operations: the folders in the scratch folder that the root needs.
 
-    In the upper directory of a container that ran before nothing is made from outside: a symbolic link that its
-    programs left there would lead out of it.
+    Nothing is made from outside in the upper directory: in that of a container that ran before, a symbolic link that
+    its programs left would lead out of it.
     """
     if kind == Root.TREE:
         return [_mkdir("/root", 0o755), _mkdir("/tmp", 0o1777), _mkdir("/home", 0o700)]
-    upper = f"{SCRATCH}/upper"
-    folders = [_mkdir("/upper", 0o755), _mkdir("/work", 0o700)]
-    if kept is not None and kept.again:
-        return folders
-    if not tree.exists("/tmp") or surroundings.foreign:
-        folders.append(Operation("MKDIR", (f"{upper}{tree.resolve('/tmp')}", 0o1777)))
-    if person.private_home:
-        folders.append(Operation("MKDIR", (f"{upper}{tree.resolve(person.home)}", 0o700)))
-    if surroundings.foreign:
-        needed = ["/etc", "/dev", "/proc", "/sys", "/run", "/var/tmp"]
-        needed += [path for path in _USUAL_PARENTS if tree.exists(path)]
-        needed += [posixpath.dirname(bind.target) for bind in options.binds]
-        made = {f"{upper}{tree.resolve(path)}" for path in needed if path != "/"}
-        folders += [Operation("MKDIR", (path, 0o1777 if path.endswith("/tmp") else 0o755)) for path in sorted(made)]
-    return folders
+    return [_mkdir("/upper", 0o755), _mkdir("/work", 0o700)]
 
 
 def inside_operations(
@@ -108,27 +83,23 @@ def inside_operations(
     tree: Tree,
     host: Host,
     person: Person,
-    surroundings: Surroundings,
     paths: Paths,
-    files: dict[str, str],
+    names: NamesLayer,
     *,
     here: bool,
     home: bool,
     isolated_network: bool,
-    kept: Kept | None,
+    keep: bool,
 ) -> list[Operation]:
-    """INIT operations, in their order. ``files`` maps targets (``/etc/passwd``) to the files shown there."""
+    """INIT operations, in their order. ``names`` is the layer on top of the image's."""
     point = f"{paths.runtime}/root"
     mounts = user_mounts(options, host, here=here, home=home)
     targets = [operation.fields[4 if operation.kind == "MOUNT" else 1] for operation in mounts]
-    names = _names(files, tree, kind, isolated_network=isolated_network)
     steps = [Operation("HOSTNAME", (options.hostname,))] if options.hostname else []
     if kind == Root.TREE:
-        steps += underlay(tree, paths.flat, point, [*map(str, targets), *names, person.home])
+        steps += underlay(tree, paths.flat, point, [*map(str, targets), *names.shown, person.home])
     else:
-        steps += [_layers(kind, image, host, point, keep=kept is not None), Operation("ROOT", (point,))]
-        if kept is not None and kept.again and person.private_home:
-            steps.append(Operation("DIRECTORY", (person.home, 0o700)))
+        steps += [_layers(kind, image, host, names, point, keep=keep), Operation("ROOT", (point,))]
     steps += _kernel_views(host)
     if not any(target == "/dev" for target in targets):
         steps += _devices()
@@ -137,8 +108,7 @@ def inside_operations(
         steps += [Operation("BIND", (f"{SCRATCH}/tmp", path, BIND_NOSUID | BIND_NODEV)) for path in temporary]
         if person.private_home:
             steps.append(Operation("BIND", (f"{SCRATCH}/home", person.home, BIND_NOSUID | BIND_NODEV)))
-    steps += _name_binds(names, frozenset(files.values()))
-    steps += [Operation("DIRECTORY", (path, 0o755)) for path in _volumes(image) if not tree.exists(path)]
+        steps += _name_binds(names, tree)
     steps += mounts
     if isolated_network:
         steps.append(Operation("LOOPBACK"))
@@ -157,8 +127,8 @@ def _mkdir(name: str, mode: int) -> Operation:
     return Operation("MKDIR", (f"{SCRATCH}{name}", mode))
 
 
-def _layers(kind: str, image: Image, host: Host, point: str, *, keep: bool) -> Operation:
-    layers = tuple(layer.tree for layer in reversed(image.layers))
+def _layers(kind: str, image: Image, host: Host, names: NamesLayer, point: str, *, keep: bool) -> Operation:
+    layers = (names.tree, *(layer.tree for layer in reversed(image.layers)))
     if kind == Root.OVERLAY:
         bits = 1 | (2 if host.volatile and not keep else 0)
         return Operation("OVERLAY", (layers, f"{SCRATCH}/upper", f"{SCRATCH}/work", point, bits))
@@ -191,25 +161,10 @@ def _devices() -> list[Operation]:
     ]
 
 
-def _names(files: dict[str, str], tree: Tree, kind: str, *, isolated_network: bool) -> dict[str, str]:
-    """Files of names: of users, hosts, the time zone. Target to the host's file."""
-    shown = {"/etc/localtime": "/etc/localtime", "/etc/hosts": "/etc/hosts"}
-    if not isolated_network:
-        shown["/etc/resolv.conf"] = "/etc/resolv.conf"
-    if kind == Root.TREE and tree.resolve("/etc/localtime") != "/etc/localtime":
-        del shown["/etc/localtime"]  # a link in a read-only tree cannot be replaced; TZ says it instead
-    return {**shown, **files}
-
-
-def _name_binds(names: dict[str, str], made: frozenset[str]) -> list[Operation]:
-    bits = BIND_READ_ONLY | BIND_NOSUID | BIND_NODEV | BIND_NOEXEC | BIND_SHALLOW | BIND_REPLACES_LINK
-    return [
-        Operation("BIND", (source, target, bits if source in made else bits | BIND_OPTIONAL))
-        for target, source in sorted(names.items())
-    ]
-
-
-def _volumes(image: Image) -> list[str]:
-    volumes = image.config.config.volumes or ()
-    paths = {posixpath.normpath(f"/{path.lstrip('/')}") for path in volumes if path.startswith("/")}
-    return sorted(path for path in paths if path.split("/")[1] not in ("", "dev", "proc", "sys"))
+def _name_binds(names: NamesLayer, tree: Tree) -> list[Operation]:
+    """The names layer where it cannot be a layer: each file bound, read-only."""
+    bits = BIND_READ_ONLY | BIND_NOSUID | BIND_NODEV | BIND_NOEXEC | BIND_SHALLOW
+    shown = dict(names.shown)
+    if tree.resolve("/etc/localtime") != "/etc/localtime":
+        shown.pop("/etc/localtime", None)  # a link in a read-only tree cannot be replaced; TZ says it instead
+    return [Operation("BIND", (source, target, bits)) for target, source in sorted(shown.items())]

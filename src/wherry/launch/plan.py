@@ -24,10 +24,11 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class PlanFile(msgspec.Struct, frozen=True):
-    """A small file that a plan binds; it lies under ``RUNTIME/files`` and is named by its content."""
+    """A small file that a plan shows, or with ``content`` None a directory; below ``RUNTIME/files/HASH``."""
 
     path: str
-    content: bytes
+    content: bytes | None
+    mode: int = 0o644
 
 
 class LaunchPlan(msgspec.Struct, frozen=True):
@@ -69,8 +70,7 @@ class Kept(msgspec.Struct, frozen=True):
 
     ``scratch`` are parent folders for its writable layer (``PARENT/ID`` holds ``upper`` and ``work``): the folder of
     containers in the store, or the node's scratch where the store is on a network file system; empty means
-    :attr:`Paths.scratch`. ``log`` and ``exit_file`` are what the launcher writes; empty means not. ``again``: it ran
-    before, so its upper directory holds what its programs put there.
+    :attr:`Paths.scratch`. ``log`` and ``exit_file`` are what the launcher writes; empty means not.
     """
 
     id: str
@@ -79,4 +79,4 @@ class Kept(msgspec.Struct, frozen=True):
     log: str = ""
     exit_file: str = ""
     verb: str = "run"
-    again: bool = False
+    again: bool = False  # it ran before; planning treats both alike, since it makes nothing in the upper directory

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from wherry import __version__
 from wherry.base.errors import UsageError
 from wherry.base.settings import Settings
@@ -14,10 +12,11 @@ from wherry.host import Host
 from wherry.launch.confine import confine_operations, limit_operations
 from wherry.launch.environment import describe, env_operations
 from wherry.launch.fragment import fragment_of, joinable_of
-from wherry.launch.identity import Person, resolve_person
+from wherry.launch.identity import resolve_person
 from wherry.launch.mounts import Root, choose_root, inside_operations, root_folders
+from wherry.launch.names import names_layer
 from wherry.launch.options import RunOptions
-from wherry.launch.plan import CURRENT, Kept, LaunchPlan, Operation, Paths, PlanFile
+from wherry.launch.plan import CURRENT, Kept, LaunchPlan, Operation, Paths
 from wherry.launch.surroundings import Surroundings, wants_here, wants_home
 from wherry.launch.views import Image, Tree
 from wherry.policy import Decision, ImageFacts, require
@@ -62,7 +61,7 @@ def plan_run(
     isolated = _network(options, settings) == "none"
     person = resolve_person(options, image, tree, host, surroundings, home=home)
     kind, notes = choose_root(image, host, paths)
-    files, shown = _files(person, options, surroundings, paths)
+    names = names_layer(options, image, tree, person, surroundings, paths, isolated_network=isolated)
     variables = describe(options, image, tree, host, person, settings, surroundings)
     environment = env_operations(variables)
     if kind == Root.TREE and surroundings.zone:
@@ -74,7 +73,7 @@ def plan_run(
     fragment = fragment_of(options, image, host, kept, person, __version__)
     operations = [
         *_start(options, paths, kept),
-        *root_folders(kind, person, surroundings, tree, options, kept),
+        *root_folders(kind),
         Operation("MKDIR", (f"{paths.runtime}/root", 0o700)),
         *_books(options, paths, kept, host, fragment, joinable, flags),
         *_streams(options, kept),
@@ -86,13 +85,12 @@ def plan_run(
             tree,
             host,
             person,
-            surroundings,
             paths,
-            shown,
+            names,
             here=here,
             home=home,
             isolated_network=isolated,
-            kept=kept,
+            keep=kept is not None,
         ),
         *limit_operations(options),
         *environment,
@@ -100,7 +98,7 @@ def plan_run(
         *confinement,
         _command(options, image, tree, drop_dashes=drop_dashes),
     ]
-    return LaunchPlan((), tuple(operations), files, notes, reusable=kept is None)
+    return LaunchPlan((), tuple(operations), names.files, notes, reusable=kept is None)
 
 
 def _directory(image: Image) -> str:
@@ -117,23 +115,6 @@ def _network(options: RunOptions, settings: Settings) -> str:
             hint="--network host (the default) or --network none",
         )
     return network
-
-
-def _files(
-    person: Person, options: RunOptions, surroundings: Surroundings, paths: Paths
-) -> tuple[tuple[PlanFile, ...], dict[str, str]]:
-    """The small files of this plan, and where they are shown. Named by content, so that equal ones are one file."""
-    contents = {"/etc/passwd": person.passwd, "/etc/group": person.group}
-    if options.hostname:
-        contents["/etc/hostname"] = f"{options.hostname}\n".encode()
-        contents["/etc/hosts"] = surroundings.hosts.rstrip(b"\n") + f"\n127.0.1.1\t{options.hostname}\n".encode()
-    files, shown = [], {}
-    for target, content in contents.items():
-        if content is not None:
-            name = hashlib.sha256(content).hexdigest()[:32]
-            files.append(PlanFile(f"{paths.runtime}/files/{name}", content))
-            shown[target] = files[-1].path
-    return tuple(files), shown
 
 
 def _start(options: RunOptions, paths: Paths, kept: Kept | None) -> list[Operation]:

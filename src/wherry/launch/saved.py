@@ -47,16 +47,30 @@ def plan_hash(words: tuple[str, ...]) -> str:
 
 
 def write_files(plan: LaunchPlan) -> None:
-    """Write the small files that the plan binds; those that exist are left (they are named by their content)."""
+    """Write the small files and directories that the plan shows; those that exist are left (named by their content)."""
     for file in plan.files:
         try:
-            if not os.path.exists(file.path):
-                _write(file.path, file.content)
+            if os.path.lexists(file.path):
+                continue
+            if file.content is None:
+                _make_folder(file.path, file.mode)
+            else:
+                _write(file.path, file.content, file.mode)
         except OSError as error:
             raise LaunchError(f"cannot write '{file.path}'", why=error.strerror or str(error)) from None
 
 
-def _write(path: str, content: bytes) -> None:
+def _make_folder(path: str, mode: int) -> None:
+    with contextlib.suppress(FileExistsError):
+        try:
+            os.mkdir(path, 0o700)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            os.mkdir(path, 0o700)
+        os.chmod(path, mode)  # whatever the umask
+
+
+def _write(path: str, content: bytes, mode: int = 0o600) -> None:
     temporary = f"{path}.{os.getpid()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
@@ -67,6 +81,7 @@ def _write(path: str, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             file.write(content)
+            os.fchmod(descriptor, mode)
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -46,7 +46,7 @@ def show_json(plan: LaunchPlan) -> bytes:
     document = {
         "inputs": [_named(item, INPUTS) for item in plan.inputs],
         "operations": [_named(item, OPERATIONS) for item in plan.operations],
-        "files": {file.path: file.content.decode("utf-8", "replace") for file in plan.files},
+        "files": {file.path: (file.content or b"").decode("utf-8", "replace") for file in plan.files if file.content},
         "notes": list(plan.notes),
         "reusable": plan.reusable,
     }
@@ -98,13 +98,27 @@ def _sees(plan: LaunchPlan) -> list[str]:
         line = _seen(item)
         if line:
             found.append(line)
+        if item.kind in ("OVERLAY", "FUSE"):
+            found += _made(plan)
+    return found
+
+
+def _made(plan: LaunchPlan) -> list[str]:
+    """The names layer: its files, and directories with the modes that are not everybody's."""
+    found = []
+    for file in plan.files[1:]:
+        path = file.path[len(plan.files[0].path) :]
+        if file.content is not None:
+            found.append(f"{path}  made for you")
+        elif file.mode != 0o755:
+            found.append(f"{path}  an empty directory ({file.mode:o})")
     return found
 
 
 def _seen(item: Operation) -> str:
     fields = [_text(field) if isinstance(field, str) else "" for field in item.fields]
     if item.kind == "OVERLAY":
-        return f"/  the image's {len(_words(item.fields[0]))} layers, changes go to {fields[1]}"
+        return f"/  the image's layers ({len(_words(item.fields[0])) - 1}), changes go to {fields[1]}"
     if item.kind == "FUSE":
         return "/  the image's layers, by fuse-overlayfs"
     if item.kind == "TREE":

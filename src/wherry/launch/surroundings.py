@@ -22,13 +22,16 @@ SYSTEM_FOLDERS = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib6
 class Surroundings(msgspec.Struct, frozen=True):
     """``locale`` holds the caller's LANG, LANGUAGE and LC_* that are set. ``zone`` is the host's time zone's name.
 
-    ``hosts``, ``passwd``, ``group`` are files of the host and ``profile`` a seccomp profile, each only where an option
-    needs it. ``foreign``: layers belong to another user (a site's store).
+    ``hosts``, ``resolver`` (resolv.conf) and ``localtime`` are files of the host, None where it has none; ``passwd``,
+    ``group`` and ``profile`` (for seccomp) are read only where an option needs them. ``foreign``: layers belong to
+    another user (a site's store).
     """
 
     locale: tuple[tuple[str, str], ...] = ()
     zone: str = ""
-    hosts: bytes = b""
+    hosts: bytes | None = None
+    resolver: bytes | None = None
+    localtime: bytes | None = None
     passwd: bytes = b""
     group: bytes = b""
     profile: bytes = b""
@@ -54,9 +57,11 @@ def survey(outside: Outside, options: RunOptions, settings: Settings, image: Ima
     return Surroundings(
         locale=tuple(locale.items()),
         zone=_zone(),
-        hosts=_file(outside, "/etc/hosts") if options.hostname else b"",
-        passwd=_file(outside, "/etc/passwd") if options.hostauth else b"",
-        group=_file(outside, "/etc/group") if options.hostauth else b"",
+        hosts=_file(outside, "/etc/hosts"),
+        resolver=_file(outside, "/etc/resolv.conf"),
+        localtime=_file(outside, "/etc/localtime"),
+        passwd=(_file(outside, "/etc/passwd") or b"") if options.hostauth else b"",
+        group=(_file(outside, "/etc/group") or b"") if options.hostauth else b"",
         profile=_profile(outside, options),
         foreign=_is_foreign(image, host),
     )
@@ -73,8 +78,7 @@ def wants_home(options: RunOptions, settings: Settings) -> bool:
 
 
 def _zone() -> str:
-    # Not an input: the file is bound, so a plan made before the zone changed shows the new one; the name serves
-    # only where nothing can be bound.
+    # The name serves where the file cannot be shown; it changes with the file, which is an input.
     try:
         target = os.readlink("/etc/localtime")
     except OSError:
@@ -82,11 +86,11 @@ def _zone() -> str:
     return target.partition("/zoneinfo/")[2]
 
 
-def _file(outside: Outside, path: str) -> bytes:
+def _file(outside: Outside, path: str) -> bytes | None:
     try:
-        return outside.read(path) or b""
+        return outside.read(path)
     except OSError:
-        return b""
+        return None
 
 
 def _profile(outside: Outside, options: RunOptions) -> bytes:

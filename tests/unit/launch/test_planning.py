@@ -65,18 +65,60 @@ def test_the_running_file_is_written_before_the_lease_is_checked() -> None:
     assert kinds.index("RUNNING") < kinds.index("LEASE") < kinds.index("RECORD")
 
 
+AROUND = Surroundings(hosts=b"127.0.0.1 localhost\n", resolver=b"nameserver 127.0.0.53\n", localtime=b"TZif")
+
+
+def shown(plan: LaunchPlan) -> dict[str, bytes | int]:
+    """The names layer: path to content, or a directory's mode."""
+    top = plan.files[0].path
+    return {file.path[len(top) :]: file.mode if file.content is None else file.content for file in plan.files[1:]}
+
+
 def test_by_default_nothing_of_the_host_is_seen_but_its_network() -> None:
-    """Only /sys, devices and the files that networking and names need."""
-    assert set(binds(make_plan())) == {
-        *("/sys", "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"),
-        *("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/resolv.conf", "/etc/localtime"),
-    }
+    """Only /sys and devices are bound; the files that networking and names need are in a layer of their own."""
+    plan = make_plan(surroundings=AROUND)
+    devices = ("null", "zero", "full", "random", "urandom", "tty")
+    assert set(binds(plan)) == {"/sys", *(f"/dev/{name}" for name in devices)}
+    assert [path for path, found in shown(plan).items() if isinstance(found, bytes)] == [
+        *("/etc/group", "/etc/hosts", "/etc/localtime", "/etc/passwd", "/etc/resolv.conf")
+    ]
+
+
+def test_the_names_layer_is_named_by_all_that_is_in_it() -> None:
+    """Two starts that show the same share it; any difference makes another."""
+    one, same = make_plan(surroundings=AROUND).files, make_plan(surroundings=AROUND).files
+    assert one == same
+    others = [
+        make_plan().files,
+        make_plan(surroundings=msgspec.structs.replace(AROUND, hosts=b"")).files,
+        make_plan(RunOptions(home=True), surroundings=AROUND).files,
+        make_plan(RunOptions(hostname="h"), surroundings=AROUND).files,
+        make_plan(image=config(volumes=("/data",)), surroundings=AROUND).files,
+    ]
+    assert len({files[0].path for files in [one, *others]}) == 6
+
+
+def test_links_of_the_image_do_not_lead_the_names_layer_out() -> None:
+    """Its files are written on the host, so '..' and links of the image must end below it."""
+    tree = FakeTree({"/etc": "-> ../../../../outside", "/home": "-> /../up"})
+    for file in make_plan(tree=tree, surroundings=AROUND).files:
+        assert file.path.startswith(f"{PATHS.runtime}/files/")
+        assert ".." not in file.path
+    assert "/outside/hosts" in shown(make_plan(tree=tree, surroundings=AROUND))
+
+
+def test_directories_are_made_before_what_is_in_them() -> None:
+    """write_files goes through them in order."""
+    plan = make_plan(RunOptions(tmpfs=(("/a/b/c", ""),)), surroundings=AROUND)
+    made = [file.path for file in plan.files]
+    for file in plan.files[1:]:
+        assert made.index(file.path.rpartition("/")[0]) < made.index(file.path)
 
 
 def test_layers_go_from_top_to_bottom() -> None:
     """The overlay wants the upper layer first, images list the lower first."""
     (overlay,) = make_plan().find("OVERLAY")
-    assert overlay.fields[0] == ("/store/layers/bb/tree", "/store/layers/aa/tree")
+    assert overlay.fields[0][1:] == ("/store/layers/bb/tree", "/store/layers/aa/tree")  # type: ignore[index]
     assert overlay.fields[4] == 3
 
 
@@ -91,10 +133,9 @@ def test_a_kept_container_is_synced_at_its_end() -> None:
 
 def test_nothing_is_made_from_outside_in_a_layer_that_programs_have_written() -> None:
     """A link that they left as /home would lead a mkdir on the host astray."""
-    plan = make_plan(kept=Kept("ab" * 32, again=True), surroundings=Surroundings(foreign=True))
+    plan = make_plan(kept=Kept("ab" * 32), surroundings=Surroundings(foreign=True))
     made = [item.fields[0] for item in plan.find("MKDIR")]
     assert made == [f"{SCRATCH}/upper", f"{SCRATCH}/work", f"{PATHS.runtime}/root"]
-    assert ("/home/alice", 0o700) in [item.fields for item in plan.find("DIRECTORY")]
 
 
 def test_here_binds_the_slot_and_starts_in_it() -> None:
@@ -194,7 +235,7 @@ def test_without_a_network_there_is_lo_alone() -> None:
     plan = make_plan(RunOptions(network="none"))
     assert plan.find("NAMESPACE")[0].fields[0] & 0x40000000  # type: ignore[operator]
     assert plan.find("LOOPBACK")
-    assert "/etc/resolv.conf" not in binds(plan)
+    assert "/etc/resolv.conf" not in shown(make_plan(RunOptions(network="none"), surroundings=AROUND))
     assert not make_plan().find("NAMESPACE")[0].fields[0] & 0x40000000  # type: ignore[operator]
 
 
@@ -214,12 +255,11 @@ def test_proc_is_bound_where_a_fresh_one_is_refused() -> None:
 
 def test_a_host_name_is_known_inside() -> None:
     """In the UTS namespace, /etc/hostname, /etc/hosts and HOSTNAME."""
-    plan = make_plan(RunOptions(hostname="box"), surroundings=Surroundings(hosts=b"127.0.0.1 localhost\n"))
+    plan = make_plan(RunOptions(hostname="box"), surroundings=AROUND)
     assert plan.find("HOSTNAME")[0].fields == ("box",)
-    files = {file.path: file.content for file in plan.files}
-    shown = binds(plan)
-    assert files[shown["/etc/hostname"][0]] == b"box\n"
-    assert files[shown["/etc/hosts"][0]] == b"127.0.0.1 localhost\n127.0.1.1\tbox\n"
+    assert shown(plan)["/etc/hostname"] == b"box\n"
+    assert shown(plan)["/etc/hosts"] == b"127.0.0.1 localhost\n127.0.1.1\tbox\n"
+    assert shown(make_plan(RunOptions(hostname="box")))["/etc/hosts"] == b"127.0.0.1\tlocalhost\n127.0.1.1\tbox\n"
 
 
 def test_read_only_comes_last() -> None:
@@ -230,9 +270,9 @@ def test_read_only_comes_last() -> None:
 
 
 def test_volumes_that_the_image_lacks_are_made() -> None:
-    """Volumes of the image are plain directories of the writable layer."""
+    """Volumes of the image are plain directories; what lies in the kernel's own is passed over."""
     plan = make_plan(image=config(volumes=("/data/", "/tmp", "relative", "/proc/x", "//dev/y", "/")))
-    assert [item.fields for item in plan.find("DIRECTORY")] == [("/data", 0o755)]
+    assert set(shown(plan)) - set(shown(make_plan())) == {"/data"}
 
 
 def test_root_on_the_host_sees_dockers_masks() -> None:
@@ -245,10 +285,8 @@ def test_root_on_the_host_sees_dockers_masks() -> None:
 def test_site_layers_get_their_mount_points_beforehand() -> None:
     """The kernel cannot copy up a directory whose owner is not mapped."""
     plan = make_plan(RunOptions(binds=(Bind("/x", "/opt/data/in"),)), surroundings=Surroundings(foreign=True))
-    made = {item.fields[0]: item.fields[1] for item in plan.find("MKDIR")}
-    assert made[f"{SCRATCH}/upper/opt/data"] == 0o755
-    assert made[f"{SCRATCH}/upper/tmp"] == 0o1777
-    assert f"{SCRATCH}/upper/etc" in made
+    made = shown(plan)
+    assert (made["/opt/data"], made["/tmp"], made["/var/tmp"], made["/etc"]) == (0o755, 0o1777, 0o1777, 0o755)
 
 
 def test_fuse_where_the_kernel_has_no_overlay() -> None:
@@ -256,7 +294,7 @@ def test_fuse_where_the_kernel_has_no_overlay() -> None:
     host = msgspec.structs.replace(HOST, overlay=False, fuse_overlayfs="/usr/bin/fuse-overlayfs")
     plan = make_plan(host=host)
     (fuse,) = plan.find("FUSE")
-    assert fuse.fields[0][2].startswith("lowerdir=/store/layers/bb/tree:/store/layers/aa/tree,")  # type: ignore[index, union-attr]
+    assert fuse.fields[0][2].startswith(f"lowerdir={plan.files[0].path}:/store/layers/bb/tree:/store/layers/aa/tree,")  # type: ignore[index, union-attr]
     assert "slower" in plan.notes[0]
 
 

@@ -72,6 +72,18 @@ def test_files_are_written_once(tmp_path: Path) -> None:
     assert Path(file.path).read_bytes() == b"alice"
 
 
+def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
+    """They are seen inside: passwd is everybody's to read, the home nobody else's."""
+    top = f"{tmp_path}/files/hash"
+    files = (PlanFile(top, None, 0o755), PlanFile(f"{top}/tmp", None, 0o1777), PlanFile(f"{top}/passwd", b"x"))
+    before = os.umask(0o077)
+    try:
+        write_files(msgspec.structs.replace(PLAN, files=files))
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(os.stat(file.path).st_mode) for file in files] == [0o755, 0o1777, 0o644]
+
+
 def test_files_that_cannot_be_written_are_an_error(tmp_path: Path) -> None:
     """The start would fail without them."""
     (tmp_path / "files").write_text("")
