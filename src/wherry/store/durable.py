@@ -8,12 +8,25 @@ from collections.abc import Iterable
 
 __all__ = ["fresh_path", "make_folder", "move", "read_small", "sync_file_system", "sync_folder", "write_file"]
 
+_STALE = 3
+"""How often a file that was replaced on its server while we read it (ESTALE) is opened anew."""
+
 _RACES = 100
 """How often a folder that somebody else removes while we fill it is made again."""
 
 
 def read_small(path: str) -> bytes | None:
     """A whole small file; None when there is none. Raises other :class:`OSError`."""
+    for _ in range(_STALE):
+        try:
+            return _read_small(path)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+    return _read_small(path)
+
+
+def _read_small(path: str) -> bytes | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
