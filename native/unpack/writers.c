@@ -128,7 +128,7 @@ int writer_add(struct writer *writer, struct file *file, struct slab *slab, cons
   }
   *writer->end = piece;
   writer->end = &piece->next;
-  writer->pending++;
+  (void)__atomic_add_fetch(&writer->pending, 1, __ATOMIC_RELAXED); /* writers_choose reads it without the lock */
   if (writer->sleeping)
     (void)pthread_cond_signal(&writer->filled);
   (void)pthread_mutex_unlock(&writer->lock);
@@ -185,7 +185,7 @@ static void *writer_run(void *argument)
       done++;
     }
     (void)pthread_mutex_lock(&writer->lock);
-    writer->pending -= done;
+    (void)__atomic_sub_fetch(&writer->pending, done, __ATOMIC_RELAXED);
     if (writer->waited_for) {
       writer->waited_for = 0;
       (void)pthread_cond_broadcast(&writer->emptied);

@@ -33,7 +33,7 @@ struct writer {
   pthread_mutex_t lock;
   pthread_cond_t filled, emptied;
   struct piece *first, **end;
-  unsigned pending; /* pieces not yet done */
+  unsigned pending; /* atomic: pieces not yet done */
   int sleeping, stopping, waited_for;
 };
 

@@ -69,16 +69,17 @@ class Tree:
         self._known: dict[tuple[str, str], Entry | None] = {}
 
     @classmethod
-    def of(cls, layers: Iterable[Layer]) -> Tree:
-        """The view of layers, given bottom first as images have them."""
+    def of(cls, layers: Iterable[Layer], upper: str = "") -> Tree:
+        """The view of layers, given bottom first as images have them, and of a container's writable layer on top."""
         upper_first = tuple(layers)[::-1]
+        roots = [upper] if upper else []
         whiteouts = {}
-        for position, layer in enumerate(upper_first):
+        for position, layer in enumerate(upper_first, len(roots)):
             if not layer.meta.overlay:
                 from wherry.image.table import read_whiteouts
 
                 whiteouts[position] = read_whiteouts(layer.table)
-        return cls([layer.tree for layer in upper_first], whiteouts)
+        return cls([*roots, *(layer.tree for layer in upper_first)], whiteouts)
 
     def stat(self, path: str, *, follow: bool = True) -> Entry | None:
         """What is at ``path``, None when there is nothing; ``follow`` the last symbolic link."""
