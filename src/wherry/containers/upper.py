@@ -36,23 +36,14 @@ def upper_of(world: World, container: Container) -> str:
 def merged_view(world: World, container: Container) -> Tree:
     """What the container would see of its root; raises :class:`NotFound` when a layer of its image is gone."""
     layers = []
-    for key in reversed(container.layers):
+    for key in container.layers:
         layer = world.store.find_layer(key)
         if layer is None:
             raise NotFound(
                 f"the image of container '{container.name or container.id[:12]}' is gone", hint="pull it again"
             )
         layers.append(layer)
-    whiteouts = {}
-    upper = upper_of(world, container)
-    offset = 1 if upper else 0
-    for position, layer in enumerate(layers):
-        if not layer.meta.overlay:
-            from wherry.image.table import read_whiteouts
-
-            whiteouts[position + offset] = read_whiteouts(layer.table)
-    roots = [upper] if upper else []
-    return Tree([*roots, *(layer.tree for layer in layers)], whiteouts)
+    return Tree.of(layers, upper_of(world, container))
 
 
 def read_stopped(world: World, container: Container, path: str) -> Iterator[Entry]:
