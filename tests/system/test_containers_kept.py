@@ -344,7 +344,38 @@ def test_a_cidfile_goes_with_d(lab: Wherry, tmp_path: Path) -> None:
     assert (tmp_path / "cid").read_text().strip() == container
 
 
-def test_a_name_is_free_again_after_a_start_that_failed(lab: Wherry) -> None:
+def test_another_session_of_the_node_sees_what_runs_and_starts_no_second_one(lab: Wherry, tmp_path: Path) -> None:
+    (tmp_path / "session").mkdir(mode=0o700)
+    other = {"XDG_RUNTIME_DIR": str(tmp_path / "session")}
+    container = forever(lab, "shared")
+    assert lab.ok("ps", "-q", "--no-trunc", env=other).split() == [container]
+    assert lab("start", "shared", env=other).status != 0
+    assert lab.ok("exec", "shared", "echo", "in", env=other) == "in\n"
+    lab.ok("stop", "shared", env=other)
+    assert state(lab, "shared") == "exited"
+
+
+def test_a_session_that_cannot_look_into_another_still_starts_no_second_one(lab: Wherry, tmp_path: Path) -> None:
+    (tmp_path / "session").mkdir(mode=0o700)
+    hidden, other = lab.folder / "run", {"XDG_RUNTIME_DIR": str(tmp_path / "session")}
+    container = forever(lab, "shared")
+    hidden.rename(lab.folder / "hidden")  # as if it were in the other's private /tmp
+    try:
+        assert state_in(lab, "shared", other) == "elsewhere"
+        for verb in ("start", "rm", "exec"):
+            result = lab(verb, "shared", *(["true"] if verb == "exec" else []), env=other)
+            assert result.status != 0
+            assert "another session" in result.stderr
+    finally:
+        (lab.folder / "hidden").rename(hidden)
+    assert lab.ok("ps", "-q", "--no-trunc").split() == [container]
+
+
+def state_in(wherry: Wherry, name: str, env: dict[str, str]) -> str:
+    return wherry.ok("inspect", "--type", "container", "--format", "{{.State.Status}}", name, env=env).strip()
+
+
+def test_a_start_that_failed_is_recorded_as_such(lab: Wherry) -> None:
     assert lab("run", "--name", "typo", "tiny", "pyhton3").status == 127
     assert state(lab, "typo") == "exited"
     assert lab.ok("wait", "typo") == "127\n"

@@ -6,7 +6,7 @@ import msgspec
 
 from wherry.base.errors import Conflict, NotFound
 from wherry.containers import kept
-from wherry.containers.lookup import find_container, kept_named
+from wherry.containers.lookup import find_container, is_elsewhere, kept_named, out_of_reach
 from wherry.containers.names import check_name, claim_name, release_name
 from wherry.containers.signals import stop
 from wherry.containers.sweeping import sweep
@@ -48,5 +48,7 @@ def rm(name: str, *, force: bool = False, world: World | None = None) -> str | N
         stop(found.id, world=world)
     sweep(world)  # what a killed launcher of it left
     if found.kept is not None:
+        if not force and is_elsewhere(world, found.kept):
+            raise out_of_reach(world, found.kept)
         kept.delete(world.containers, found.kept, tuple(f"{parent}/kept" for parent in world.scratch))
     return found.id

@@ -38,7 +38,8 @@ __all__ = [
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
-    """A kept container. Times are RFC 3339, UTC; ``started``, ``node`` and ``boot_id`` are of the last start."""
+    """A kept container. Times are RFC 3339, UTC; ``started``, ``node``, ``boot_id`` and ``runtime`` are of the last
+    start (``runtime`` is the session's folder of running containers: a node may have several)."""
 
     id: str
     name: str = ""
@@ -51,6 +52,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     started: str = ""
     node: str = ""
     boot_id: str = ""
+    runtime: str = ""
 
     def folder(self, containers: str) -> str:
         return f"{containers}/{self.id}"

@@ -8,8 +8,8 @@ import msgspec
 
 from wherry.containers import kept
 from wherry.containers.kept import Container, Exit
-from wherry.containers.lookup import find_container
-from wherry.containers.running import Running, find_running, running_containers
+from wherry.containers.lookup import find_container, is_elsewhere, running_kept
+from wherry.containers.running import Running, running_containers
 from wherry.containers.sweeping import sweep
 from wherry.containers.times import ago
 from wherry.containers.world import World
@@ -19,7 +19,7 @@ __all__ = ["ContainerSummary", "inspect", "ps", "state_of"]
 
 class ContainerSummary(msgspec.Struct, frozen=True):
     """One container. ``state`` is ``created``, ``running``, ``exited``, ``lost`` (its end was never written), or
-    ``elsewhere`` (started on ``node``, and no end is known here). Times are RFC 3339."""
+    ``elsewhere`` (started on ``node`` or in another session, and no end is known here). Times are RFC 3339."""
 
     id: str
     names: tuple[str, ...]
@@ -44,9 +44,10 @@ def ps(*, all: bool = False, world: World | None = None) -> list[ContainerSummar
     sweep(world)
     running = {found.id: found for found in running_containers(world.runtime)}
     summaries = []
-    for container in kept.kept_containers(world.containers) if all or running else ():
-        if all or container.id in running:
-            summaries.append(_kept_summary(world, container, running.pop(container.id, None)))
+    for container in kept.kept_containers(world.containers):
+        process = running.pop(container.id, None) or running_kept(world, container)
+        if all or process is not None:
+            summaries.append(_kept_summary(world, container, process))
     summaries += [_summary(found) for found in running.values()]
     return sorted(summaries, key=lambda summary: summary.created, reverse=True)
 
@@ -120,10 +121,10 @@ def state_of(world: World, container: Container, running: Running | None, ended:
         return "exited"
     if not container.started:
         return "created"
-    if container.node != world.outside.node():
+    if is_elsewhere(world, container):
         return "elsewhere"
     # Between its look-up and now it may have begun or ended: look once more before it is called lost.
-    if find_running(world.runtime, container.id) is not None:
+    if running_kept(world, container) is not None:
         return "running"
     return "exited" if kept.read_exit(world.containers, container.id) is not None else "lost"
 

@@ -10,7 +10,19 @@ from wherry.containers.kept import Container
 from wherry.containers.running import Running, find_running, running_containers
 from wherry.containers.world import World
 
-__all__ = ["Found", "find_container", "kept_named", "must_run", "name_of"]
+__all__ = [
+    "Found",
+    "find_container",
+    "is_elsewhere",
+    "kept_named",
+    "must_run",
+    "name_of",
+    "out_of_reach",
+    "running_kept",
+]
+
+_LEASE_SECONDS = 2 * 3600.0
+"""A launcher renews its image's lease hourly; an older one says that the node went down, or that it ended."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -34,7 +46,7 @@ def find_container(world: World, text: str) -> Found:
     """The container that ``text`` means; raises :class:`NotFound` (with near names), :class:`Conflict` for several."""
     container = kept.find(world.containers, text)
     if container is not None:
-        return Found(container.id, container, find_running(world.runtime, container.id))
+        return Found(container.id, container, running_kept(world, container))
     fitting = [
         running for running in running_containers(world.runtime) if len(text) >= 1 and running.id.startswith(text)
     ]
@@ -58,22 +70,59 @@ def kept_named(world: World, text: str) -> Container:
     return found.kept
 
 
+def running_kept(world: World, container: Container) -> Running | None:
+    """The processes of a kept container on this node, also those of another session that can be looked into."""
+    found = find_running(world.runtime, container.id)
+    if found is None and container.runtime not in ("", world.runtime) and container.node == world.outside.node():
+        found = find_running(container.runtime, container.id)
+    return found
+
+
+def is_elsewhere(world: World, container: Container) -> bool:
+    """Whether it may be running where this session cannot look: on another node, or in another session of this one.
+
+    On this node the open record tells, by its process; of another one its lease, which the launcher renews hourly.
+    """
+    if not container.started or kept.read_exit(world.containers, container.id) is not None:
+        return False
+    if container.node == world.outside.node():
+        return container.runtime not in ("", world.runtime) and _has_open_record(world, container)
+    import time
+
+    from wherry.base.digest import Digest
+
+    leases = world.store.leases(Digest.parse(container.image_digest))
+    return any(lease.node == container.node and time.time() - lease.renewed < _LEASE_SECONDS for lease in leases)
+
+
 def must_run(world: World, text: str) -> tuple[Found, Running]:
     """The container and its processes; raise :class:`Conflict` when it does not run on this node."""
     found = find_container(world, text)
     if found.running is not None:
         return found, found.running
-    container = found.kept
-    if container is not None and _elsewhere(world, container):
-        raise Conflict(
-            f"container '{text}' does not run on this node",
-            why=f"it was started on '{container.node}'",
-            hint=f"go there: ssh {container.node}",
-        )
+    if found.kept is not None and is_elsewhere(world, found.kept):
+        raise out_of_reach(world, found.kept)
     raise Conflict(f"container '{text}' does not run", hint=f"wherry start {text}")
 
 
-def _elsewhere(world: World, container: Container) -> bool:
-    if not container.started or container.node == world.outside.node():
-        return False
-    return kept.read_exit(world.containers, container.id) is None
+def out_of_reach(world: World, container: Container) -> Conflict:
+    """The error for a container that :func:`is_elsewhere`."""
+    shown = container.name or container.id[:12]
+    if container.node != world.outside.node():
+        return Conflict(
+            f"container '{shown}' does not run on this node",
+            why=f"it was started on '{container.node}', and may be running there",
+            hint=f"go there: ssh {container.node}",
+        )
+    return Conflict(
+        f"container '{shown}' runs in another session of yours",
+        why=f"which keeps its running containers in '{container.runtime}'",
+        hint=f"set XDG_RUNTIME_DIR={container.runtime.rpartition('/')[0]}, or use the session that started it",
+    )
+
+
+def _has_open_record(world: World, container: Container) -> bool:
+    from wherry.containers.records import find_record
+
+    record = find_record(world.state, container.id, node=container.node, boot_id=world.outside.boot_id())
+    return record is not None and record.end is None and not record.lost

@@ -11,8 +11,8 @@ import msgspec
 
 from wherry.base.errors import Conflict, StoreError, UsageError
 from wherry.containers import kept
-from wherry.containers.lookup import Found, find_container, must_run
-from wherry.containers.running import Running, find_running, is_alive
+from wherry.containers.lookup import Found, find_container, is_elsewhere, must_run, running_kept
+from wherry.containers.running import Running, is_alive
 from wherry.containers.world import World
 
 __all__ = ["kill", "signal_number", "stop", "wait"]
@@ -65,8 +65,8 @@ def wait(name: str, *, world: World | None = None) -> int:
         _ended(found.running, None)
     elif found.kept is not None and not found.kept.started:
         raise Conflict(f"container '{found.shown}' was never started", hint=f"wherry start {found.shown}")
-    elif found.kept is not None and found.kept.node != world.outside.node():
-        while kept.read_exit(world.containers, found.id) is None:
+    elif found.kept is not None:
+        while is_elsewhere(world, found.kept):
             time.sleep(_REMOTE_SECONDS)
     return _status(world, found)
 
@@ -153,7 +153,7 @@ def _ended_by_asking(running: Running, seconds: float | None) -> bool:
 
 
 def _status(world: World, found: Found) -> int:
-    if find_running(world.runtime, found.id) is not None:
+    if found.kept is not None and running_kept(world, found.kept) is not None:
         raise Conflict(f"container '{found.shown}' was started again")
     ended = kept.read_exit(world.containers, found.id)
     if ended is not None:

@@ -6,7 +6,6 @@ container's folder and name exist before its plan does, so that a name that is t
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -143,14 +142,15 @@ def start(name: str, *, attach: bool = False, interactive: bool = False, world: 
 
     Raises :class:`Conflict` when it runs, :class:`NotFound` when there is none, or its image is gone.
     """
-    from wherry.containers.lookup import kept_named
-    from wherry.containers.running import find_running
+    from wherry.containers.lookup import is_elsewhere, kept_named, out_of_reach, running_kept
     from wherry.image import open_image
 
     world = world or World()
     container = kept_named(world, name)
-    if find_running(world.runtime, container.id) is not None:
+    if running_kept(world, container) is not None:
         raise Conflict(f"container '{name}' runs already", hint=f"wherry exec {name} COMMAND")
+    if is_elsewhere(world, container):  # two launchers in one writable layer would spoil it
+        raise out_of_reach(world, container)
     _sweep(world)
     image = open_image(world.store, container.image_digest)
     image = msgspec.structs.replace(image, reference=container.image)
@@ -233,14 +233,11 @@ def _start_kept(world: World, container: Container, options: RunOptions, image: 
     from wherry.containers.times import now
 
     kept = _kept(world, container.id, container.name, "run")
-    # What ran, or was copied into it, may have left links where a start makes folders from outside.
-    used = any(os.path.lexists(f"{parent}/{container.id}/upper") for parent in kept.scratch)
-    kept = msgspec.structs.replace(kept, again=bool(container.started) or used)
     plan = msgspec.structs.replace(_plan(world, options, image, kept), reusable=False)
     plan, _ = _finish(world, plan, None)
     keeping.forget_exit(world.containers, container.id)
     started = msgspec.structs.replace(container, started=now(), node=world.host.node, boot_id=world.host.boot_id)
-    keeping.save(world.containers, started)
+    keeping.save(world.containers, msgspec.structs.replace(started, runtime=world.runtime))
     return Start(plan, container.options.command, None, container.id)
 
 

@@ -47,16 +47,16 @@ def _sweep_passing(world: World) -> int:
 
 def _remove_ended(world: World, container_id: str) -> bool:
     from wherry.containers import kept
-    from wherry.containers.running import find_running
+    from wherry.containers.lookup import is_elsewhere, running_kept
     from wherry.containers.times import seconds
 
     container = kept.read(world.containers, container_id)
     if container is not None:
-        if find_running(world.runtime, container_id) is not None:
+        if running_kept(world, container) is not None:
             return False
         if kept.read_exit(world.containers, container_id) is None:
-            here = container.node == world.outside.node()
-            if not container.started or not here or time.time() - seconds(container.started) < _LOST_SECONDS:
+            away = is_elsewhere(world, container)
+            if not container.started or away or time.time() - seconds(container.started) < _LOST_SECONDS:
                 return False
         kept.delete(world.containers, container, tuple(f"{parent}/kept" for parent in world.scratch))
     with contextlib.suppress(OSError):
