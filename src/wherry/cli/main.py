@@ -41,6 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
         return complain(WherryError("out of memory", hint="ask for more in the batch job, or raise 'ulimit -v'"))
     except OSError as error:
         return complain(_translate(error))
+    except UnicodeEncodeError as error:  # bytes that are no text, where only text can be kept (JSON)
+        from wherry.cli.listing import visible
+
+        what = f"'{visible(error.object[:60])}' is not text in UTF-8"
+        return complain(UsageError(what, hint="only the command of a container that is not kept may be any bytes"))
     except Exception as error:
         return _bug(error)
     return status

@@ -52,6 +52,8 @@ class _InLog:
     def take(self, event: Event) -> None:
         now = time.monotonic()
         with self._lock:
+            if event.stage in _FINAL and event.item not in self._last:
+                return  # nothing moved for it, and the result is printed elsewhere
             step = (event.stage, event.message)
             before, when = self._last.get(event.item, (("", ""), 0.0))
             if step == before and now - when < _REPEAT:

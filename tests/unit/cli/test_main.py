@@ -46,6 +46,7 @@ def call(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
         (OSError(errno.ENOSPC, "no", "/s/x"), 125, "wherry: no space left for '/s/x'\n  next: 'wherry df'"),
         (OSError(errno.EDQUOT, "no", "/s/x"), 125, "wherry: quota exceeded at '/s/x'\n"),
         (OSError(errno.EIO, "input/output error", "/s/x"), 125, "wherry: '/s/x' failed: input/output error\n"),
+        (UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "x"), 125, "wherry: 'a\\xff' is not text in UTF-8\n  next: only"),
         (ValueError("odd"), 125, "wherry: this is a bug in wherry: ValueError: odd\n  next: report it"),
     ],
 )
