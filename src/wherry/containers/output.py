@@ -35,7 +35,7 @@ def logs(
     since: str | None = None,
     world: World | None = None,
 ) -> Iterator[LogLine]:
-    """The lines so far, the last ``tail`` of them or those at and after the RFC 3339 time ``since``; with ``follow``
+    """The lines so far, the last ``tail`` of them or those at and after the time ``since`` (RFC 3339, or ``10m``: so long ago); with ``follow``
     what comes until the container ends.
 
     Raises :class:`NotFound` when there is no log: it never ran in the background.
@@ -43,20 +43,20 @@ def logs(
     world = world or World()
     if tail is not None and tail < 0:
         raise UsageError(f"'--tail {tail}' is not a number of lines", hint="a number from 0, or all")
+    start = _moment(since) if since else 0.0
     found = find_container(world, name)
     path = f"{world.containers}/{found.id}/log.json"
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise _no_log(found) from None
-    return _lines(file, found.running if follow else None, tail, since)
+    return _lines(file, found.running if follow else None, tail, start)
 
 
-def _lines(file: int, running: Running | None, tail: int | None, since: str | None) -> Iterator[LogLine]:
+def _lines(file: int, running: Running | None, tail: int | None, start: float) -> Iterator[LogLine]:
     from wherry.containers.times import seconds
 
     decoder = msgspec.json.Decoder(LogLine)
-    start = seconds(since) if since else 0.0
     try:
         rest = b""
         if tail is not None:
@@ -70,13 +70,29 @@ def _lines(file: int, running: Running | None, tail: int | None, since: str | No
                         line = decoder.decode(text)
                     except msgspec.MsgspecError:
                         continue  # cut by a full disk
-                    if not since or seconds(line.time) >= start:
+                    if not start or seconds(line.time) >= start:
                         yield line
             if ended or running is None:
                 return
             _pause(running)
     finally:
         os.close(file)
+
+
+def _moment(text: str) -> float:
+    """Seconds since the epoch: an RFC 3339 time or a date, or how long ago (``90s``, ``10m``, ``1h30m``, ``2d``)."""
+    import re
+    import time
+
+    from wherry.containers.times import seconds
+
+    if re.fullmatch(r"(\d+[smhd])+", text):
+        unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+        return time.time() - sum(int(part[:-1]) * unit[part[-1]] for part in re.findall(r"\d+[smhd]", text))
+    moment = seconds(text)
+    if not moment:
+        raise UsageError(f"'--since {text}' is not a time", hint="as 10m, 1h30m, 2026-03-31 or 2026-03-31T12:00:00Z")
+    return moment
 
 
 def _tail_offset(file: int, count: int) -> int:
