@@ -7,7 +7,7 @@ them, read through the recorder), *plan* (:class:`LaunchPlan`: inputs and operat
 :func:`plan_run` is pure; :func:`survey` before it and :func:`with_inputs`, :func:`write_files`, :func:`save`,
 :func:`execute` after it touch the world.
 
-This room never fetches an image and keeps no state but saved plans and the small files that they bind. It may import
+This room never fetches an image and keeps no state but saved plans and the small files that they show. It may import
 ``wherry.image``, ``wherry.host``, ``wherry.policy`` and ``wherry.base``.
 """
 
