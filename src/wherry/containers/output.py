@@ -35,8 +35,9 @@ def logs(
     since: str | None = None,
     world: World | None = None,
 ) -> Iterator[LogLine]:
-    """The lines so far, the last ``tail`` of them or those at and after the time ``since`` (RFC 3339, or ``10m``: so long ago); with ``follow``
-    what comes until the container ends.
+    """The lines so far: all, the last ``tail``, or those after ``since`` (RFC 3339, or ``10m``: so long ago).
+
+    With ``follow`` also what comes until the container ends.
 
     Raises :class:`NotFound` when there is no log: it never ran in the background.
     """
