@@ -25,6 +25,8 @@ def fetch(
 ) -> Image:
     """Pull, then remove the least recently used images above ``store.max_size``; raises what pulling raises.
 
+    Without such a limit one is suggested when the quota is nearly used up.
+
     How a registry is reached does not matter to a plan, so it is looked up with an :class:`Outside` of its own.
     """
     from wherry.image import pull
@@ -33,14 +35,14 @@ def fetch(
     keep_blobs = world.settings.flag("store.keep_blobs")
     with connect(world.settings, Outside(), auth_file=auth_file) as registry:
         image = pull(world.store, registry, reference, platform=platform, progress=progress, keep_blobs=keep_blobs)
-    _enforce_limit(world, image, progress)
+    limit = world.settings.number("store.max_size")
+    if limit:
+        _enforce_limit(world, image, limit, progress)
+    _tell_quota(world, progress, has_limit=bool(limit))
     return image
 
 
-def _enforce_limit(world: World, image: Image, progress: Progress) -> None:
-    limit = world.settings.number("store.max_size")
-    if not limit:
-        return
+def _enforce_limit(world: World, image: Image, limit: int, progress: Progress) -> None:
     from wherry.containers.running import running_images
     from wherry.store import enforce_limit, human
 
@@ -56,4 +58,12 @@ def _enforce_limit(world: World, image: Image, progress: Progress) -> None:
         progress(Event("", "removed", message=text))
     if result.over:
         text = f"the store is {human(result.over)} above store.max_size, and all the rest is in use"
-        progress(Event("", "full", message=text))
+        progress(Event("", "quota", message=text))
+
+
+def _tell_quota(world: World, progress: Progress, *, has_limit: bool) -> None:
+    from wherry.store import suggestion, usage
+
+    text = suggestion(world.store.path, lambda: usage(world.store).total, has_limit=has_limit)
+    if text:
+        progress(Event("", "quota", message=text))

@@ -8,6 +8,7 @@ write's own EDQUOT is translated (``faults``).
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -74,14 +75,18 @@ def measure(path: str) -> Space:
     return Space(free, files, quota)
 
 
-def suggestion(path: str, store_bytes: int, *, has_limit: bool) -> str:
-    """A line for people when their quota is over 80 % full; empty otherwise. ``store_bytes`` is the store's share."""
+def suggestion(path: str, measure_store: Callable[[], int], *, has_limit: bool) -> str:
+    """A line for people when their quota is over 80 % full; empty otherwise.
+
+    ``measure_store`` gives the store's share in bytes; it is asked only then.
+    """
     try:
         quota = measure(path).quota
     except OSError:
         return ""
     if quota is None or not quota.limit or quota.used < _SUGGEST_AT * quota.limit:
         return ""
+    store_bytes = measure_store()
     line = (
         f"your quota at '{path}' is {quota.used * 100 // quota.limit} % used "
         f"({human(quota.used)} of {human(quota.limit)}), {human(store_bytes)} of it by images: "

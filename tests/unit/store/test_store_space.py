@@ -94,17 +94,17 @@ def test_a_limit_is_suggested_at_four_fifths_of_a_quota(
     monkeypatch: pytest.MonkeyPatch, used: int, limit: int, told: bool
 ) -> None:
     monkeypatch.setattr(space, "measure", lambda path: Space(1, 1, Quota(used * GB, limit * GB)))
-    line = suggestion("/home/ann/w", 40 * GB, has_limit=False)
+    line = suggestion("/home/ann/w", lambda: 40 * GB, has_limit=False)
     assert bool(line) is told
     if told:
         assert f"{used} % used" in line
         assert "40 GB of it by images" in line
         assert 'store.max_size = "18G"' in line
-    assert "max_size" not in suggestion("/home/ann/w", 40 * GB, has_limit=True)
+    assert "max_size" not in suggestion("/home/ann/w", lambda: 40 * GB, has_limit=True)
 
 
 def test_no_quota_no_suggestion(tmp_path: Path) -> None:
-    assert suggestion(str(tmp_path / "none"), 1, has_limit=False) == ""
+    assert suggestion(str(tmp_path / "none"), lambda: 1, has_limit=False) == ""
 
 
 # ---- the kernel's errors
