@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from wherry.base.errors import Conflict, NotFound, WherryError
+from wherry.base.errors import Conflict, HostLacks, NotFound, WherryError
 from wherry.containers.kept import Container
 from wherry.containers.transfer import Entry, Item, check_parts, take
 from wherry.containers.trees import remove_tree
@@ -60,9 +60,18 @@ def read_stopped(world: World, container: Container, path: str) -> Iterator[Entr
 
 
 def write_stopped(world: World, container: Container, entries: Iterator[Entry], path: str) -> None:
-    """As :func:`~wherry.containers.transfer.write_tree`, into the container's writable layer."""
+    """As :func:`~wherry.containers.transfer.write_tree`, into the container's writable layer.
+
+    Raises :class:`HostLacks` where there can be none.
+    """
     view = merged_view(world, container)
     upper = upper_of(world, container)
+    if not (world.host.overlay or world.host.fuse_overlayfs):
+        raise HostLacks(
+            "cannot copy into a container that does not run",
+            why="there is no overlayfs for users here, so it has no writable layer but /tmp and its home",
+            hint="start it, and copy then",
+        )
     if not upper:
         upper = f"{world.containers}/{container.id}/upper"
         os.mkdir(upper, 0o755)
