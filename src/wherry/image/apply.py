@@ -9,7 +9,8 @@ import threading
 
 import msgspec
 
-from wherry.base.errors import BrokenArchive, HostileArchive, ImageError, StoreError, StoreFull, WherryError
+from wherry.base.errors import BrokenArchive, HostileArchive, ImageError, StoreError, WherryError
+from wherry.image.faults import storage_failure
 from wherry.image.native import program
 
 __all__ = ["Summary", "Unpacking"]
@@ -143,16 +144,12 @@ class Unpacking:
         return BrokenArchive(f"'{self._subject}' cannot be unpacked", why=f"{at}{failure.why}")
 
     def _io_failure(self, number: int, why: str, path: str) -> WherryError:
-        reason = os.strerror(number).lower() if number else ""
-        about = f"{why}{f' {chr(39)}{printable(path)}{chr(39)}' if path else ''}: {reason}"
+        folder = os.path.dirname(os.path.dirname(self._folder))
         if number in (errno.ENOSPC, errno.EDQUOT):
-            which = "quota" if number == errno.EDQUOT else "space"
-            return StoreFull(
-                f"'{self._subject}' does not fit",
-                why=f"no {which} left in '{os.path.dirname(os.path.dirname(self._folder))}'; {about}",
-                hint="'wherry prune' frees what nothing uses; WHERRY_STORE puts the store elsewhere",
-            )
-        return StoreError(f"'{self._subject}' cannot be unpacked into '{self._folder}'", why=about)
+            return storage_failure(OSError(number, why), self._subject, folder)
+        reason = f": {os.strerror(number).lower()}" if number else ""
+        at = f" '{printable(path)}'" if path else ""
+        return StoreError(f"'{self._subject}' cannot be unpacked into '{folder}'", why=f"{why}{at}{reason}")
 
 
 def printable(path: str) -> str:

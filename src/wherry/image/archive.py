@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from wherry.base.digest import Digest, Hasher
-from wherry.base.errors import BrokenArchive, DigestMismatch, ImageError, InvalidName, NotFound
+from wherry.base.errors import BrokenArchive, DigestMismatch, HostileArchive, ImageError, InvalidName, NotFound
 from wherry.base.progress import Progress, silent
 from wherry.base.reference import Reference
 from wherry.image.decode import decoded
+from wherry.image.faults import storage_failure, threads_needed
 from wherry.image.layers import bring_layers, estimate, wanted_layers
 from wherry.image.layout import FolderLayout, Layout, TarLayout, looks_compressed, names_an_image
 from wherry.image.local import Image
 from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, Descriptor, Index, read_config, read_document
+from wherry.image.pipeline import most_bytes
 from wherry.image.platforms import Platform, choose, here
 from wherry.image.pulling import record_image
 from wherry.store import Name, Store
@@ -55,11 +57,12 @@ def load_file(
     """
     path = os.path.abspath(path)
     try:
-        if os.path.isdir(path):
-            return _load(store, FolderLayout(path), path, platform, name, progress)
-        if looks_compressed(path):
-            return _load_compressed(store, path, platform, name, progress)
-        return _load(store, TarLayout(path), path, platform, name, progress)
+        with threads_needed(f"load '{path}'"):
+            if os.path.isdir(path):
+                return _load(store, FolderLayout(path), path, platform, name, progress)
+            if looks_compressed(path):
+                return _load_compressed(store, path, platform, name, progress)
+            return _load(store, TarLayout(path), path, platform, name, progress)
     except FileNotFoundError as error:
         raise NotFound(f"there is no file '{path}'") from error
     except OSError as error:
@@ -71,9 +74,16 @@ def _load_compressed(store: Store, path: str, platform: str | None, name: bool, 
     store.require_space(os.path.getsize(path) * 3, f"the archive '{path}'")
     work = store.new_work()
     try:
-        with open(path, "rb", buffering=0) as source, open(f"{work}/archive.tar", "xb") as target:
+        with open(path, "rb", buffering=0) as source, open(f"{work}/archive.tar", "xb", buffering=1 << 20) as target:
+            left = most_bytes(os.path.getsize(path))
             for chunk in decoded(source, os.path.basename(path)):
-                target.write(chunk)
+                left -= len(chunk)
+                if left < 0:
+                    raise HostileArchive(f"'{path}' is refused", why="it unpacks to over a thousand times its size")
+                try:
+                    target.write(chunk)
+                except OSError as error:
+                    raise storage_failure(error, path, store.path) from error
         return _load(store, TarLayout(f"{work}/archive.tar"), path, platform, name, progress)
     finally:
         store.discard(work)

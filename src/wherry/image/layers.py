@@ -14,6 +14,7 @@ import msgspec
 from wherry.base.digest import Digest, Hasher
 from wherry.base.errors import DigestMismatch, Interrupted
 from wherry.base.progress import Event, Progress
+from wherry.image.faults import storage_failure
 from wherry.image.model import Descriptor, chain_ids
 from wherry.image.settle import dependent_key, depends, settle
 from wherry.store import Layer, LayerMeta, LayerSource, Store
@@ -201,6 +202,9 @@ class _Job:
                 self._put_away(partial, keep=self._keep_blobs or not rebuildable)
             self._tell("syncing", self._descriptor.size)
             layer = store.publish_layer(work, key, meta)
+        except OSError as error:
+            store.discard(work)
+            raise storage_failure(error, f"layer {self._descriptor.digest.short}", store.path) from error
         except BaseException:
             store.discard(work)
             raise
@@ -240,7 +244,9 @@ class _Job:
                     yield chunk
                 file.truncate(offset)
                 for chunk in self._counted(self._source.read(self._descriptor, offset, hasher), offset):
-                    file.write(chunk)
+                    left = memoryview(chunk)
+                    while left:
+                        left = left[file.write(left) :]
                     yield chunk
             except DigestMismatch:
                 with contextlib.suppress(FileNotFoundError):

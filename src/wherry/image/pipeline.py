@@ -23,7 +23,7 @@ from wherry.base.errors import BrokenArchive, DigestMismatch, HostileArchive, In
 from wherry.image.apply import Summary, Unpacking
 from wherry.image.decode import decoded
 
-__all__ = ["Unpacked", "unpack"]
+__all__ = ["Unpacked", "most_bytes", "unpack"]
 
 _QUEUED = 24
 """Chunks (of up to 256 KiB) between downloader and decoder."""
@@ -76,7 +76,8 @@ def unpack(
             raise
         finally:
             queue.stop()
-            feeder.join()
+            # A silent server would hold up who pressed Ctrl-C; the thread ends with the process.
+            feeder.join(1.0 if cancelled.is_set() else None)
     finally:
         unpacking.abort()
     if expected is not None and diff_id != expected:
@@ -114,10 +115,15 @@ def _finish(unpacking: Unpacking, limit: int, limited_by_space: bool, subject: s
         raise
 
 
+def most_bytes(size: int) -> int:
+    """What so many compressed bytes may unpack to; more is a bomb."""
+    return size * _RATIO + _FLOOR
+
+
 def _limit(size: int, work: str) -> tuple[int, bool]:
     found = os.statvfs(work)
     free = max(found.f_bavail * found.f_frsize - _RESERVE, 1 << 20)
-    bomb = size * _RATIO + _FLOOR
+    bomb = most_bytes(size)
     return (free, True) if free < bomb else (bomb, False)
 
 

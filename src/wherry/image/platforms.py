@@ -52,7 +52,9 @@ class Platform(msgspec.Struct, frozen=True):
         parts = text.lower().split("/")
         if parts[0] not in _SYSTEMS:
             parts.insert(0, "linux")
-        if not 2 <= len(parts) <= 3 or not all(part and part.replace("-", "").replace("_", "").isalnum() for part in parts):
+        if not 2 <= len(parts) <= 3 or not all(
+            part and part.replace("-", "").replace("_", "").isalnum() for part in parts
+        ):
             raise InvalidName(f"'{text}' is not a platform", hint="for example linux/amd64 or linux/arm64")
         return normalised(cls(*parts))
 

@@ -13,6 +13,7 @@ from wherry.base.digest import Digest, Hasher
 from wherry.base.errors import DigestMismatch, ImageError, NotFound
 from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
+from wherry.image.faults import threads_needed
 from wherry.image.layers import bring_layers, estimate, find_layer, wanted_layers
 from wherry.image.local import Image, open_by_digest, open_image
 from wherry.image.model import Descriptor, ImageConfig, Index, Manifest, read_config, read_document, read_manifest
@@ -40,6 +41,14 @@ def pull(
     machine's. ``keep_blobs``: keep the compressed layers, too. Raises :class:`RegistryError`, :class:`ImageError`,
     :class:`StoreError` and :class:`UnsupportedImage` when the image is not made for the platform.
     """
+    with threads_needed(f"pull '{ref.familiar}'"):
+        return _pull_once(store, registry, ref, platform, progress, keep_blobs)
+
+
+def _pull_once(
+    store: Store, registry: Registry, ref: Reference, platform: str | None, progress: Progress, keep_blobs: bool
+) -> Image:
+    """The image, fetched by this process or by another that wants the same at the same time."""
     before = _stamp(store, ref)
     wanted = str(Platform.parse(platform)) if platform else None
     key = f"pull-{ref}-{wanted or 'here'}"

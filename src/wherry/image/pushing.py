@@ -14,6 +14,7 @@ from wherry.base.digest import Digest
 from wherry.base.errors import RegistryError, WherryError
 from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
+from wherry.image.faults import threads_needed
 from wherry.image.local import Image, open_image
 from wherry.image.model import Descriptor
 from wherry.image.table import rebuild
@@ -35,6 +36,11 @@ def push(
     Raises :class:`NotFound`, :class:`RegistryError`, and :class:`DigestMismatch` when the store was tampered with.
     """
     image = image or open_image(store, str(ref))
+    with threads_needed(f"push '{ref.familiar}'"):
+        return _push_image(store, registry, ref, image, progress)
+
+
+def _push_image(store: Store, registry: Registry, ref: Reference, image: Image, progress: Progress) -> Digest:
     data = store.read_blob(image.digest)
     config = image.manifest.config
     pairs = {item.digest: (item, layer) for item, layer in zip(image.manifest.layers, image.layers, strict=True)}
