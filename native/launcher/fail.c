@@ -12,7 +12,7 @@ struct reason {
     const char *why, *hint;
 };
 
-#define DOCTOR "wherry doctor shows what this machine allows"
+#define DOCTOR "wherry version shows what this machine allows"
 
 static const struct reason reasons[] = {
     {STEP_PYTHON, ENOENT, "Wherry's Python part is missing beside its launcher",

@@ -25,22 +25,29 @@ const char *front_variable(char **environment, const char *name) {
     return NULL;
 }
 
-/* The folder of saved plans' parent, checked: the user's own, 0700, no symbolic link. -1: there is none. */
-static int open_runtime(char **environment) {
-    char path[PATH_MAX];
+/* A folder that is the user's own, 0700, no symbolic link; -1 when it is not. */
+static int open_own_folder(const char *path) {
     struct stat found;
-    const char *runtime = front_variable(environment, "XDG_RUNTIME_DIR");
-    const char *temporary = front_variable(environment, "TMPDIR");
-    if (temporary == NULL || *temporary == 0) temporary = "/tmp";
-    if (runtime != NULL && *runtime != 0)
-        snprintf(path, sizeof path, "%s/wherry", runtime);
-    else
-        snprintf(path, sizeof path, "%s/wherry-%u", temporary, geteuid());
     int folder = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0) return -1;
     if (fstat(folder, &found) == 0 && found.st_uid == geteuid() && (found.st_mode & 07777) == 0700) return folder;
     close(folder);
     return -1;
+}
+
+/* The folder that holds plans/, as wherry.host.places chooses it: the session's, unless that cannot be used (jobs often
+   carry the variable of a session that is elsewhere), else one in the temporary directory. -1: there is none. */
+static int open_runtime(char **environment) {
+    char path[PATH_MAX];
+    const char *session = front_variable(environment, "XDG_RUNTIME_DIR");
+    const char *temporary = front_variable(environment, "TMPDIR");
+    if (session != NULL && session[0] == '/') {
+        snprintf(path, sizeof path, "%s/wherry", session);
+        int folder = open_own_folder(path);
+        if (folder >= 0) return folder;
+    }
+    snprintf(path, sizeof path, "%s/wherry-%u", temporary == NULL || *temporary == 0 ? "/tmp" : temporary, geteuid());
+    return open_own_folder(path);
 }
 
 /* Opens the plan of the longest saved prefix. -1: there is none. */
