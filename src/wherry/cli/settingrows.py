@@ -18,17 +18,17 @@ _NOT_SETTINGS = (
 
 
 def setting_rows(wanted: str) -> list[dict[str, Any]]:
-    """All settings, or one section, or one setting; a registry's keys appear once for each registry that has any."""
+    """All settings, or one section, or one setting; a registry's keys once for each registry that has any."""
     settings = load(Outside())
     rows = []
     for key in keys():
         for name in _names(settings, key.name):
-            entry = settings.entries[name]
+            entry = settings.entries.get(name)
             rows.append(
                 {
                     "Name": name,
-                    "Value": _shown(entry.value),
-                    "Source": entry.source,
+                    "Value": _shown(entry.value if entry else key.default),
+                    "Source": entry.source if entry else "built in",
                     "Variable": key.environment,
                     "Kind": key.kind,
                     "Help": key.help,
@@ -65,7 +65,8 @@ def _names(settings: Settings, name: str) -> list[str]:
     if "*" not in name:
         return [name]
     section, _, last = name.partition(".*.")
-    return [known for known in settings.entries if known.startswith(f"{section}.") and known.endswith(f".{last}")]
+    found = [known for known in settings.entries if known.startswith(f"{section}.") and known.endswith(f".{last}")]
+    return [known for known in found if known != f"{section}.{last}"] or [name]
 
 
 def _shown(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""What a bug report needs to know of this installation."""
+"""What a bug report needs to know: this installation, and what this machine lets a user do."""
 
 from __future__ import annotations
 
@@ -25,15 +25,32 @@ def show_version(given: Given) -> int:
         "System": _system(),
         "Installed": os.path.dirname(os.path.abspath(wherry.__file__)),
     }
+    facts |= _machine()
     form = given.text("format")
     if form in (None, "table"):
         for name, value in facts.items():
-            print(f"{name + ':':<11}{value}")
+            print(f"{name + ':':<16}{value}")
         return 0
     from wherry.cli import listing
 
     listing.show([facts], (), form)
     return 0
+
+
+def _machine() -> dict[str, str]:
+    """What the trials found: can a container be made, how its layers are put together, is ``/proc`` its own."""
+    from wherry.base.errors import WherryError
+    from wherry.base.outside import Outside
+    from wherry.host import probe, require_containers
+
+    try:
+        host = probe(Outside())
+        require_containers(host)
+    except WherryError as error:
+        return {"Containers": f"no: {error.why or error.what}" + (f" ({error.hint})" if error.hint else "")}
+    layers = "overlayfs" if host.overlay else host.fuse_overlayfs or "flattened trees (no overlayfs for users here)"
+    proc = "its own" if host.mount_proc else "the outer container's (a masked /proc forbids a fresh one)"
+    return {"Containers": "yes", "Layers": layers, "Process list": proc}
 
 
 def _system() -> str:

@@ -9,7 +9,11 @@ __all__ = ["VERB"]
 
 def _run(given: Given) -> int:
     from wherry import containers
+    from wherry.base.errors import UsageError
 
+    if "-" in given.words:
+        hint = "wherry exec CONTAINER tar -c DIRECTORY, or wherry exec -i CONTAINER tar -x -C DIRECTORY"
+        raise UsageError("cp copies files, not archives to or from standard streams", hint=hint)
     containers.cp(given.words[0], given.words[1])
     return 0
 

@@ -16,8 +16,8 @@ def _run(given: Given) -> int:
 
 VERB = Verb(
     "version",
-    "show which Wherry this is",
+    "show which Wherry this is, and what this machine allows",
     _run,
     options=(Option(("--short",), "print only the version"), FORMAT),
-    examples=(("wherry version", "with Python, kernel and machine, as a bug report needs them"),),
+    examples=(("wherry version", "with Python, kernel and what a user may do here, as a bug report needs it"),),
 )
