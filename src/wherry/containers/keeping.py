@@ -50,5 +50,5 @@ def rm(name: str, *, force: bool = False, world: World | None = None) -> str | N
     if found.kept is not None:
         if not force and is_elsewhere(world, found.kept):
             raise out_of_reach(world, found.kept)
-        kept.delete(world.containers, found.kept, tuple(f"{parent}/kept" for parent in world.scratch))
+        kept.delete(world.containers, found.kept, world.kept_parents)
     return found.id

@@ -6,6 +6,7 @@ container's folder and name exist before its plan does, so that a name that is t
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -233,6 +234,8 @@ def _start_kept(world: World, container: Container, options: RunOptions, image: 
     from wherry.containers.times import now
 
     kept = _kept(world, container.id, container.name, "run")
+    for parent in kept.scratch:
+        os.makedirs(parent, 0o700, exist_ok=True)
     plan = msgspec.structs.replace(_plan(world, options, image, kept), reusable=False)
     plan, _ = _finish(world, plan, None)
     keeping.forget_exit(world.containers, container.id)
@@ -242,14 +245,11 @@ def _start_kept(world: World, container: Container, options: RunOptions, image: 
 
 
 def _kept(world: World, container_id: str, name: str, verb: str) -> Kept:
-    from wherry.host import filesystem_type, is_remote
-
     folder = f"{world.containers}/{container_id}"
-    local = not is_remote(filesystem_type(world.store.path))
     return Kept(
         id=container_id,
         name=name,
-        scratch=(world.containers,) if local else tuple(f"{parent}/kept" for parent in world.scratch),
+        scratch=world.kept_parents,
         log=f"{folder}/log.json",
         exit_file=f"{folder}/exit.json",
         verb=verb,

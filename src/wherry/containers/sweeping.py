@@ -58,7 +58,7 @@ def _remove_ended(world: World, container_id: str) -> bool:
             away = is_elsewhere(world, container)
             if not container.started or away or time.time() - seconds(container.started) < _LOST_SECONDS:
                 return False
-        kept.delete(world.containers, container, tuple(f"{parent}/kept" for parent in world.scratch))
+        kept.delete(world.containers, container, world.kept_parents)
     with contextlib.suppress(OSError):
         os.unlink(f"{world.containers}/passing/{container_id}")
     return container is not None

@@ -27,7 +27,7 @@ _CHUNK = 1 << 20
 
 def upper_of(world: World, container: Container) -> str:
     """The container's writable layer on this node, empty when there is none yet."""
-    for parent in (world.containers, *(f"{scratch}/kept" for scratch in world.scratch)):
+    for parent in world.kept_parents:
         if os.path.isdir(f"{parent}/{container.id}/upper"):
             return f"{parent}/{container.id}/upper"
     return ""
@@ -73,10 +73,12 @@ def write_stopped(world: World, container: Container, entries: Iterator[Entry], 
             hint="start it, and copy then",
         )
     if not upper:
-        upper = f"{world.containers}/{container.id}/upper"
+        folder = f"{world.kept_parents[0]}/{container.id}"
+        upper = f"{folder}/upper"
+        os.makedirs(folder, 0o700, exist_ok=True)
         os.mkdir(upper, 0o755)
         with contextlib.suppress(FileExistsError):
-            os.mkdir(f"{world.containers}/{container.id}/work", 0o700)
+            os.mkdir(f"{folder}/work", 0o700)
 
     def kind_of(asked: str) -> str:
         found = view.stat("/" + asked.strip("/"))

@@ -70,6 +70,16 @@ class World:
             runtime=self.runtime,
         )
 
+    @cached_property
+    def kept_parents(self) -> tuple[str, ...]:
+        """Parent folders for the writable layers of kept containers: beside their other files, unless these are on a
+        network file system, where no overlay can write; then on this node."""
+        from wherry.host import filesystem_type, is_remote
+
+        if is_remote(filesystem_type(self.store.path)):
+            return tuple(f"{parent}/kept" for parent in self.scratch)
+        return (self.containers,)
+
     @property
     def containers(self) -> str:
         """The folder of the kept containers."""

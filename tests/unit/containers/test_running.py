@@ -8,6 +8,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from wherry.base.outside import Outside
 from wherry.containers.running import find_running, is_alive, read_running, running_containers, running_images
 from wherry.containers.sweeping import sweep
@@ -106,6 +108,14 @@ def test_what_a_killed_launcher_left_is_swept_and_nothing_else(tmp_path: Path) -
     assert os.listdir(tmp_path / "scratch") == ["cd" * 32]
     assert os.listdir(runtime / "running") == []
     assert sweep(here) == 0
+
+
+def test_writable_layers_lie_on_the_node_where_the_store_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert world(tmp_path).kept_parents == (f"{tmp_path}/store/containers",)
+    monkeypatch.setattr("wherry.host.is_remote", lambda kind: True)
+    assert world(tmp_path).kept_parents == (f"{tmp_path}/scratch/kept",)
 
 
 def test_what_runs_and_what_begins_is_not_swept(tmp_path: Path) -> None:
