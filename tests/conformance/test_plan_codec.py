@@ -1,21 +1,24 @@
-"""The plan file: what Python writes it reads back equal, and its table is the launcher's."""
+"""The plan file: what Python writes is read back equal by Python and by C, and there is one table for both."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wherry.base.errors import LaunchError
 from wherry.launch.codec import decode, encode
 from wherry.launch.plan import LaunchPlan, Operation
-from wherry.launch.records import INPUTS, OPERATIONS
+from wherry.launch.records import BY_NUMBER, INPUTS, OPERATIONS
 
-OPS = Path(__file__).parents[2] / "native/launcher/ops.def"
+LAUNCHER = Path(__file__).parents[2] / "native/launcher"
+OPS = LAUNCHER / "ops.def"
 
 TEXT = st.text(st.characters(min_codepoint=1, exclude_categories=["Cs"]), max_size=30)
 VALUES = {
@@ -124,3 +127,80 @@ def test_an_input_after_an_operation_is_refused() -> None:
     content[8:12] = len(content).to_bytes(4, "little")
     with pytest.raises(LaunchError, match="after an operation"):
         decode(bytes(content))
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reader in C, which prints what it understands."""
+    program = tmp_path_factory.mktemp("dump") / "dump_plan"
+    sources = [LAUNCHER / "plan.c", LAUNCHER / "tests/dump_plan.c"]
+    flags = ["-std=c11", "-O1", "-D_GNU_SOURCE", "-static"]
+    subprocess.run(["cc", *flags, f"-I{LAUNCHER}", *sources, "-o", program], check=True)
+    return program
+
+
+def read_by_c(dump: Path, content: bytes) -> list[list[object]] | None:
+    """The records as C reads them, None when it refuses the file."""
+    file = dump.parent / "plan"
+    file.write_bytes(content)
+    done = subprocess.run([dump, file], capture_output=True)
+    assert done.returncode in (0, 1), done.stderr.decode()
+    return None if done.returncode else [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def as_c_prints(plan: LaunchPlan) -> list[list[object]]:
+    def plain(value: object) -> object:
+        if isinstance(value, bytes):
+            return {"hex": value.hex()}
+        if isinstance(value, tuple):
+            return [plain(part) for part in value]
+        return value.encode("utf-8", "surrogateescape").decode("latin-1") if isinstance(value, str) else value
+
+    return [[item.kind, *map(plain, item.fields)] for item in (*plan.inputs, *plan.operations)]
+
+
+PREFIXES = st.lists(TEXT, min_size=1, max_size=5).map(lambda words: Operation("PREFIX", (tuple(words),)))
+EXECS = st.builds(lambda *fields: Operation("EXEC", fields), VALUES["l"], VALUES["l"], VALUES["u"])
+
+
+def finish(prefix: Operation, plan: LaunchPlan, command: Operation) -> LaunchPlan:
+    """As the launcher wants it: its prefix first, and one EXEC."""
+    others = tuple(item for item in plan.operations if item.kind != "EXEC")
+    return LaunchPlan((prefix, *plan.inputs), (*others, command))
+
+
+WHOLE = st.builds(finish, PREFIXES, PLANS, EXECS)
+
+
+def is_whole(plan: LaunchPlan) -> bool:
+    """Whether the launcher accepts a plan that reads well: the codec leaves this to it."""
+    kinds = [item.kind for item in plan.inputs]
+    return kinds[:1] == ["PREFIX"] and plan.inputs[0].fields != ((),) and len(plan.find("EXEC")) == 1
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(WHOLE)
+def test_c_reads_what_python_writes(dump: Path, plan: LaunchPlan) -> None:
+    """Every record and every field, byte by byte."""
+    assert read_by_c(dump, encode(plan, 1001)) == as_c_prints(plan)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(WHOLE, st.data())
+def test_both_readers_agree_on_damaged_plans(dump: Path, plan: LaunchPlan, data: st.DataObject) -> None:
+    """What one refuses the other refuses, and what both take they read alike."""
+    content = bytearray(encode(plan, 7))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    by_c = read_by_c(dump, bytes(content))
+    try:
+        by_python = decode(bytes(content))
+    except LaunchError:
+        assert by_c is None
+    else:
+        assert by_c == (as_c_prints(by_python) if is_whole(by_python) else None)
+
+
+def test_numbers_are_given_once() -> None:
+    """No two records share a number."""
+    assert len(BY_NUMBER) == len(INPUTS) + len(OPERATIONS)
