@@ -28,7 +28,7 @@ __all__ = ["MS_NODEV", "MS_NOEXEC", "MS_NOSUID", "Root", "choose_root", "inside_
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 _STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = (("/proc/self/fd", "fd"), ("fd/0", "stdin"), ("fd/1", "stdout"), ("fd/2", "stderr"), ("pts/ptmx", "ptmx"))
 
 # Docker's lists. For an ordinary user the kernel's own permissions guard all of these (they belong to the real root,
@@ -153,7 +153,7 @@ def _devices() -> list[Operation]:
     bits = BIND_NOSUID | BIND_NOEXEC | BIND_OPTIONAL | BIND_SHALLOW
     return [
         Operation("MOUNT", ("tmpfs", "tmpfs", MS_NOSUID, "mode=755,size=64k", "/dev")),
-        *[Operation("BIND", (f"/dev/{name}", f"/dev/{name}", bits)) for name in _DEVICES],
+        *[Operation("BIND", (f"/dev/{name}", f"/dev/{name}", bits)) for name in DEVICES],
         Operation("MOUNT", ("devpts", "devpts", MS_NOSUID | MS_NOEXEC, terminals, "/dev/pts")),
         Operation("MOUNT", ("tmpfs", "shm", _STRICT, "mode=1777", "/dev/shm")),
         Operation("MOUNT", ("mqueue", "mqueue", _STRICT, "", "/dev/mqueue")),
