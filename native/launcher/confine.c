@@ -1,15 +1,13 @@
 #include "confine.h"
 
 #include <errno.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "kernel.h"
 
 enum { AMBIENT_RAISE = 2, AMBIENT_CLEAR_ALL = 4 };
 
@@ -22,8 +20,8 @@ static int drop_bounding(uint64_t keep) {
 }
 
 static int set_capabilities(uint64_t keep) {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct set[2] = {{0}}, seen[2];
+    struct kernel_cap_header header = {.version = KERNEL_CAPABILITY_VERSION};
+    struct kernel_cap_data set[2] = {{0}}, seen[2];
     for (int i = 0; i < 2; i++) set[i].effective = set[i].permitted = (uint32_t)(keep >> (32 * i));
     if (syscall(SYS_capget, &header, seen) != 0) return -1;
     /* What this kernel does not know, or we do not have, cannot be kept. */
@@ -48,26 +46,26 @@ static int set_no_new_privs(struct failure *failure) {
     return 0;
 }
 
-static int install_filter(struct sock_fprog *program, unsigned flags) {
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program) == 0) return 0;
+static int install_filter(struct kernel_filter *program, unsigned flags) {
+    if (syscall(SYS_seccomp, KERNEL_SET_FILTER, flags, program) == 0) return 0;
     /* A flag that this kernel lacks changes speed or logging, never what is refused: go without. */
-    if (errno == EINVAL && flags != 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0) return 0;
+    if (errno == EINVAL && flags != 0 && syscall(SYS_seccomp, KERNEL_SET_FILTER, 0, program) == 0) return 0;
     return -1;
 }
 
 static int filter_calls(const struct record *record, struct failure *failure) {
     struct plan_bytes bytes = record->field[0].s;
     uint64_t flags = record->field[1].u;
-    size_t count = bytes.length / sizeof(struct sock_filter);
-    if (count == 0 || count > BPF_MAXINSNS || bytes.length % sizeof(struct sock_filter) != 0)
+    size_t count = bytes.length / sizeof(struct kernel_filter_step);
+    if (count == 0 || count > KERNEL_FILTER_MOST || bytes.length % sizeof(struct kernel_filter_step) != 0)
         return failure_set(failure, STEP_SECCOMP, EINVAL, "");
-    struct sock_filter *instructions = malloc(bytes.length); /* aligned, as the plan's bytes need not be */
-    if (instructions == NULL) return failure_set(failure, STEP_SECCOMP, ENOMEM, "");
-    memcpy(instructions, bytes.bytes, bytes.length);
-    struct sock_fprog program = {.len = (unsigned short)count, .filter = instructions};
+    struct kernel_filter_step *steps = malloc(bytes.length); /* aligned, as the plan's bytes need not be */
+    if (steps == NULL) return failure_set(failure, STEP_SECCOMP, ENOMEM, "");
+    memcpy(steps, bytes.bytes, bytes.length);
+    struct kernel_filter program = {.length = (unsigned short)count, .steps = steps};
     if (install_filter(&program, (unsigned)(flags & 0xffffffff)) != 0) return failure_set(failure, STEP_SECCOMP, errno, "");
-    free(instructions);
-    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != SECCOMP_MODE_FILTER) return failure_set(failure, STEP_SECCOMP, EPROTO, "");
+    free(steps);
+    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != KERNEL_FILTER_MODE) return failure_set(failure, STEP_SECCOMP, EPROTO, "");
     /* Without the filter's word it would be EBADF. */
     if ((flags & SECCOMP_PROVE_TIOCSTI) != 0 && (ioctl(-1, TIOCSTI, "") != -1 || errno != EPERM))
         return failure_set(failure, STEP_SECCOMP, EPROTO, "");
@@ -83,8 +81,8 @@ int confine_apply(const struct plan *plan, struct failure *failure) {
 }
 
 void confine_pass_on_capabilities(void) {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct set[2];
+    struct kernel_cap_header header = {.version = KERNEL_CAPABILITY_VERSION};
+    struct kernel_cap_data set[2];
     if (syscall(SYS_capget, &header, set) != 0) return;
     for (int i = 0; i < 2; i++) set[i].inheritable = set[i].permitted;
     if (syscall(SYS_capset, &header, set) != 0) return;

@@ -38,6 +38,32 @@ enum {
     RANGE_CLOEXEC = 4,            /* CLOSE_RANGE_CLOEXEC */
 };
 
+/* What <linux/capability.h>, <linux/filter.h> and <linux/seccomp.h> say, which not every C library's folder has. */
+#define KERNEL_CAPABILITY_VERSION 0x20080522 /* 3 */
+#define KERNEL_FILTER_MODE 2                 /* SECCOMP_MODE_FILTER */
+#define KERNEL_SET_FILTER 1                  /* SECCOMP_SET_MODE_FILTER */
+#define KERNEL_FILTER_MOST 4096              /* BPF_MAXINSNS */
+
+struct kernel_cap_header {
+    uint32_t version;
+    int pid;
+};
+
+struct kernel_cap_data {
+    uint32_t effective, permitted, inheritable;
+};
+
+struct kernel_filter_step { /* struct sock_filter */
+    uint16_t code;
+    uint8_t jump_true, jump_false;
+    uint32_t k;
+};
+
+struct kernel_filter { /* struct sock_fprog */
+    unsigned short length;
+    struct kernel_filter_step *steps;
+};
+
 struct kernel_mount_attr {
     uint64_t set, clear, propagation, userns_fd;
 };

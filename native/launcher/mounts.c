@@ -157,14 +157,12 @@ int mounts_look_at_sources(struct start *start, struct failure *failure) {
         if (plan->records[i].kind != OP_BIND) continue;
         const char *source = start_text(start, &plan->records[i], 0, failure);
         if (source == NULL) return -1;
-        /* O_DIRECTORY makes the kernel mount what automounts here; plain O_PATH would not (open(2)). */
-        int folder = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (folder >= 0) close(folder);
-        if (folder >= 0 || errno == ENOTDIR) {
-            struct stat found;
-            bool is_file = folder < 0 && stat(source, &found) == 0;
-            start->source_kinds[i] = folder >= 0 ? SOURCE_DIRECTORY : is_file ? SOURCE_FILE : SOURCE_NONE;
-        }
+        struct stat found;
+        bool exists = stat(source, &found) == 0, folder = exists && S_ISDIR(found.st_mode);
+        /* O_DIRECTORY makes the kernel mount what automounts here; stat(2) and plain O_PATH would not. */
+        int touched = folder ? open(source, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (touched >= 0) close(touched);
+        if (exists && folder == (touched >= 0)) start->source_kinds[i] = folder ? SOURCE_DIRECTORY : SOURCE_FILE;
         if (start->source_kinds[i] == SOURCE_NONE && (plan->records[i].field[2].u & BIND_OPTIONAL) == 0)
             return failure_set(failure, STEP_SOURCE, errno, source);
     }
