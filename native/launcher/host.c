@@ -107,11 +107,13 @@ static int host_scratch(struct start *start, const struct record *record, struct
     return -1;
 }
 
-static int host_cidfile(const struct start *start, const struct record *record, struct failure *failure) {
+static int host_cidfile(const struct start *start, const struct record *record, struct host *host,
+                        struct failure *failure) {
     const char *path = start_text(start, record, 0, failure);
     if (path == NULL) return -1;
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666 & ~start->caller_umask);
     if (file < 0) return failure_set(failure, STEP_CIDFILE, errno, path);
+    host->cid_file = path;
     ssize_t written = write(file, start->slots.id, SLOT_ID_DIGITS);
     int error = errno;
     close(file);
@@ -142,7 +144,7 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_RECORD: return host_record(start, record, host, failure);
     case OP_SCRATCH: return host_scratch(start, record, host, failure);
     case OP_MKDIR: return host_folder(start, record, failure);
-    case OP_CIDFILE: return host_cidfile(start, record, failure);
+    case OP_CIDFILE: return host_cidfile(start, record, host, failure);
     case OP_EXITFILE: return (host->exit_file = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
     case OP_LOG: return (host->log = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
     case OP_FDS: return descriptors_check(record, failure);
@@ -152,8 +154,7 @@ static int host_operation(struct start *start, const struct record *record, stru
     }
 }
 
-enum host_answer host_prepare(struct start *start, struct host *host, struct failure *failure) {
-    clock_gettime(CLOCK_REALTIME, &host->began);
+static enum host_answer prepare(struct start *start, struct host *host, struct failure *failure) {
     for (size_t i = 0; i < start->plan->count; i++) {
         const struct record *record = &start->plan->records[i];
         if (record->phase != PHASE_HOST) continue;
@@ -166,6 +167,13 @@ enum host_answer host_prepare(struct start *start, struct host *host, struct fai
     if ((start->namespace == NULL) == (start->join == NULL))
         return failure_set(failure, STEP_PLAN_SENSE, 0, "it must have either NAMESPACE or JOIN"), HOST_FAILED;
     return mounts_look_at_sources(start, failure) == 0 ? HOST_READY : HOST_FAILED;
+}
+
+enum host_answer host_prepare(struct start *start, struct host *host, struct failure *failure) {
+    clock_gettime(CLOCK_REALTIME, &host->began);
+    enum host_answer answer = prepare(start, host, failure);
+    if (answer != HOST_READY && host->cid_file != NULL) unlink(host->cid_file);
+    return answer;
 }
 
 void host_started(struct host *host, pid_t init) {

@@ -128,7 +128,6 @@ static void await_started(struct run *run) {
     if (!started) {
         struct failure failure = {.step = STEP_LOST};
         tell_parent(run, n == (ssize_t)sizeof report && report.kind == REPORT_FAILURE ? &report.failure : &failure);
-        run->host.exit_file = NULL;
     } else {
         tell_parent(run, NULL);
     }
@@ -143,6 +142,7 @@ static enum run_answer carry_out(struct run *run, struct outcome *outcome, struc
     case HOST_FAILED: return RUN_FAILED;
     case HOST_READY: break;
     }
+    descriptors_seal(); /* not before: Python, were the plan stale, must get all that we got */
     if (open_streams(run, failure) != 0 || child_fork(start, &run->child, failure) != 0) return RUN_FAILED;
     host_started(&run->host, run->child.pid);
     close_given_streams(run);
@@ -154,7 +154,6 @@ static enum run_answer carry_out(struct run *run, struct outcome *outcome, struc
 static enum run_answer run_here(struct run *run, struct run_result *result, struct failure *failure) {
     struct outcome outcome = {0};
     struct words words;
-    descriptors_seal();
     child_block_signals(&run->start.caller_mask, (run->start.stdio & STDIO_TERMINAL) != 0);
     enum run_answer answer = carry_out(run, &outcome, failure);
     if (answer == RUN_FAILED) {

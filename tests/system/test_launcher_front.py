@@ -191,6 +191,22 @@ def test_a_lease_that_is_fresh_enough_is_used_and_renewed_after_an_hour(front: F
         assert front.box.left() == []
 
 
+def test_a_stale_plan_leaves_everything_to_python_as_it_came(front: Front, tmp_path: Path) -> None:
+    """The id file is not in the way, umask, signals and descriptors are the caller's."""
+    python = front.program.parent / "wherry-python"
+    python.write_text("#!/bin/sh\numask; cat <&9; grep SigBlk /proc/self/status\n")
+    (tmp_path / "given").write_text("given\n")
+    host = [Operation("CIDFILE", (str(tmp_path / "cid"),)), Operation("LEASE", (str(tmp_path / "gone"),))]
+    front.save("wherry", "run", "image", host=host)
+    script = f"umask 027; exec {front.program} run image true 9< {tmp_path}/given"
+    done = subprocess.run(
+        ["sh", "-c", script], env=front.box.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "0027\ngiven\nSigBlk:\t0000000000000000\n"
+    assert not (tmp_path / "cid").exists()
+
+
 def test_a_named_plan_that_does_not_hold_is_an_error(front: Front) -> None:
     box = front.box
     plan = box.write(box.operations(), inputs=[Operation("NODE", ("elsewhere",))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import IO, TYPE_CHECKING, NoReturn
 
@@ -40,6 +41,9 @@ def execute(plan: LaunchPlan | str, arguments: tuple[str, ...] = ()) -> NoReturn
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    # Python ignores these from its start; what is ignored would stay so in the command (`yes | head` would not end).
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execv(program, ["wherry", "run", "--plan", path, "--", *arguments])
     except OSError as error:
