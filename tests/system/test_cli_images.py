@@ -142,7 +142,7 @@ def test_an_image_is_pushed_under_another_name(wherry: Wherry, tiny: str, regist
 def test_prune_frees_what_nothing_names(wherry: Wherry, tiny: str, layered: str) -> None:
     wherry.ok("pull", "-q", tiny, layered)
     wherry.ok("tag", layered, tiny)  # the name moves on, its image is left without one
-    assert "-f" in wherry("prune").stderr
+    assert "-f" in wherry("prune", "-a").stderr
     would = wherry.ok("prune", "--dry-run")
     assert "would be freed" in would and len(wherry.ok("images", "-q").split()) == 2
     assert "freed" in wherry.ok("prune", "-f")

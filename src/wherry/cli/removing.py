@@ -36,7 +36,7 @@ def remove_images(given: Given) -> int:
 
 
 def prune(given: Given) -> int:
-    """Ask (on a terminal, unless ``-f``), then remove what nothing names or uses."""
+    """Ask (unless ``-f``; where nobody can be asked only named images are safe), then remove what nothing needs."""
     from wherry.containers import World
     from wherry.store import prune as prune_store
 
@@ -48,10 +48,10 @@ def prune(given: Given) -> int:
             "would be freed",
         )
         return 0
-    if not given.flag("force"):
-        if not sys.stdin.isatty():
-            why = "standard input is no terminal to ask on"
-            raise UsageError("prune asks before it removes", why=why, hint="-f removes unasked, --dry-run shows what")
+    if not sys.stdin.isatty() and everything and not given.flag("force"):
+        why = "standard input is no terminal to ask on"
+        raise UsageError("prune -a asks before it removes", why=why, hint="-f removes unasked, --dry-run shows what")
+    if sys.stdin.isatty() and not given.flag("force"):
         would = prune_store(world.store, running, runtime=world.runtime, everything=everything, dry_run=True)
         _print(would, "would be freed")
         if not (would.images or would.layers or would.bytes or would.blobs) or not _agreed():
