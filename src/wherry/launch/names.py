@@ -60,11 +60,20 @@ def names_layer(
         digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogateescape") + content)
     for path in sorted(folders):
         digest.update(f"{path}\0{folders[path]}\0".encode("utf-8", "surrogateescape"))
-    place = f"{paths.runtime}/files/{digest.hexdigest()[:32]}"
+    place = f"{_folder(paths)}/{digest.hexdigest()[:32]}"
     made = [PlanFile(place, None, 0o755)]
     made += [PlanFile(f"{place}{path}", None, folders[path]) for path in sorted(folders)]
     made += [PlanFile(f"{place}{path}", contents[inside[path]], 0o644) for path in sorted(inside)]
     return NamesLayer(place, {path: f"{place}{real}" for real, path in inside.items()}, tuple(made))
+
+
+def _folder(paths: Paths) -> str:
+    """Where names layers lie: on the file system of the other layers where that is local.
+
+    An overlay of several file systems gives up what programs expect of one: one device number, lasting inode numbers.
+    """
+    beside_store = paths.scratch[:1] == (f"{paths.store}/scratch",)
+    return f"{paths.store}/shown" if beside_store else f"{paths.runtime}/files"
 
 
 def _contents(

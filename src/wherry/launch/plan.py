@@ -24,7 +24,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class PlanFile(msgspec.Struct, frozen=True):
-    """A small file that a plan shows, or with ``content`` None a directory; below ``RUNTIME/files/HASH``."""
+    """A small file that a plan shows, or with ``content`` None a directory; part of a names layer."""
 
     path: str
     content: bytes | None

@@ -102,9 +102,16 @@ def test_links_of_the_image_do_not_lead_the_names_layer_out() -> None:
     """Its files are written on the host, so '..' and links of the image must end below it."""
     tree = FakeTree({"/etc": "-> ../../../../outside", "/home": "-> /../up"})
     for file in make_plan(tree=tree, surroundings=AROUND).files:
-        assert file.path.startswith(f"{PATHS.runtime}/files/")
+        assert file.path.startswith("/store/shown/")
         assert ".." not in file.path
     assert "/outside/hosts" in shown(make_plan(tree=tree, surroundings=AROUND))
+
+
+def test_the_names_layer_lies_with_the_other_layers_where_they_are_local() -> None:
+    """One file system under an overlay means one device number; on a network file system the node's own folder."""
+    assert make_plan().files[0].path.startswith("/store/shown/")
+    remote = msgspec.structs.replace(PATHS, scratch=("/tmp/wherry-1001/scratch",))
+    assert make_plan(paths=remote).files[0].path.startswith("/run/user/1001/wherry/files/")
 
 
 def test_directories_are_made_before_what_is_in_them() -> None:
