@@ -296,3 +296,24 @@ def test_a_plain_file_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "gz").write_bytes(gzip.compress(tar_of([file("hello", b"x")])))
     (tmp_path / "empty").touch()
     assert not any(is_image_file(str(path)) for path in (tmp_path, *tmp_path.iterdir(), tmp_path / "missing"))
+
+
+def test_a_layer_that_comes_twice_is_fetched_once(registry: RegistryServer, store: Store, tmp_path: Path) -> None:
+    name = f"{registry.address}/twice:1"
+    layout = write_layout(tmp_path / "layout", [_TARS[0], tar_of([whiteout("gone")]), _TARS[0]], form="gzip")
+    _copy(f"oci:{layout}:latest", f"docker://{name}", "--preserve-digests")
+    seen: list[Event] = []
+    image = pull_here(store, name, progress=seen.append)
+    assert image.layers[0] == image.layers[2]
+    assert view(image).exists("/gone")
+    twice = image.manifest.layers[0].digest.short
+    assert len([event for event in seen if event.item == twice and event.stage == "done"]) == 1
+
+
+def test_an_image_without_layers_is_an_image(registry: RegistryServer, store: Store, tmp_path: Path) -> None:
+    name = f"{registry.address}/nothing:1"
+    _copy(f"oci:{write_layout(tmp_path / 'layout', [])}:latest", f"docker://{name}", "--preserve-digests")
+    image = pull_here(store, name)
+    assert image.layers == ()
+    assert view(image).listdir("/") == ()
+    assert not view(image).exists("/bin/sh")
