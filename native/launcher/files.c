@@ -45,12 +45,20 @@ struct entry { /* what getdents64(2) fills in: without opendir()'s 32 KiB */
     char name[];
 };
 
+/* unlinkat(2), after giving ourselves the right to write the folder where it lacks: only then, for each change of a mode
+   is one more write to a disk's journal. */
+static int unlink_unlocked(int folder, const char *name, int flags) {
+    if (unlinkat(folder, name, flags) == 0) return 0;
+    if (errno != EACCES || folder == AT_FDCWD || fchmod(folder, 0700) != 0) return -1;
+    return unlinkat(folder, name, flags);
+}
+
 static void remove_folder(int folder, const char *name, int *first);
 
 static void remove_entry(int folder, const struct entry *entry, int *first) {
     if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0) return;
     if (entry->type != DT_DIR) {
-        if (unlinkat(folder, entry->name, 0) == 0 || errno == ENOENT) return;
+        if (unlink_unlocked(folder, entry->name, 0) == 0 || errno == ENOENT) return;
         if (errno != EISDIR && errno != EPERM) return note(first); /* else: a file system that does not tell types */
     }
     remove_folder(folder, entry->name, first);
@@ -66,12 +74,10 @@ static int open_to_empty(int folder, const char *name) {
 
 static void empty_folder(int inside, int *first) {
     _Alignas(struct entry) char entries[2048];
-    bool unlocked = false;
     for (;;) {
         long length = syscall(SYS_getdents64, inside, entries, sizeof entries);
         if (length < 0) note(first);
         if (length <= 0) return;
-        if (!unlocked) fchmod(inside, 0700), unlocked = true; /* one without w lets nothing be removed */
         for (long at = 0; at < length;) {
             struct entry *entry = (struct entry *)(entries + at);
             remove_entry(inside, entry, first);
@@ -81,7 +87,7 @@ static void empty_folder(int inside, int *first) {
 }
 
 static void remove_folder(int folder, const char *name, int *first) {
-    if (unlinkat(folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return;
+    if (unlink_unlocked(folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return;
     if (errno != ENOTEMPTY && errno != EEXIST) return note(first);
     int inside = open_to_empty(folder, name);
     if (inside < 0) return note(first);
