@@ -375,6 +375,22 @@ def state_in(wherry: Wherry, name: str, env: dict[str, str]) -> str:
     return wherry.ok("inspect", "--type", "container", "--format", "{{.State.Status}}", name, env=env).strip()
 
 
+def test_a_start_that_failed_does_not_hold_its_name(lab: Wherry) -> None:
+    mistakes = (["-v", "/typo:/data", "tiny", "true"], ["-u", "nosuch", "tiny", "true"], ["tiny", "pyhton3"])
+    for wrong in mistakes:
+        assert lab("run", "--name", "lab", *wrong).status in (125, 127)
+        assert lab.ok("run", "--name", "lab", "tiny", "echo", "right") == "right\n"
+        lab.ok("rm", "lab")
+
+
+def test_a_container_that_failed_after_work_holds_its_name(lab: Wherry) -> None:
+    lab("run", "--name", "worked", "tiny", "sh", "-c", "echo result > /result; exit 127")
+    assert lab("run", "--name", "worked", "tiny", "true").status == 125
+    lab("run", "-d", "--name", "spoke", "tiny", "sh", "-c", "echo result; exit 127")
+    lab("wait", "spoke")
+    assert lab("run", "--name", "spoke", "tiny", "true").status == 125
+
+
 def test_a_start_that_failed_is_recorded_as_such(lab: Wherry) -> None:
     assert lab("run", "--name", "typo", "tiny", "pyhton3").status == 127
     assert state(lab, "typo") == "exited"

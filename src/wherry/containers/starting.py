@@ -107,7 +107,13 @@ def prepare(
         plan = _finish(world, _plan(world, options, image, None), prefix)
         return Start(plan[0], options.command, plan[1])
     container = _new_container(world, options, image)
-    return _start_kept(world, container, options, image)
+    try:
+        return _start_kept(world, container, options, image)
+    except BaseException:  # what cannot start must not hold the name
+        from wherry.containers.kept import delete
+
+        delete(world.containers, container, world.kept_parents)
+        raise
 
 
 def preview(
@@ -258,7 +264,6 @@ def _kept(world: World, container_id: str, name: str, verb: str) -> Kept:
 
 def _new_container(world: World, options: RunOptions, image: Image) -> Container:
     from wherry.containers import kept as keeping
-    from wherry.containers.names import claim_name
     from wherry.containers.sweeping import mark_passing
     from wherry.containers.times import now
 
@@ -282,11 +287,27 @@ def _new_container(world: World, options: RunOptions, image: Image) -> Container
         mark_passing(world.containers, container.id)
     if container.name:
         try:
-            claim_name(world.containers, container.name, container.id)
+            _claim(world, container)
         except BaseException:
             keeping.delete(world.containers, container)
             raise
     return container
+
+
+def _claim(world: World, container: Container) -> None:
+    """Take the name, also from a container that never came to run anything: a mistyped command or bind held it."""
+    from wherry.containers.failed import never_ran
+    from wherry.containers.kept import delete
+    from wherry.containers.names import claim_name, owner
+
+    try:
+        claim_name(world.containers, container.name, container.id)
+    except Conflict:
+        holder = owner(world.containers, container.name)
+        if holder is None or not never_ran(world, holder):
+            raise
+        delete(world.containers, holder, world.kept_parents)
+        claim_name(world.containers, container.name, container.id)
 
 
 def _write_cidfile(path: str, container_id: str) -> None:
