@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,15 +21,17 @@ from wherry_command import Wherry
 def lab(seeded: Wherry) -> Iterator[str]:
     """A container in the background that prints three lines and stays."""
     seeded("rm", "-f", "lab")
-    seeded.ok("run", "-d", "--name", "lab", "tiny", "sh", "-c", "echo one; echo two >&2; sleep 0.5; echo three; sleep 300")
+    seeded.ok(
+        "run", "-d", "--name", "lab", "tiny", "sh", "-c", "echo one; echo two >&2; sleep 0.5; echo three; sleep 300"
+    )
     until(lambda: "three" in seeded.ok("logs", "lab"))
     yield "lab"
     seeded("rm", "-f", "lab")
 
 
-def until(condition: object, seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         select.select([], [], [], 0.05)
 
