@@ -1,0 +1,53 @@
+"""The names layer in a real container: names are there, can be replaced, and change nothing anywhere else."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from wherry_command import Wherry
+
+
+def test_names_can_be_replaced_like_the_images_own_files(seeded: Wherry) -> None:
+    """useradd and apt write a new file and rename it over the old one, which a bind mount would refuse."""
+    script = "for f in passwd group hosts; do cp /etc/$f /etc/new && echo x >> /etc/new && mv /etc/new /etc/$f; done"
+    assert seeded.ok("run", "tiny", "sh", "-ec", f"{script}; tail -n 1 /etc/hosts") == "x\n"
+    assert "x" not in seeded.ok("run", "tiny", "cat", "/etc/hosts").splitlines()
+
+
+def test_the_hosts_names_are_seen(seeded: Wherry) -> None:
+    """As they are now."""
+    assert seeded.ok("run", "tiny", "cat", "/etc/hosts") == Path("/etc/hosts").read_text()
+    assert seeded.ok("run", "tiny", "cat", "/etc/resolv.conf") == Path("/etc/resolv.conf").read_text()
+
+
+def test_the_whole_root_is_one_file_system(seeded: Wherry) -> None:
+    """du -x, find -xdev and hard links work across what the image and the names layer hold."""
+    found = seeded.ok("run", "tiny", "stat", "-c", "%d", "/", "/etc", "/etc/hosts", "/bin/busybox", "/home")
+    assert len(set(found.split())) == 1
+
+
+def test_the_private_home_is_for_the_user_alone(seeded: Wherry) -> None:
+    """0700, empty at each start."""
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    script = "stat -c '%a %u' ~; ls -A ~; touch ~/x"
+    for _ in range(2):
+        assert seeded.ok("run", "tiny", "sh", "-c", script) == f"700 {os.geteuid()}\n"
+    assert seeded.ok("run", "tiny", "sh", "-c", "echo ~") == f"/home/{name}\n"
+
+
+def test_a_link_left_in_a_kept_container_leads_nothing_out(seeded: Wherry, tmp_path: Path) -> None:
+    """Its next start makes nothing on the host where the link points."""
+    script = f"rm -rf /home && ln -s {tmp_path} /home"
+    seeded.ok("run", "--name", "linked", "tiny", "sh", "-c", script)
+    seeded("start", "-a", "linked")
+    assert os.listdir(tmp_path) == []
+    seeded.ok("rm", "-f", "linked")
+
+
+def test_names_appear_in_no_list_of_changes(seeded: Wherry) -> None:
+    """diff shows what the container's programs changed, and nothing that Wherry shows them."""
+    seeded.ok("run", "--name", "changed", "tiny", "touch", "/new")
+    assert seeded.ok("diff", "changed").split() == ["A", "/new"]
+    seeded.ok("rm", "changed")
