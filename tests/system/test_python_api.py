@@ -67,6 +67,12 @@ def test_run_takes_input_environment_binds_and_a_directory(here: Wherry, tmp_pat
     assert result.text == f"given value\nbound{tmp_path}\n"
 
 
+def test_the_settings_add_their_binds(here: Wherry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x").write_text("site")
+    monkeypatch.setenv("WHERRY_RUN_BINDS", f"{tmp_path}:/site:ro,/nonexistent:/none")
+    assert wherry.run("tiny", ["cat", "/site/x"], check=True).text == "site"
+
+
 def test_check_raises_what_says_why(here: Wherry) -> None:
     with pytest.raises(wherry.CommandFailed) as caught:
         wherry.run("tiny", ["sh", "-c", "echo broken >&2; exit 4"], check=True)

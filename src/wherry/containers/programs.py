@@ -100,11 +100,12 @@ def run(
     Raises what :func:`wherry.containers.prepare` raises; with ``check``, :class:`~wherry.base.errors.CommandFailed`
     for any status but 0. Safe for several threads, also with ``cwd``, which is the child's alone.
     """
+    world = World()
     options = RunOptions(
         image=image,
         command=_words(command),
         env=tuple(name if value is None else f"{name}={value}" for name, value in (env or {}).items()),
-        binds=tuple(_bind(bind) for bind in binds),
+        binds=_with_settings(world, tuple(_bind(bind) for bind in binds)),
         workdir=workdir,
         user=user,
         here=here,
@@ -121,7 +122,6 @@ def run(
     )
     from wherry.containers.starting import prepare
 
-    world = World()
     ready = _named(prepare(options, world=world, progress=progress))
     return _finish(world, ready, input, capture=capture, check=check, cwd=cwd, timeout=timeout)
 
@@ -259,17 +259,29 @@ def _words(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(words)
 
 
+_BIND_WORDS = {"ro", "rw", "slave", "rslave", "private", "rprivate"}
+
+
 def _bind(bind: str | Bind) -> Bind:
     if isinstance(bind, Bind):
         return bind
     parts = bind.split(":")
-    if not 1 <= len(parts) <= 3 or not parts[0] or (len(parts) == 3 and parts[2] not in ("ro", "rw")):
+    words = set(parts[2].split(",")) if len(parts) == 3 else set()
+    if len(parts) > 3 or not parts[0] or not words <= _BIND_WORDS:
         raise UsageError(f"'{bind}' is no bind", hint="SOURCE:TARGET, SOURCE:TARGET:ro, or a wherry.Bind")
     source = os.path.abspath(os.path.expanduser(parts[0]))
     target = parts[1] if len(parts) > 1 else source
     if not target.startswith("/"):
         raise UsageError(f"'{bind}' has a relative target", hint="the path in the container begins with '/'")
-    return Bind(source, target, read_only=parts[2:] == ["ro"])
+    propagation = "slave" if words & {"slave", "rslave"} else "private"
+    return Bind(source, target, read_only="ro" in words, propagation=propagation)
+
+
+def _with_settings(world: World, binds: tuple[Bind, ...]) -> tuple[Bind, ...]:
+    """The binds that ``run.binds`` adds to every container, where this node has the source, then the caller's."""
+    taken = {bind.target for bind in binds}
+    added = (_bind(text) for text in world.settings.items("run.binds"))
+    return (*(msgspec.structs.replace(bind, optional=True) for bind in added if bind.target not in taken), *binds)
 
 
 def _named(ready: Start, known: str | None = None) -> Start:
