@@ -371,6 +371,17 @@ def test_a_session_that_cannot_look_into_another_still_starts_no_second_one(lab:
     assert lab.ok("ps", "-q", "--no-trunc").split() == [container]
 
 
+def test_what_runs_while_its_runtime_folder_is_emptied_is_not_called_lost(lab: Wherry) -> None:
+    container = forever(lab, "orphan")
+    file = lab.folder / "run" / "wherry" / "running" / container
+    pid = int(file.read_text().split()[2])
+    file.unlink()  # as at the last logout of a login session
+    assert state(lab, "orphan") == "elsewhere"
+    assert f"kill {pid}" in lab("start", "orphan").stderr
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: state(lab, "orphan") == "exited")
+
+
 def state_in(wherry: Wherry, name: str, env: dict[str, str]) -> str:
     return wherry.ok("inspect", "--type", "container", "--format", "{{.State.Status}}", name, env=env).strip()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from wherry.base.errors import Conflict
@@ -9,6 +11,9 @@ from wherry.containers import kept
 from wherry.containers.kept import Container
 from wherry.containers.running import Running, find_running, running_containers
 from wherry.containers.world import World
+
+if TYPE_CHECKING:
+    from wherry.containers.records import Record
 
 __all__ = [
     "Found",
@@ -86,7 +91,7 @@ def is_elsewhere(world: World, container: Container) -> bool:
     if not container.started or kept.read_exit(world.containers, container.id) is not None:
         return False
     if container.node == world.outside.node():
-        return container.runtime not in ("", world.runtime) and _has_open_record(world, container)
+        return _open_record(world, container) is not None
     import time
 
     from wherry.base.digest import Digest
@@ -114,6 +119,13 @@ def out_of_reach(world: World, container: Container) -> Conflict:
             why=f"it was started on '{container.node}', and may be running there",
             hint=f"go there: ssh {container.node}",
         )
+    record = _open_record(world, container)
+    if container.runtime == world.runtime and record is not None:
+        return Conflict(
+            f"container '{shown}' runs out of reach",
+            why=f"the folder of running containers was emptied meanwhile ('{container.runtime}')",
+            hint=f"kill {record.start.pid} ends it",
+        )
     return Conflict(
         f"container '{shown}' runs in another session of yours",
         why=f"which keeps its running containers in '{container.runtime}'",
@@ -121,8 +133,9 @@ def out_of_reach(world: World, container: Container) -> Conflict:
     )
 
 
-def _has_open_record(world: World, container: Container) -> bool:
+def _open_record(world: World, container: Container) -> Record | None:
+    """The record of its last execution on this node, while that goes on."""
     from wherry.containers.records import find_record
 
     record = find_record(world.state, container.id, node=container.node, boot_id=world.outside.boot_id())
-    return record is not None and record.end is None and not record.lost
+    return record if record is not None and record.end is None and not record.lost else None

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 import msgspec
 
 from wherry.base.record import EndLine, StartLine
+from wherry.containers.times import seconds
 
 __all__ = ["Record", "find_record", "read_records"]
+
+_CLOCK_SECONDS = 10.0
+"""How much the two clocks may differ; a process that began later than its record has taken over a pid."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -101,4 +105,17 @@ def _is_lost(start: StartLine, here: str, boot_id: str) -> bool:
         return False
     if boot_id and start.boot_id and start.boot_id != boot_id:
         return True
-    return not os.path.exists(f"/proc/{start.pid}")
+    began = _began(start.pid)
+    return began is None or began > seconds(start.time) + _CLOCK_SECONDS
+
+
+def _began(pid: int) -> float | None:
+    """When the process began, in seconds since the epoch (proc_pid_stat(5), field 22); None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        with open("/proc/stat", "rb") as file:
+            boot = next(int(line.split()[1]) for line in file if line.startswith(b"btime "))
+    except (OSError, StopIteration):
+        return None
+    return None if fields[0] in (b"Z", b"X") else boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")

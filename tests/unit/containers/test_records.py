@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from wherry.containers.records import find_record, read_records
+from wherry.containers.times import now
 
 HERE = os.uname().nodename
 
@@ -59,10 +60,16 @@ def test_lines_that_are_cut_or_unknown_are_passed_over(tmp_path: Path) -> None:
 
 def test_an_end_that_never_came_is_lost_after_another_boot_or_without_its_process(tmp_path: Path) -> None:
     gone = 2**22 + 17  # above the kernel's highest pid
-    write(tmp_path, start("other boot", boot_id="before"), start("gone", pid=gone), start("alive", pid=os.getpid()))
+    write(
+        tmp_path,
+        start("other boot", boot_id="before"),
+        start("gone", pid=gone),
+        start("alive", pid=os.getpid(), time=now()),
+    )
+    write(tmp_path, start("pid taken over", pid=os.getpid(), time="2020-01-01T00:00:00.000Z"), day="2020-01-01")
     write(tmp_path, start("elsewhere", node="far", pid=gone), node="far")
     found = {record.id: record.lost for record in read_records(str(tmp_path), boot_id="boot")}
-    assert found == {"other boot": True, "gone": True, "alive": False, "elsewhere": False}
+    assert found == {"other boot": True, "gone": True, "alive": False, "elsewhere": False, "pid taken over": True}
 
 
 def test_no_records_are_no_error(tmp_path: Path) -> None:
