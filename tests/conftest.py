@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ settings.load_profile("wherry")
 # Who runs the tests may use Wherry; a test that depended on it would fail for somebody else.
 _CALLERS = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("WHERRY_")}
 os.environ.update({name: value for name, value in _CALLERS.items() if name.startswith("WHERRY_TEST_")})
+
+
+# A shell starts background jobs with these ignored, and so would be all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
