@@ -12,7 +12,7 @@ from wherry.containers.lookup import kept_named
 from wherry.containers.starting import plan_kept
 from wherry.containers.upper import upper_of
 from wherry.containers.world import World
-from wherry.launch.plan import SCRATCH, LaunchPlan
+from wherry.launch import SCRATCH, LaunchPlan
 
 if TYPE_CHECKING:
     from wherry.containers.kept import Container

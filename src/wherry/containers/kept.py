@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import msgspec
 
 from wherry.base.errors import Conflict, NotFound, StoreError
-from wherry.launch.options import RunOptions
+from wherry.launch import RunOptions
 
 __all__ = [
     "Container",

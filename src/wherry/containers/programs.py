@@ -11,7 +11,7 @@ import msgspec
 from wherry.base.errors import CommandFailed, UsageError
 from wherry.containers.records import Record
 from wherry.containers.world import World
-from wherry.launch.options import Bind, ExecOptions, RunOptions
+from wherry.launch import Bind, ExecOptions, RunOptions
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest

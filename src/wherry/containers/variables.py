@@ -6,8 +6,7 @@ from wherry.base.errors import Conflict, NotFound
 from wherry.containers import kept
 from wherry.containers.resolving import MissingImage, resolve
 from wherry.containers.world import World
-from wherry.launch import RunOptions
-from wherry.launch.environment import Variable
+from wherry.launch import BATCH_MARKERS, RunOptions, Variable
 
 __all__ = ["environment"]
 
@@ -24,15 +23,11 @@ def environment(text: str, *, world: World | None = None) -> tuple[Variable, ...
     if isinstance(found, MissingImage):
         raise NotFound(f"there is no container and no image '{text}' here", hint=f"wherry pull {text}")
     from wherry.image import view
-    from wherry.launch.environment import describe
-    from wherry.launch.identity import resolve_person
-    from wherry.launch.surroundings import survey, wants_home
+    from wherry.launch import survey, variables_of
 
-    image, tree = found.image, view(found.image)
+    image = found.image
     around = survey(world.outside, options, world.settings, image, world.host)
-    home = wants_home(options, world.settings)
-    person = resolve_person(options, image, tree, world.host, around, home=home)
-    return _effective(world, describe(options, image, tree, world.host, person, world.settings, around))
+    return _effective(world, variables_of(options, image, view(image), world.host, world.settings, around))
 
 
 def _options(world: World, text: str) -> tuple[RunOptions, str]:
@@ -47,7 +42,7 @@ def _options(world: World, text: str) -> tuple[RunOptions, str]:
 
 def _effective(world: World, variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
     found: dict[str, Variable] = {}
-    in_job = any(world.outside.env(name) for name in _markers())
+    in_job = any(world.outside.env(name) for name in BATCH_MARKERS)
     for variable in variables:
         if variable.how == "set":
             found[variable.name] = variable
@@ -64,9 +59,3 @@ def _taken(world: World, variable: Variable) -> dict[str, Variable]:
         value = world.outside.env(variable.name)
         values = {} if value is None else {variable.name: value}
     return {name: Variable(name, value, variable.source, variable.how) for name, value in values.items()}
-
-
-def _markers() -> tuple[str, ...]:
-    from wherry.launch.environment import BATCH_MARKERS
-
-    return BATCH_MARKERS

@@ -12,17 +12,20 @@ This room never fetches an image and keeps no state but saved plans and the smal
 """
 
 from wherry.launch.codec import decode, encode
+from wherry.launch.environment import BATCH_MARKERS, Variable, variables_of
 from wherry.launch.execute import execute, launcher_path, start
 from wherry.launch.inputs import with_inputs
 from wherry.launch.joining import Membership, plan_exec
 from wherry.launch.options import Bind, ExecOptions, RunOptions, Ulimit
-from wherry.launch.plan import Kept, LaunchPlan, Operation, Paths
+from wherry.launch.plan import SCRATCH, Kept, LaunchPlan, Operation, Paths
 from wherry.launch.planning import plan_run
 from wherry.launch.saved import save, write_files
 from wherry.launch.show import show, show_json
 from wherry.launch.surroundings import Surroundings, survey
 
 __all__ = [
+    "BATCH_MARKERS",
+    "SCRATCH",
     "Bind",
     "ExecOptions",
     "Kept",
@@ -33,6 +36,7 @@ __all__ = [
     "RunOptions",
     "Surroundings",
     "Ulimit",
+    "Variable",
     "decode",
     "encode",
     "execute",
@@ -44,6 +48,7 @@ __all__ = [
     "show_json",
     "start",
     "survey",
+    "variables_of",
     "with_inputs",
     "write_files",
 ]

@@ -11,14 +11,14 @@ import msgspec
 
 from wherry.base.settings import Settings
 from wherry.host import Host
-from wherry.launch.identity import Person
+from wherry.launch.identity import Person, resolve_person
 from wherry.launch.locales import choose_locale
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import Operation
-from wherry.launch.surroundings import Surroundings
+from wherry.launch.surroundings import Surroundings, wants_home
 from wherry.launch.views import Image, Tree
 
-__all__ = ["BATCH_MARKERS", "BATCH_NAMES", "DEFAULT_PATH", "Variable", "describe", "env_operations"]
+__all__ = ["BATCH_MARKERS", "BATCH_NAMES", "DEFAULT_PATH", "Variable", "describe", "env_operations", "variables_of"]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -91,6 +91,14 @@ def describe(
     found += [_asked(text, settings.source("run.env")) for text in settings.items("run.env")]
     found += [_asked(text, "-e or --env-file") for text in options.env]
     return tuple(found)
+
+
+def variables_of(
+    options: RunOptions, image: Image, tree: Tree, host: Host, settings: Settings, surroundings: Surroundings
+) -> tuple[Variable, ...]:
+    """As :func:`describe`, for who ``options`` say that the user is inside; raises as :func:`resolve_person`."""
+    person = resolve_person(options, image, tree, host, surroundings, home=wants_home(options, settings))
+    return describe(options, image, tree, host, person, settings, surroundings)
 
 
 def env_operations(variables: tuple[Variable, ...]) -> list[Operation]:
