@@ -60,6 +60,16 @@ def test_one_plan_with_here_serves_all_directories(mine: Wherry, tmp_path: Path)
         assert (ANEW in result.stderr) is False or name == "a"
 
 
+@pytest.mark.parametrize("locale", [{"LANG": ""}, {"LANG": "C"}, {"LANG": "C", "LC_ALL": "C"}, {"LC_CTYPE": "C.UTF-8"}])
+def test_one_plan_serves_in_every_locale(mine: Wherry, locale: dict[str, str]) -> None:
+    """In a C locale, as cron and batch jobs have it, Python sets LC_CTYPE for itself, which nobody else sees."""
+    environment = {**locale, "WHERRY_EXPLAIN": "plan"}
+    mine("run", "tiny", "true", env=environment)
+    again = mine("run", "tiny", "env", env=environment)
+    assert (again.status, again.stderr) == (0, "")
+    assert ("LC_CTYPE" in again.stdout) == ("LC_CTYPE" in locale)
+
+
 def test_other_options_have_a_plan_of_their_own(mine: Wherry) -> None:
     assert mine.ok("run", "-e", "A=1", "tiny", "sh", "-c", "echo $A") == "1\n"
     assert mine.ok("run", "-e", "A=2", "tiny", "sh", "-c", "echo $A") == "2\n"

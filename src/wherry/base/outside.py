@@ -12,7 +12,7 @@ import stat as stat_module
 
 import msgspec
 
-__all__ = ["Identity", "Input", "Outside", "Stamp"]
+__all__ = ["Identity", "Input", "Outside", "Stamp", "caller_environment"]
 
 _SMALL = 64 * 1024
 """Files up to this many bytes are read whole in one go when their content is asked for."""
@@ -71,6 +71,30 @@ class Input(msgspec.Struct, frozen=True):
     value: str | bool | tuple[str, ...] | Stamp | Identity | None
 
 
+def caller_environment() -> dict[str, str]:
+    """The environment as the caller gave it.
+
+    In a C locale Python sets LC_CTYPE for itself (PEP 538). The launcher, which compares variables again, was started
+    by the same caller without it, and no container should get it.
+    """
+    environment = dict(os.environ)
+    if _coerced(environment):
+        del environment["LC_CTYPE"]
+    return environment
+
+
+def _coerced(environment: dict[str, str]) -> bool:
+    """Whether LC_CTYPE is Python's own: only then is it missing in what the process was started with."""
+    if environment.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8") or environment.get("LC_ALL"):
+        return False
+    try:
+        with open("/proc/self/environ", "rb", buffering=0) as file:
+            given = file.read(1 << 22)
+    except OSError:
+        return False
+    return not any(line.startswith(b"LC_CTYPE=") for line in given.split(b"\0"))
+
+
 class Outside:
     """The world as one plan saw it. Answers are remembered: asked twice, the world reads the same.
 
@@ -78,7 +102,7 @@ class Outside:
     """
 
     def __init__(self, environ: dict[str, str] | None = None) -> None:
-        self._environ = dict(os.environ) if environ is None else environ
+        self._environ = caller_environment() if environ is None else environ
         self._inputs: dict[tuple[str, str], Input] = {}
         self._contents: dict[str, bytes | None] = {}
 

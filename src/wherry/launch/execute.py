@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, NoReturn
 import msgspec
 
 from wherry.base.errors import LaunchError
+from wherry.base.outside import caller_environment
 from wherry.launch.codec import encode
 from wherry.launch.plan import LaunchPlan, Operation
 
@@ -45,7 +46,7 @@ def execute(plan: LaunchPlan | str, arguments: tuple[str, ...] = ()) -> NoReturn
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execv(program, ["wherry", "run", "--plan", path, "--", *arguments])
+        os.execve(program, ["wherry", "run", "--plan", path, "--", *arguments], caller_environment())
     except OSError as error:
         raise LaunchError(f"cannot start '{program}'", why=error.strerror or str(error)) from None
 
@@ -73,7 +74,7 @@ def start(
             stdout=stdout,
             stderr=stderr,
             cwd=cwd,
-            env=env,
+            env=caller_environment() if env is None else env,
             pass_fds=() if descriptor < 0 else (descriptor,),
         )
     except OSError as error:
