@@ -34,12 +34,15 @@ static uint64_t attributes_of(uint64_t bits) {
 }
 
 /* Whether a clone must be changed: a file can carry no mount below it, so that its propagation matters to nobody. */
-static bool changes(uint64_t bits, bool folder) { return attributes_of(bits) != 0 || (folder && (bits & BIND_SLAVE) == 0); }
+static bool changes(uint64_t bits, bool folder) {
+    return attributes_of(bits) != 0 || (folder && (bits & BIND_SLAVE) == 0);
+}
 
 /* A detached copy of what `source` shows, with its flags; -1 with errno. */
 static int clone_tree(const char *source, uint64_t bits, bool folder) {
     unsigned recursive = bits & BIND_SINGLE ? 0 : TREE_RECURSIVE;
-    struct kernel_mount_attr attributes = {.set = attributes_of(bits), .propagation = bits & BIND_SLAVE ? MS_SLAVE : MS_PRIVATE};
+    struct kernel_mount_attr attributes = {.set = attributes_of(bits),
+                                           .propagation = bits & BIND_SLAVE ? MS_SLAVE : MS_PRIVATE};
     int tree = kernel_open_tree(AT_FDCWD, source, TREE_CLONE | recursive);
     if (tree < 0 || !changes(bits, folder)) return tree;
     if (kernel_mount_setattr(tree, "", TREE_EMPTY_PATH | recursive, &attributes) == 0) return tree;
@@ -145,7 +148,8 @@ static int remount_below(struct binds *binds, const char *target, uint64_t bits)
     int answer = 0;
     while (answer == 0 && fgets(line, sizeof line, mounts) != NULL) {
         char *point = mount_point_of(line);
-        if (point == NULL || strncmp(point, target, length) != 0 || (point[length] != 0 && point[length] != '/')) continue;
+        if (point == NULL || strncmp(point, target, length) != 0 || (point[length] != 0 && point[length] != '/'))
+            continue;
         answer = binds_remount(point, bits);
     }
     int error = errno;
@@ -231,7 +235,8 @@ int binds_bind(struct binds *binds, size_t index, struct failure *failure) {
 }
 
 int binds_tree(struct binds *binds, const struct record *record, struct failure *failure) {
-    const char *tree = start_text(binds->start, record, 0, failure), *point = start_text(binds->start, record, 1, failure);
+    const char *tree = start_text(binds->start, record, 0, failure),
+               *point = start_text(binds->start, record, 1, failure);
     uint64_t bits = record->field[2].u;
     if (tree == NULL || point == NULL) return -1;
     if (!binds->classic) {

@@ -25,7 +25,8 @@
 enum { SAME_MILLISECONDS = 100 };
 
 void child_signals(sigset_t *set, bool terminal) {
-    static const int not_ours[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
+    static const int not_ours[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,  SIGTRAP,
+                                   SIGSYS,  SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
     sigfillset(set);
     for (size_t i = 0; i < sizeof not_ours / sizeof *not_ours; i++) sigdelset(set, not_ours[i]);
     if (terminal) sigaddset(set, SIGTSTP);

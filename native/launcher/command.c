@@ -56,7 +56,8 @@ static int set_limit(const struct record *record, struct failure *failure) {
 }
 
 static int connect_streams(const struct start *start, int terminal, struct failure *failure) {
-    if (terminal >= 0 && (setsid() < 0 || ioctl(terminal, TIOCSCTTY, 0) != 0)) return failure_set(failure, STEP_TERMINAL, errno, "");
+    if (terminal >= 0 && (setsid() < 0 || ioctl(terminal, TIOCSCTTY, 0) != 0))
+        return failure_set(failure, STEP_TERMINAL, errno, "");
     for (int i = 0; i < 3; i++) {
         int from = terminal >= 0 ? terminal : start->streams[i];
         if (from >= 0 && dup2(from, i) < 0) return failure_set(failure, STEP_STREAMS, errno, "");
@@ -156,7 +157,9 @@ static void execute(char **argv, char **environment, struct failure *failure) {
     for (const char *at = path, *end; at != NULL; at = *end == 0 ? NULL : end + 1) {
         end = strchrnul(at, ':');
         int length = (int)(end - at);
-        if ((size_t)snprintf(candidate, sizeof candidate, "%.*s%s%s", length, at, length > 0 ? "/" : "", name) >= sizeof candidate) continue;
+        if ((size_t)snprintf(candidate, sizeof candidate, "%.*s%s%s", length, at, length > 0 ? "/" : "", name) >=
+            sizeof candidate)
+            continue;
         execve(candidate, argv, environment);
         int error = errno;
         if (error == ENOTDIR || (error == ENOENT && access(candidate, F_OK) != 0)) continue;

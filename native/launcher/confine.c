@@ -35,7 +35,8 @@ static int set_capabilities(uint64_t keep) {
 
 static int keep_capabilities(const struct record *record, struct failure *failure) {
     uint64_t keep = record->field[0].u;
-    bool done = drop_bounding(keep) == 0 && (prctl(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 || errno == EINVAL) &&
+    bool done = drop_bounding(keep) == 0 &&
+                (prctl(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 || errno == EINVAL) &&
                 set_capabilities(keep) == 0;
     return done ? 0 : failure_set(failure, STEP_CAPABILITIES, errno, "");
 }
@@ -63,7 +64,8 @@ static int filter_calls(const struct record *record, struct failure *failure) {
     if (steps == NULL) return failure_set(failure, STEP_SECCOMP, ENOMEM, "");
     memcpy(steps, bytes.bytes, bytes.length);
     struct kernel_filter program = {.length = (unsigned short)count, .steps = steps};
-    if (install_filter(&program, (unsigned)(flags & 0xffffffff)) != 0) return failure_set(failure, STEP_SECCOMP, errno, "");
+    if (install_filter(&program, (unsigned)(flags & 0xffffffff)) != 0)
+        return failure_set(failure, STEP_SECCOMP, errno, "");
     free(steps);
     if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != KERNEL_FILTER_MODE) return failure_set(failure, STEP_SECCOMP, EPROTO, "");
     /* Without the filter's word it would be EBADF. */

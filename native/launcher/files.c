@@ -104,7 +104,8 @@ int files_remove_tree(const char *path) {
 
 int files_replace(const char *path, const char *bytes, size_t length) {
     char temporary[PATH_MAX];
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary) return errno = ENAMETOOLONG, -1;
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary)
+        return errno = ENAMETOOLONG, -1;
     int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return -1;
     ssize_t written = write(file, bytes, length);

@@ -43,7 +43,8 @@ static const char *join_path(const char *folder, const char *name) {
 /* Start lines are made once: the RUNNING file and the record have the same, with their own fragment. */
 static void make_start_line(const struct start *start, struct host *host, const char *fragment) {
     if (host->start_line.length == 0)
-        record_start_line(start, start->slots.cwd == NULL ? "" : start->slots.cwd, fragment, &host->began, &host->start_line);
+        record_start_line(start, start->slots.cwd == NULL ? "" : start->slots.cwd, fragment, &host->began,
+                          &host->start_line);
 }
 
 static int host_running(const struct start *start, const struct record *record, struct host *host,
@@ -55,7 +56,8 @@ static int host_running(const struct start *start, const struct record *record, 
     if (path == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     host->running = open(path, flags, 0600);
-    if (host->running < 0 && errno == ENOENT && files_make_folders(folder, 0700) == 0) host->running = open(path, flags, 0600);
+    if (host->running < 0 && errno == ENOENT && files_make_folders(folder, 0700) == 0)
+        host->running = open(path, flags, 0600);
     if (host->running < 0) return failure_set(failure, STEP_RUNNING, errno, path);
     host->running_path = path;
     make_start_line(start, host, record->field[1].s.bytes);
@@ -79,7 +81,8 @@ static int host_lease(const struct record *record, struct host *host) {
 }
 
 void host_renew_lease(const struct host *host) {
-    if (host->lease != NULL) utimensat(AT_FDCWD, host->lease, NULL, 0); /* a lease that cannot be renewed ends in a day */
+    if (host->lease != NULL)
+        utimensat(AT_FDCWD, host->lease, NULL, 0); /* a lease that cannot be renewed ends in a day */
 }
 
 static bool is_own_folder(const char *path) {
@@ -124,7 +127,8 @@ static int host_cidfile(const struct start *start, const struct record *record, 
 static int host_folder(const struct start *start, const struct record *record, struct failure *failure) {
     const char *path = start_text(start, record, 0, failure);
     if (path == NULL) return -1;
-    return files_make_folders(path, (mode_t)record->field[1].u) == 0 ? 0 : failure_set(failure, STEP_MKDIR, errno, path);
+    return files_make_folders(path, (mode_t)record->field[1].u) == 0 ? 0
+                                                                     : failure_set(failure, STEP_MKDIR, errno, path);
 }
 
 /* The RECORD operation only remembers: the line is written while the container starts. */
@@ -179,7 +183,8 @@ enum host_answer host_prepare(struct start *start, struct host *host, struct fai
 void host_started(struct host *host, pid_t init) {
     char head[80];
     if (host->running >= 0) {
-        int length = snprintf(head, sizeof head, RUNNING_LINE, init, userns_start_time(init), getpid(), userns_start_time(getpid()));
+        int length = snprintf(head, sizeof head, RUNNING_LINE, init, userns_start_time(init), getpid(),
+                              userns_start_time(getpid()));
         if (pwrite(host->running, head, (size_t)length, 0) != length)
             failure_set(&host->warning, STEP_RUNNING, errno, host->running_path);
     }

@@ -15,9 +15,11 @@ static bool file_holds(const union plan_field *field) {
     struct stat now;
     if (stat(field[0].s.bytes, &now) != 0) return field[1].u == 0;
     uint64_t second = UINT64_C(1000000000);
-    return field[1].u == 1 && field[2].u == now.st_dev && field[3].u == now.st_ino && field[4].u == (uint64_t)now.st_size &&
+    return field[1].u == 1 && field[2].u == now.st_dev && field[3].u == now.st_ino &&
+           field[4].u == (uint64_t)now.st_size &&
            field[5].u == (uint64_t)now.st_mtim.tv_sec * second + (uint64_t)now.st_mtim.tv_nsec &&
-           field[6].u == (uint64_t)now.st_ctim.tv_sec * second + (uint64_t)now.st_ctim.tv_nsec && field[7].u == now.st_mode;
+           field[6].u == (uint64_t)now.st_ctim.tv_sec * second + (uint64_t)now.st_ctim.tv_nsec &&
+           field[7].u == now.st_mode;
 }
 
 /* Reads until the end or until `content` is full; -1 when the file cannot be read. */
@@ -75,7 +77,8 @@ static bool identity_holds(const union plan_field *field) {
     gid_t groups[NGROUPS_MAX > 1024 ? 1024 : NGROUPS_MAX];
     struct plan_list expected = field[2].l;
     int count = getgroups(sizeof groups / sizeof *groups, groups);
-    if (field[0].u != geteuid() || field[1].u != getegid() || count < 0 || expected.left != (uint32_t)count) return false;
+    if (field[0].u != geteuid() || field[1].u != getegid() || count < 0 || expected.left != (uint32_t)count)
+        return false;
     qsort(groups, (size_t)count, sizeof *groups, compare_groups);
     for (int i = 0; i < count; i++)
         if (strtoul(list_next(&expected), NULL, 10) != groups[i]) return false;

@@ -28,7 +28,8 @@ void log_write(struct log_line *line, int file, int stream, const char *bytes, s
     record_time(&now, 9, text);
     while (length > 0) {
         const char *newline = memchr(bytes, '\n', length);
-        size_t take = newline == NULL ? length : (size_t)(newline + 1 - bytes), room = sizeof line->bytes - line->length;
+        size_t take = newline == NULL ? length : (size_t)(newline + 1 - bytes),
+               room = sizeof line->bytes - line->length;
         if (take > room) take = room;
         memcpy(line->bytes + line->length, bytes, take);
         line->length += take;

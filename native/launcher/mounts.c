@@ -48,7 +48,8 @@ static int mount_fuse(const struct start *start, const struct record *record, st
     if (child < 0) return failure_set(failure, STEP_FUSE, errno, argv[0]);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
     if (status == 0) return 0;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_NOT_FOUND) return failure_set(failure, STEP_FUSE, ENOENT, argv[0]);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_NOT_FOUND)
+        return failure_set(failure, STEP_FUSE, ENOENT, argv[0]);
     snprintf(why, sizeof why, WIFEXITED(status) ? "it ended with status %d" : "it was killed by signal %d",
              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     return failure_detail(failure, STEP_FUSE, ECHILD, argv[0], why);

@@ -31,7 +31,8 @@ static int mount_by_parts(const struct overlay *overlay) {
                                    kernel_fsconfig(fs, CONFIG_STRING, "workdir", overlay->work) != 0))
         goto out;
     if ((overlay->bits & OVERLAY_USERXATTR) != 0 && kernel_fsconfig(fs, CONFIG_FLAG, "userxattr", NULL) != 0) goto out;
-    if ((overlay->bits & OVERLAY_VOLATILE) != 0 && overlay->upper[0] != 0 && kernel_fsconfig(fs, CONFIG_FLAG, "volatile", NULL) != 0)
+    if ((overlay->bits & OVERLAY_VOLATILE) != 0 && overlay->upper[0] != 0 &&
+        kernel_fsconfig(fs, CONFIG_FLAG, "volatile", NULL) != 0)
         goto out;
     if (kernel_fsconfig(fs, CONFIG_CREATE, NULL, NULL) != 0 || (mounted = kernel_fsmount(fs)) < 0) goto out;
     answer = kernel_move_mount(mounted, overlay->point, MOVE_TO_FOLLOW);
@@ -44,7 +45,8 @@ out:;
 }
 
 /* A page of options for mount(2): the layers as descriptors, relative to /proc/self/fd, so that hundreds fit. */
-static int compose(const struct overlay *overlay, bool is_volatile, char *options, size_t size, struct failure *failure) {
+static int compose(const struct overlay *overlay, bool is_volatile, char *options, size_t size,
+                   struct failure *failure) {
     size_t used = (size_t)snprintf(options, size, "lowerdir=");
     for (char **layer = overlay->layers; *layer != NULL; layer++) {
         int folder = open(*layer, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -114,8 +114,9 @@ void record_time(const struct timespec *time, int digits, char text[RECORD_TIME_
 }
 
 static void add_limits(struct buffer *line) {
-    static const char *const names[] = {"cpu",    "fsize",   "data",  "stack",      "core",     "rss",  "nproc", "nofile",
-                                        "memlock", "as",      "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"};
+    static const char *const names[] = {"cpu",      "fsize",  "data",    "stack", "core",  "rss",
+                                        "nproc",    "nofile", "memlock", "as",    "locks", "sigpending",
+                                        "msgqueue", "nice",   "rtprio",  "rttime"};
     const char *comma = "";
     buffer_format(line, ",\"limits\":{");
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
@@ -131,7 +132,8 @@ void record_start_line(const struct start *start, const char *cwd, const char *f
                        struct buffer *line) {
     char time[RECORD_TIME_SIZE];
     record_time(now, 3, time);
-    buffer_format(line, "{\"kind\":\"start\",\"id\":\"%s\",\"time\":\"%s\",\"pid\":%d,\"cwd\":", start->slots.id, time, getpid());
+    buffer_format(line, "{\"kind\":\"start\",\"id\":\"%s\",\"time\":\"%s\",\"pid\":%d,\"cwd\":", start->slots.id, time,
+                  getpid());
     buffer_json(line, cwd, strlen(cwd));
     buffer_format(line, ",\"command\":[");
     for (char **argument = start->command; *argument != NULL; argument++) {
@@ -152,7 +154,8 @@ void record_end_line(const char *id, const struct timespec *began, const struct 
     char time[RECORD_TIME_SIZE];
     record_time(now, 3, time);
     long wall = (now->tv_sec - began->tv_sec) * 1000 + (now->tv_nsec - began->tv_nsec) / 1000000;
-    buffer_format(line, "{\"kind\":\"end\",\"id\":\"%s\",\"time\":\"%s\",\"exit\":%d,\"signal\":%d", id, time, status, signal);
+    buffer_format(line, "{\"kind\":\"end\",\"id\":\"%s\",\"time\":\"%s\",\"exit\":%d,\"signal\":%d", id, time, status,
+                  signal);
     buffer_format(line, ",\"usage\":{\"wall_ms\":%ld,\"user_ms\":%ld,\"system_ms\":%ld,\"max_rss_kb\":%ld}}\n",
                   wall < 0 ? 0 : wall, milliseconds(usage->ru_utime), milliseconds(usage->ru_stime), usage->ru_maxrss);
 }

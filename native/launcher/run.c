@@ -63,7 +63,8 @@ static int open_log(struct run *run, struct failure *failure) {
 static int open_streams(struct run *run, struct failure *failure) {
     unsigned stdio = run->start.stdio;
     bool detached = (stdio & STDIO_DETACH) != 0, terminal = (stdio & STDIO_TERMINAL) != 0;
-    if (((stdio & STDIO_INPUT) == 0 || detached) && (run->start.streams[0] = open_null(O_RDONLY, failure)) < 0) return -1;
+    if (((stdio & STDIO_INPUT) == 0 || detached) && (run->start.streams[0] = open_null(O_RDONLY, failure)) < 0)
+        return -1;
     if (detached && run->host.log != NULL) {
         if (open_log(run, failure) != 0) return -1;
     } else if (detached) {
@@ -71,7 +72,8 @@ static int open_streams(struct run *run, struct failure *failure) {
     }
     if (terminal) {
         int ends[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return failure_set(failure, STEP_TERMINAL, errno, "");
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+            return failure_set(failure, STEP_TERMINAL, errno, "");
         run->streams.master = ends[0]; /* until the terminal comes through it */
         run->start.terminal_socket = ends[1];
     }
@@ -192,7 +194,8 @@ static enum run_answer run_detached(struct run *run, struct run_result *result, 
     return RUN_OVER;
 }
 
-enum run_answer run_plan(const struct front *front, char **environment, struct run_result *result, struct failure *failure) {
+enum run_answer run_plan(const struct front *front, char **environment, struct run_result *result,
+                         struct failure *failure) {
     static const struct run nothing = {
         .start = {.streams = {-1, -1, -1}, .terminal_socket = -1},
         .host = {.running = -1},

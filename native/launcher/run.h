@@ -16,6 +16,7 @@ struct run_result {
 };
 
 /* RUN_STALE: the lease has ended, nothing happened. RUN_FAILED: the failure says why; the status is in its words. */
-enum run_answer run_plan(const struct front *front, char **environment, struct run_result *result, struct failure *failure);
+enum run_answer run_plan(const struct front *front, char **environment, struct run_result *result,
+                         struct failure *failure);
 
 #endif

@@ -28,7 +28,8 @@ int userns_map(const struct record *namespace, uid_t uid, gid_t gid, struct fail
     char line[64];
     if ((namespace->field[0].u & CLONE_NEWUSER) == 0) return 0;
     /* A kernel may refuse groups to change where maps were written by the user (user_namespaces(7)): always deny. */
-    if (write_map("/proc/self/setgroups", "deny") != 0 && errno != ENOENT) return failure_set(failure, STEP_MAP, errno, "");
+    if (write_map("/proc/self/setgroups", "deny") != 0 && errno != ENOENT)
+        return failure_set(failure, STEP_MAP, errno, "");
     snprintf(line, sizeof line, "%u %u 1\n", (unsigned)namespace->field[1].u, uid);
     if (write_map("/proc/self/uid_map", line) != 0) return failure_set(failure, STEP_MAP, errno, "");
     snprintf(line, sizeof line, "%u %u 1\n", (unsigned)namespace->field[2].u, gid);
@@ -96,7 +97,8 @@ int userns_join(const struct start *start, struct failure *failure) {
     if (init == 0) return failure_set(failure, STEP_JOIN, errno, name);
     int pidfd = kernel_pidfd_open(init);
     /* The number may have gone to another process between the look and the open: look again. */
-    if (pidfd >= 0 && find_init(start->join->field[0].s.bytes) != init) return failure_set(failure, STEP_JOIN, ESRCH, name);
+    if (pidfd >= 0 && find_init(start->join->field[0].s.bytes) != init)
+        return failure_set(failure, STEP_JOIN, ESRCH, name);
     int joined = pidfd < 0 ? -1 : setns(pidfd, (int)namespaces);
     if (joined != 0 && (pidfd < 0 || errno == EINVAL)) joined = join_each(init, namespaces);
     int error = errno;

@@ -146,15 +146,16 @@ static void relay_all(const struct host *host, struct relay *relay, bool same_gr
     close(signals);
 }
 
-void wait_for(const struct start *start, const struct host *host, const struct child *child, const struct streams *streams,
-              struct outcome *outcome, struct failure *failure) {
+void wait_for(const struct start *start, const struct host *host, const struct child *child,
+              const struct streams *streams, struct outcome *outcome, struct failure *failure) {
     bool same_group = streams->master < 0;
     if (streams->master < 0 && streams->output[0] < 0) {
         wait_plainly(host, child, same_group, outcome);
     } else {
         struct relay *relay = calloc(1, sizeof *relay);
         if (relay != NULL) {
-            bool from_caller = streams->master >= 0 && (start->stdio & STDIO_INPUT) != 0 && (start->stdio & STDIO_DETACH) == 0;
+            bool from_caller =
+                streams->master >= 0 && (start->stdio & STDIO_INPUT) != 0 && (start->stdio & STDIO_DETACH) == 0;
             relay->child = child;
             relay->streams = streams;
             relay->input.from = from_caller ? STDIN_FILENO : -1;

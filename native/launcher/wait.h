@@ -13,7 +13,7 @@ struct streams {
 };
 
 /* Until the container is over; collects it. */
-void wait_for(const struct start *start, const struct host *host, const struct child *child, const struct streams *streams,
-              struct outcome *outcome, struct failure *failure);
+void wait_for(const struct start *start, const struct host *host, const struct child *child,
+              const struct streams *streams, struct outcome *outcome, struct failure *failure);
 
 #endif

@@ -228,11 +228,12 @@ class Terminal:
 
 
 def _alive(words: str) -> bool:
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or name == str(os.getpid()):
+            continue
         with contextlib.suppress(OSError):
-            if words in entry.read_bytes().replace(b"\0", b" ").decode(errors="replace") and entry.parent.name != str(
-                os.getpid()
-            ):
+            line = Path("/proc", name, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if words in line:
                 return True
     return False
 

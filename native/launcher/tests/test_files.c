@@ -98,7 +98,8 @@ static void appends_records(void) {
     struct failure failure = {0};
     struct timespec day = {.tv_sec = 86400};
     buffer_format(&line, "{}\n");
-    assert(record_append(in("r/node"), &day, &line, &failure) == 0 && record_append(in("r/node"), &day, &line, &failure) == 0);
+    assert(record_append(in("r/node"), &day, &line, &failure) == 0 &&
+           record_append(in("r/node"), &day, &line, &failure) == 0);
     struct stat found;
     assert(stat(in("r/node/1970-01-02.jsonl"), &found) == 0 && found.st_size == 6 && (found.st_mode & 0777) == 0600);
     assert(record_append(in("new"), &day, &line, &failure) == -1 && failure.step == STEP_RECORD);

@@ -20,7 +20,8 @@ static const char *read_copy(const unsigned char *bytes, size_t size, struct pla
 static void make_small(struct maker *maker) {
     *maker = (struct maker){0};
     add(maker, INPUT_PREFIX, "l", 2, "wherry", "run");
-    add(maker, INPUT_FILE, "suuuuuuu", "/x", UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), UINT64_MAX, UINT64_C(6), UINT64_C(7));
+    add(maker, INPUT_FILE, "suuuuuuu", "/x", UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), UINT64_MAX,
+        UINT64_C(6), UINT64_C(7));
     add(maker, OP_SECCOMP, "bu", "blob", UINT64_C(1) << 63);
     add(maker, OP_EXEC, "llu", 0, 2, "a", "", UINT64_C(1));
 }
@@ -71,7 +72,8 @@ static void survives_every_changed_byte(void) {
 static void expect_refused(const struct maker *maker, const char *words) {
     struct plan plan;
     const char *why = read_copy(maker->bytes, maker->length, &plan);
-    if (why == NULL || strstr(why, words) == NULL) fprintf(stderr, "expected '%s', got '%s'\n", words, why == NULL ? "" : why);
+    if (why == NULL || strstr(why, words) == NULL)
+        fprintf(stderr, "expected '%s', got '%s'\n", words, why == NULL ? "" : why);
     assert(why != NULL && strstr(why, words) != NULL);
 }
 
