@@ -146,6 +146,12 @@ def test_a_file_of_the_images_name_that_appears_is_noticed(mine: Wherry, tmp_pat
     assert mine.ok("run", "tiny", "echo", "name", cwd=tmp_path) == "name\n"
 
 
+def test_a_scratch_parent_that_was_cleaned_away_is_made_again(mine: Wherry) -> None:
+    """Sites clean temporary folders; a saved plan still names the one that was there when it was made."""
+    (mine.folder / "store" / "scratch").rmdir()
+    assert mine.ok("run", "tiny", "echo", "here") == "here\n"
+
+
 def test_a_broken_plan_is_made_anew(mine: Wherry) -> None:
     for content in (b"", b"WHRY", b"x" * 4096):
         for plan in (mine.folder / "run" / "wherry" / "plans").iterdir():
