@@ -122,18 +122,18 @@ static void leave_caller(void) {
     if (chdir("/") != 0) return;
 }
 
-/* Waits until a detached command has executed. */
-static void await_started(struct run *run) {
+/* Waits until a detached command has executed; false with the failure set when it has not. */
+static bool await_started(struct run *run, struct failure *failure) {
     struct report report;
     ssize_t n = read(run->child.reports, &report, sizeof report);
     bool started = n == (ssize_t)sizeof report && report.kind == REPORT_STARTED;
     if (!started) {
-        struct failure failure = {.step = STEP_LOST};
-        tell_parent(run, n == (ssize_t)sizeof report && report.kind == REPORT_FAILURE ? &report.failure : &failure);
-    } else {
-        tell_parent(run, NULL);
+        struct failure lost = {.step = STEP_LOST};
+        *failure = n == (ssize_t)sizeof report && report.kind == REPORT_FAILURE ? report.failure : lost;
     }
+    tell_parent(run, started ? NULL : failure);
     leave_caller();
+    return started;
 }
 
 /* From HOST operations to the end. RUN_FAILED with the failure set, or RUN_OVER with the outcome. */
@@ -148,9 +148,11 @@ static enum run_answer carry_out(struct run *run, struct outcome *outcome, struc
     if (open_streams(run, failure) != 0 || child_fork(start, &run->child, failure) != 0) return RUN_FAILED;
     host_started(&run->host, run->child.pid);
     close_given_streams(run);
-    if (run->parent >= 0) await_started(run);
+    struct failure refused = {0};
+    bool started = run->parent < 0 || await_started(run, &refused);
     wait_for(start, &run->host, &run->child, &run->streams, outcome, failure);
-    return outcome->failed ? RUN_FAILED : RUN_OVER;
+    if (!started) *failure = refused; /* the report is read: what comes after it says less */
+    return started && !outcome->failed ? RUN_OVER : RUN_FAILED;
 }
 
 static enum run_answer run_here(struct run *run, struct run_result *result, struct failure *failure) {

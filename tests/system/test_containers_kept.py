@@ -402,6 +402,12 @@ def test_a_container_that_failed_after_work_holds_its_name(lab: Wherry) -> None:
     assert lab("run", "--name", "spoke", "tiny", "true").status == 125
 
 
+def test_a_start_in_the_background_that_failed_has_its_status(lab: Wherry) -> None:
+    assert lab("run", "-d", "--name", "typo", "tiny", "pyhton3").status == 127
+    until(lambda: state(lab, "typo") == "exited")
+    assert lab.ok("wait", "typo") == "127\n"
+
+
 def test_a_start_that_failed_is_recorded_as_such(lab: Wherry) -> None:
     assert lab("run", "--name", "typo", "tiny", "pyhton3").status == 127
     assert state(lab, "typo") == "exited"
