@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import subprocess
 import time
@@ -67,9 +68,12 @@ class Case:
 
 
 def interleave(cases: Sequence[Case], rounds: int, warm: int = 1) -> Sequence[Case]:
-    """Run all cases in turn, ``rounds`` times after ``warm`` unmeasured ones, so that what disturbs hits all alike."""
+    """Run all cases in turn, ``rounds`` times after ``warm`` unmeasured ones, so that what disturbs hits all alike.
+
+    Each round has an order of its own: some leave work behind that slows down who comes next.
+    """
     for n in range(-warm, rounds):
-        for case in cases:
+        for case in random.Random(n).sample(cases, len(cases)):
             if case.failure or (case.rounds is not None and n >= case.rounds):
                 continue
             try:
