@@ -3,14 +3,14 @@ came, from the store if it was kept, or made again from its tree and table."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from typing import Protocol
 
 import msgspec
 
-from wherry.base.digest import Digest
+from wherry.base.digest import Digest, Hasher
 from wherry.base.errors import RegistryError, WherryError
 from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
@@ -145,13 +145,13 @@ def _push_anew(
 
 def _compress(layer: Layer, path: str) -> tuple[Digest, int]:
     compressor = _compressor()
-    hasher = hashlib.sha256()
+    hasher = Hasher()
     size = 0
-    with open(path, "xb", buffering=0) as file:
+    with FileIO(path, "xb") as file:
         for chunk in rebuild(layer):
             size += _write(file, hasher, compressor.compress(chunk))
         size += _write(file, hasher, compressor.flush())
-    return Digest("sha256", hasher.hexdigest()), size
+    return hasher.digest(), size
 
 
 class _Compressor(Protocol):
@@ -169,7 +169,7 @@ def _compressor() -> _Compressor:
     return isal_zlib.compressobj(3, wbits=31)
 
 
-def _write(file, hasher, data: bytes) -> int:  # type: ignore[no-untyped-def]
+def _write(file: FileIO, hasher: Hasher, data: bytes) -> int:
     hasher.update(data)
     view = memoryview(data)
     while view:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from io import FileIO
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -17,10 +19,17 @@ from wherry.base.errors import BrokenArchive, DigestMismatch
 from wherry.image.tree import Whiteouts
 from wherry.store import Layer
 
+if TYPE_CHECKING:
+    from tarfile import TarInfo
+
 __all__ = ["Frame", "TableEntry", "TarReader", "read_entries", "read_frames", "read_whiteouts", "rebuild"]
 
 _CHUNK = 1 << 20
 _LARGEST_FRAME = 64 * 1024
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -107,9 +116,9 @@ def _stream(layer: Layer) -> Iterator[bytes]:
         yield bytes(pending)
 
 
-def _open_content(layer: Layer, path: bytes, frame: Frame):  # type: ignore[no-untyped-def]
+def _open_content(layer: Layer, path: bytes, frame: Frame) -> FileIO:
     try:
-        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb", buffering=0)
+        return FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
     except OSError as error:
         raise _changed(layer, f"'{os.fsdecode(frame.path)}': {error.strerror}") from error
 
@@ -142,7 +151,7 @@ def read_entries(path: str) -> Iterator[TableEntry]:
         raise _damaged(path) from error
 
 
-def _entry(member) -> TableEntry:  # type: ignore[no-untyped-def]
+def _entry(member: TarInfo) -> TableEntry:
     xattrs = {
         key.removeprefix("SCHILY.xattr."): value.encode("utf-8", "surrogateescape")
         for key, value in member.pax_headers.items()
@@ -225,8 +234,8 @@ class TarReader:
         return b"".join(pieces)
 
 
-def _exactly(stream, size: int) -> bytes:  # type: ignore[no-untyped-def]
-    data: bytes = stream.read(size)
+def _exactly(stream: _Readable, size: int) -> bytes:
+    data = stream.read(size)
     while len(data) < size:
         more = stream.read(size - len(data))
         if not more:
