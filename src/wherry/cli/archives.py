@@ -42,6 +42,8 @@ def save(given: Given) -> int:
     path = given.text("output") or "-"
     if path == "-" and sys.stdout.isatty():
         raise UsageError("an archive would be written to the terminal", hint=f"wherry save -o FILE {given.word}")
+    if path == "-" and sys.__stdout__ is None:
+        raise UsageError("there is nowhere to write the archive", why="standard output is closed", hint="-o FILE")
     world = World()
     image = held_image(world, given.word)
     with shown(given.flag("quiet")) as progress:

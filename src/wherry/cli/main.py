@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import sys
+from typing import Any
 
 from wherry.base.errors import UsageError, WherryError
 from wherry.cli import catalogue
@@ -19,28 +20,64 @@ __all__ = ["complain", "main", "read"]
 
 FAILED = 125
 INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""The reader of our output went away (``| head``): end as a command does that SIGPIPE ended, without a word."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; return the status for the shell."""
     words = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names need not fit the caller's locale
+    _prepare_streams()
+    status = _do(words)
+    lost = _lost_output()
+    if isinstance(lost, BrokenPipeError):
+        return PIPE_CLOSED
+    return complain(_not_written(lost)) if lost is not None and status == 0 else status
+
+
+class _Output(io.FileIO):
+    """Standard output that remembers why it could not be written: a full disk behind it is not a full store."""
+
+    lost: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.lost = error
+            raise
+
+
+def _prepare_streams() -> None:
+    """Where the caller closed a standard stream (``2>&-``) it leads nowhere: else the next file opened would be it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - it stays open; takes the closed number
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+    # Names need not fit the caller's locale, hence 'backslashreplace'.
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
+        buffer, encoding = io.BufferedWriter(_Output(1, "w", closefd=False)), sys.stdout.encoding
+        sys.stdout = io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=sys.stdout.line_buffering)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def _do(words: list[str]) -> int:
     try:
-        status = _dispatch(words)
-        if sys.stdout:  # None where the caller closed it
-            sys.stdout.flush()
+        return _dispatch(words)
     except WherryError as error:
         return complain(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return _pipe_closed()
+        _silence_output()
+        return PIPE_CLOSED
     except MemoryError:
         return complain(WherryError("out of memory", hint="ask for more in the batch job, or raise 'ulimit -v'"))
     except OSError as error:
-        return complain(_translate(error))
+        lost = _lost_output()
+        return complain(_translate(error) if lost is None else _not_written(lost))
     except UnicodeEncodeError as error:  # bytes that are no text, where only text can be kept (JSON)
         from wherry.cli.listing import visible
 
@@ -48,7 +85,6 @@ def main(arguments: list[str] | None = None) -> int:
         return complain(UsageError(what, hint="only the command of a container that is not kept may be any bytes"))
     except Exception as error:
         return _bug(error)
-    return status
 
 
 def _dispatch(words: list[str]) -> int:
@@ -143,11 +179,29 @@ def _bug(error: Exception) -> int:
     return FAILED
 
 
-def _pipe_closed() -> int:
-    """The reader of our output went away (``| head``): end as a command does that SIGPIPE ended, without a word."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 1)
-    return 141
+def _lost_output() -> OSError | None:
+    """Write what is left for standard output; why it could not be written, if so. Later calls give None."""
+    lost: OSError | None = None
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        lost = error
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Output):  # what print() could not write may be gone from the buffer
+        lost, raw.lost = lost or raw.lost, None
+    if lost is not None:
+        _silence_output()
+    return lost
+
+
+def _silence_output() -> None:
+    """What is still kept for standard output goes nowhere, so that Python's own end has nothing to complain of."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+
+
+def _not_written(error: OSError) -> WherryError:
+    return WherryError("cannot write standard output", why=error.strerror or str(error))
 
 
 def _say(text: str) -> None:

@@ -101,21 +101,36 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_a_closed_output_is_no_bug() -> None:
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_leads_nowhere(tmp_path: Path, closed: str) -> None:
+    """Nothing fails for it, and no file that is opened later takes its number."""
+    program = (
+        "import os, sys\n"
+        "from wherry.cli import main\n"
+        "status = main.main(['settings'])\n"
+        "assert None not in (sys.stdin, sys.stdout, sys.stderr)\n"
+        "assert not sys.stderr.isatty() and all(map(os.get_inheritable, (0, 1, 2)))\n"
+        "sys.exit(status)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
     environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    command = f"exec {sys.executable} -m wherry settings >&-"
-    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, env=environ)
+    command = f"exec {sys.executable} {tmp_path}/program.py {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, env=environ)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_full_output_is_an_error() -> None:
+@pytest.mark.parametrize("words", [["settings"], ["--help"], ["version"]])
+def test_a_full_output_is_an_error_of_its_own(words: list[str]) -> None:
+    """The store is not blamed for it, and Python's end stays silent."""
     environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "wherry", "settings"], stdout=full, stderr=subprocess.PIPE, env=environ
+            [sys.executable, "-m", "wherry", *words], stdout=full, stderr=subprocess.PIPE, env=environ
         )
-    assert done.returncode == 125
-    assert b"no space left" in done.stderr
+    assert (done.returncode, done.stderr) == (
+        125,
+        b"wherry: cannot write standard output: No space left on device\n",
+    )
 
 
 FORBIDDEN = {
