@@ -44,12 +44,17 @@ def try_overlay(folder: str, *, volatile: bool) -> bool:
     """
     options = "userxattr,volatile" if volatile else "userxattr"
     place = f"{folder}/.trial-{os.getpid()}"
+    # In a child: a killed parent leaves one that still cleans up behind itself.
+    return _in_child(lambda: _overlay_tried(place, options)) == b"yes"
+
+
+def _overlay_tried(place: str, options: str) -> bytes:
     try:
         for name in ("", "/lower", "/lower/directory", "/lower/removed", "/upper", "/work", "/merged"):
             os.mkdir(f"{place}{name}", 0o700)
-        return _in_child(lambda: _overlay_at(place, options)) == b"yes"
+        return _in_child(lambda: _overlay_at(place, options))
     except OSError:
-        return False
+        return b"no"
     finally:
         _remove(place)
 
