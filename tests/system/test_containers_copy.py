@@ -182,3 +182,23 @@ def test_a_created_container_takes_files_before_its_first_start(seeded: Wherry, 
         assert seeded.ok("start", "-a", "fresh") == "prepared\n"
     finally:
         seeded.ok("rm", "-f", "fresh")
+
+
+def test_a_source_that_may_not_be_read_is_named_and_leaves_nothing(box: Wherry, tmp_path: Path) -> None:
+    source = tmp_path / "un"
+    source.mkdir()
+    (source / "a").write_text("a\n")
+    (source / "b").write_text("b\n")
+    (source / "b").chmod(0)
+    result = box("cp", str(source), "box:/data")
+    assert result.status == 125
+    assert f"cannot copy '{source}/b'" in result.stderr
+    assert "the copy was cut" not in result.stderr
+    assert box("cp", "box:/data/un", str(tmp_path / "out")).status == 125
+
+
+def test_a_pipe_is_refused_with_what_it_is(box: Wherry, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = box("cp", str(tmp_path / "pipe"), "box:/data")
+    assert result.status == 125
+    assert "it is a pipe" in result.stderr

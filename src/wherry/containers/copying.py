@@ -74,10 +74,11 @@ def _into(world: World, found: Found, path: str, target: str) -> None:
 
 def _started(entries: Iterator[Entry]) -> Iterator[Entry]:
     """The same, its first entry read already, so that a missing source is told before anything is made."""
-    first = next(entries)
+    first = next(entries, None)
 
     def whole() -> Iterator[Entry]:
-        yield first
+        if first is not None:
+            yield first
         yield from entries
 
     return whole()

@@ -7,13 +7,13 @@ leads out of it. Works on any kernel that has user namespaces (setns(2)), which 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
 from wherry.base.errors import Conflict, WherryError
 from wherry.containers.running import Running, is_alive
+from wherry.containers.transfer import Cut
 
 __all__ = ["joined_reader", "joined_writer"]
 
@@ -22,7 +22,10 @@ _NEWNS, _NEWUSER = 0x00020000, 0x10000000
 
 @contextmanager
 def joined_reader(running: Running, work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
-    """``work`` writes in the container, the block reads. An error of ``work`` is raised when the block ends."""
+    """``work`` writes in the container, the block reads. An error of ``work`` is raised when the block ends.
+
+    Of two errors the cause is raised: a cut stream or a broken pipe is the other end's doing.
+    """
     with _child(running, work, "wb", "rb") as pipe:
         yield pipe
 
@@ -43,9 +46,7 @@ def _child(running: Running, work: Callable[[IO[bytes]], None], inner: str, oute
     reading, writing = os.pipe()
     complaints, complaining = os.pipe()
     ours, theirs = (reading, writing) if outer == "rb" else (writing, reading)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
+    child = os.fork()  # what our streams hold stays ours: the child ends by _exit(2)
     if child == 0:
         os.close(ours)
         os.close(complaints)
@@ -59,15 +60,19 @@ def _child(running: Running, work: Callable[[IO[bytes]], None], inner: str, oute
         try:
             with os.fdopen(ours, outer) as pipe:
                 yield pipe
-        except (BrokenPipeError, WherryError) as error:
-            failed = error  # mostly the consequence of what went wrong inside, which says more
+        except BaseException as error:
+            failed = error
         words = complaint.read()
     os.waitpid(child, 0)
-    if words:
-        what, _, why = words.decode(errors="replace").partition("\n")
-        raise WherryError(what, why=why)
-    if failed is not None:
+    what, why, hint = (*words.decode(errors="replace").split("\n"), "", "", "")[:3]
+    if failed is not None and not (what and isinstance(failed, (BrokenPipeError, Cut))):
+        if isinstance(failed, WherryError):
+            failed.hint = failed.hint or hint
+        if isinstance(failed, BrokenPipeError):
+            raise Cut("the copy was cut", why="the container ended, or its processes were killed") from None
         raise failed
+    if what:
+        raise WherryError(what, why=why, hint=hint)
 
 
 def _open_namespaces(running: Running) -> list[tuple[int, int]]:
@@ -105,7 +110,10 @@ def _inside(
             work(pipe)
         status = 0
     except WherryError as error:
-        os.write(complaining, f"{error.what}\n{error.why}".encode(errors="replace"))
+        os.write(
+            complaining,
+            "\n".join(text.replace("\n", " ") for text in (error.what, error.why, error.hint)).encode(errors="replace"),
+        )
     except BrokenPipeError:
         status = 0
     except BaseException as error:

@@ -15,10 +15,15 @@ from typing import IO
 import msgspec
 
 from wherry.base.errors import Conflict, NotFound, WherryError
+from wherry.containers.trees import remove_at
 
-__all__ = ["Item", "read_tree", "receive", "send", "take", "write_tree"]
+__all__ = ["Cut", "Item", "read_tree", "receive", "send", "stays", "take", "write_tree"]
 
 _CHUNK = 1 << 20
+
+
+class Cut(WherryError):
+    """The stream ended too early: the consequence of what went wrong at its other end, which says more."""
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True):
@@ -44,7 +49,8 @@ Entry = tuple[Item, Content]
 def read_tree(path: str) -> Iterator[Entry]:
     """The thing at ``path`` and all below it; a symbolic link is copied as one, unless ``path`` ends with a slash.
 
-    Sockets, pipes and devices are passed over. Raises :class:`NotFound`.
+    Sockets, pipes and devices are passed over, and refused where they are all. Raises :class:`NotFound`,
+    :class:`WherryError`.
     """
     contents = path.rstrip("/").endswith("/.") or path in (".", "./")
     follow = contents or path.endswith("/")
@@ -57,6 +63,7 @@ def read_tree(path: str) -> Iterator[Entry]:
     if not follow and stat.S_ISLNK(found.st_mode):
         yield Item((), "link", 0o777, found.st_mtime_ns, 0, os.readlink(real), name), iter(())
         return
+    check_kind(path, found.st_mode)
     yield from _walk(real, (), found, name)
 
 
@@ -77,7 +84,7 @@ def send(entries: Iterable[Entry], pipe: IO[bytes]) -> None:
 
 
 def receive(pipe: IO[bytes]) -> Iterator[Entry]:
-    """What :func:`send` framed; raises :class:`WherryError` when the stream is cut."""
+    """What :func:`send` framed; raises :class:`Cut` when the stream is."""
     decoder = msgspec.msgpack.Decoder(Item)
     while True:
         size = int.from_bytes(_exactly(pipe, 8), "little")
@@ -102,7 +109,10 @@ def take(entries: Iterator[Entry], destination: str, kind_of: Callable[[str], st
 
     ``kind_of`` says what is there: ``dir``, ``file`` or nothing. Returns the path and all entries.
     """
-    first, content = next(entries)
+    top = next(entries, None)
+    if top is None:
+        raise WherryError(f"nothing came to be copied to '{destination}'")
+    first, content = top
 
     def whole() -> Iterator[Entry]:
         yield first, content
@@ -127,11 +137,15 @@ def take(entries: Iterator[Entry], destination: str, kind_of: Callable[[str], st
 
 
 def write_tree(entries: Iterator[Entry], destination: str) -> None:
-    """Write a tree to ``destination`` on a file system that this process sees; see :func:`take`."""
+    """Write a tree to ``destination`` on a file system that this process sees; see :func:`take`.
+
+    Of a new thing nothing stays when it fails; where there was a directory before, the error says what stays.
+    """
     path, whole = take(entries, destination, kind_on_disk)
     parent, name = os.path.split(path.rstrip("/") or "/")
     times: list[tuple[tuple[str, ...], int, int]] = []
     base = os.open(parent or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    new = bool(name) and not _exists(base, name)
     try:
         for item, content in whole:
             parts = (name, *item.path) if name else item.path
@@ -145,10 +159,44 @@ def write_tree(entries: Iterator[Entry], destination: str) -> None:
                 os.fchmod(folder, mode)
                 with contextlib.suppress(OSError):
                     os.utime(folder, ns=(mtime_ns, mtime_ns))
-    except OSError as error:
-        raise WherryError(f"cannot copy to '{destination}'", why=error.strerror or str(error)) from None
+    except BaseException as error:
+        if new:
+            with contextlib.suppress(OSError):
+                remove_at(base, name)
+        if isinstance(error, OSError):
+            error = WherryError(f"cannot copy to '{destination}'", why=error.strerror or str(error))
+        if isinstance(error, WherryError) and not new:
+            raise stays(error, destination) from None
+        raise error from None
     finally:
         os.close(base)
+
+
+def stays(error: WherryError, destination: str) -> WherryError:
+    """The same error, which says too that a part was copied into what was there before."""
+    error.hint = error.hint or f"what was copied before that stays in '{destination}'"
+    return error
+
+
+def check_kind(path: str, mode: int) -> None:
+    """Raise :class:`WherryError` for what is neither a file, a directory nor a symbolic link."""
+    kinds = (
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    for is_kind, words in kinds:
+        if is_kind(mode):
+            raise WherryError(f"cannot copy '{path}'", why=f"it is {words}, which holds nothing that can be copied")
+
+
+def _exists(base: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=base, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def kind_on_disk(path: str) -> str:
@@ -173,7 +221,7 @@ def _walk(real: str, parts: tuple[str, ...], found: os.stat_result, name: str) -
             raise WherryError(f"cannot copy '{real}'", why=error.strerror or str(error)) from None
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             size = os.fstat(descriptor).st_size
-            yield Item(parts, "file", mode, found.st_mtime_ns, size, "", name), _content(file, size)
+            yield Item(parts, "file", mode, found.st_mtime_ns, size, "", name), _content(file, size, real)
         return
     if not stat.S_ISDIR(found.st_mode):
         return
@@ -194,8 +242,14 @@ def _walk(real: str, parts: tuple[str, ...], found: os.stat_result, name: str) -
         yield from _walk(entry.path, below, inner, "")
 
 
-def _content(file: IO[bytes], size: int) -> Content:
-    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+def _content(file: IO[bytes], size: int, real: str) -> Content:
+    while size > 0:
+        try:
+            chunk = file.read(min(size, _CHUNK))
+        except OSError as error:
+            raise WherryError(f"cannot read '{real}'", why=error.strerror or str(error)) from None
+        if not chunk:
+            return
         size -= len(chunk)
         yield chunk
 
@@ -246,7 +300,7 @@ def _frame(pipe: IO[bytes], data: bytes) -> None:
 def _exactly(pipe: IO[bytes], size: int) -> bytes:
     data = pipe.read(size)
     if len(data) != size:
-        raise WherryError("the copy was cut", why="the container ended, or its processes were killed")
+        raise Cut("the copy was cut", why="the container ended, or its processes were killed")
     return data
 
 

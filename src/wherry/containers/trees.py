@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 
-__all__ = ["remove_tree"]
+__all__ = ["remove_at", "remove_tree"]
 
 
 def remove_tree(path: str) -> None:
@@ -20,20 +20,25 @@ def remove_tree(path: str) -> None:
     parent_path, _, name = path.rpartition("/")
     parent = os.open(parent_path or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            os.unlink(name, dir_fd=parent)
-            return
-        top = _open_directory(parent, name)
-        try:
-            while names := os.listdir(top):
-                for entry in names:
-                    _remove_entry(top, entry, top)
-        finally:
-            os.close(top)
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(name, dir_fd=parent)
+        remove_at(parent, name)
     finally:
         os.close(parent)
+
+
+def remove_at(parent: int, name: str) -> None:
+    """As :func:`remove_tree`, below an open directory."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=parent)
+        return
+    top = _open_directory(parent, name)
+    try:
+        while names := os.listdir(top):
+            for entry in names:
+                _remove_entry(top, entry, top)
+    finally:
+        os.close(top)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=parent)
 
 
 def _remove_entry(folder: int, name: str, top: int) -> None:

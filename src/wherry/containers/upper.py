@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from wherry.base.errors import Conflict, HostLacks, NotFound, WherryError
 from wherry.containers.kept import Container
-from wherry.containers.transfer import Entry, Item, check_parts, take
+from wherry.containers.transfer import Entry, Item, check_kind, check_parts, stays, take
 from wherry.containers.trees import remove_tree
 from wherry.containers.world import World
 from wherry.image import Entry as Node
@@ -55,6 +55,7 @@ def read_stopped(world: World, container: Container, path: str) -> Iterator[Entr
     node = view.stat(absolute, follow=follow)
     if node is None:
         raise NotFound(f"there is no '{path}' in container '{container.name or container.id[:12]}'")
+    check_kind(path, node.mode)
     name = "" if contents else os.path.basename(absolute.rstrip("/."))
     yield from _walk(view, node, (), name)
 
@@ -92,12 +93,20 @@ def write_stopped(world: World, container: Container, entries: Iterator[Entry], 
     existing = view.stat(base or "/", follow=True)
     if existing is not None and existing.is_dir:
         base = existing.path.rstrip("/")
+    new = existing is None and not os.path.lexists(f"{upper}{base}")
     try:
         for item, content in whole:
             check_parts(item.path)
             _put(view, upper, base + "".join(f"/{part}" for part in item.path), item, content)
-    except OSError as error:
-        raise WherryError(f"cannot copy to '{path}'", why=error.strerror or str(error)) from None
+    except BaseException as error:
+        if new:
+            with contextlib.suppress(OSError):
+                remove_tree(f"{upper}{base}")
+        if isinstance(error, OSError):
+            error = WherryError(f"cannot copy to '{path}'", why=error.strerror or str(error))
+        if isinstance(error, WherryError) and not new:
+            raise stays(error, path) from None
+        raise error from None
 
 
 def _walk(view: Tree, node: Node, parts: tuple[str, ...], name: str) -> Iterator[Entry]:

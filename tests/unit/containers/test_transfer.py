@@ -146,3 +146,33 @@ def test_a_very_deep_tree_is_removed(tmp_path: Path) -> None:
     os.close(here)
     remove_tree(str(tmp_path / "d"))
     assert os.listdir(tmp_path) == []
+
+
+def test_a_pipe_alone_is_refused_with_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WherryError) as caught:
+        list(read_tree(str(tmp_path / "pipe")))
+    assert "it is a pipe" in caught.value.why
+
+
+def test_nothing_stays_of_a_new_tree_that_came_in_part(tmp_path: Path) -> None:
+    def entries() -> Iterator[tuple[Item, Iterator[bytes]]]:
+        yield entry(Item((), "dir", 0o755, 0, 0, "", "d"))
+        yield entry(Item(("f",), "file", 0o644, 0, 1), b"x")
+        raise WherryError("cannot read the next one")
+
+    with pytest.raises(WherryError, match="the next one") as caught:
+        write_tree(entries(), str(tmp_path / "new"))
+    assert not os.listdir(tmp_path)
+    assert "stays" not in caught.value.hint
+
+
+def test_what_came_into_a_directory_that_was_there_is_said_to_stay(tmp_path: Path) -> None:
+    def entries() -> Iterator[tuple[Item, Iterator[bytes]]]:
+        yield entry(Item((), "dir", 0o755, 0, 0, "", "d"))
+        raise WherryError("cannot read the next one")
+
+    (tmp_path / "d").mkdir()
+    with pytest.raises(WherryError, match="the next one") as caught:
+        write_tree(entries(), str(tmp_path))
+    assert "stays" in caught.value.hint
