@@ -57,6 +57,8 @@ def plan_run(
     :class:`HostLacks` where something asked cannot be had, :class:`PolicyDenied`.
     """
     require(decision, ImageFacts(image.reference, image.digest), "run")
+    if options.hostname is not None:
+        _check_hostname(options.hostname)
     here, home = wants_here(options, settings), wants_home(options, settings)
     isolated = _network(options, settings) == "none"
     person = resolve_person(options, image, tree, host, surroundings, home=home)
@@ -72,10 +74,10 @@ def plan_run(
     flags = NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS | NEWCGROUP | (NEWNET if isolated else 0)
     fragment = fragment_of(options, image, host, kept, person, __version__)
     operations = [
-        *_start(options, paths, kept),
+        *_start(paths, kept, fragment, joinable, flags),
         *root_folders(kind),
         Operation("MKDIR", (f"{paths.runtime}/root", 0o700)),
-        *_books(options, paths, kept, host, fragment, joinable, flags),
+        *_books(options, paths, kept, host, fragment),
         *_streams(options, kept),
         Operation("NAMESPACE", (flags, person.uid, person.gid)),
         *inside_operations(
@@ -101,6 +103,19 @@ def plan_run(
     return LaunchPlan((), tuple(operations), names.files, notes, reusable=kept is None)
 
 
+def _check_hostname(name: str) -> None:
+    """RFC 1123, section 2.1, and the kernel's 64 bytes: it becomes a line of /etc/hosts."""
+    good = len(name) <= 64 and name.isascii()
+    for label in name.split("."):
+        good = good and label.replace("-", "a").isalnum() and label[0] != "-" != label[-1]
+    if not good:
+        raise UsageError(
+            f"{name!a} cannot be a host's name",
+            why="it has at most 64 letters, digits, '-' and '.', and no part is empty or begins or ends with '-'",
+            hint="as --hostname node-1",
+        )
+
+
 def _directory(image: Image) -> str:
     # A relative one is taken from the root, as Docker does; so an image cannot name a slot either.
     return f"/{(image.config.config.working_dir or '').lstrip('/')}"
@@ -117,18 +132,20 @@ def _network(options: RunOptions, settings: Settings) -> str:
     return network
 
 
-def _start(options: RunOptions, paths: Paths, kept: Kept | None) -> list[Operation]:
+def _start(paths: Paths, kept: Kept | None, fragment: str, joinable: str, flags: int) -> list[Operation]:
+    """The id, who runs, and its scratch folder: in this order, for by the running file a killed start is swept."""
     scratch = paths.scratch if kept is None else (kept.scratch or paths.scratch)
-    return [Operation("ID", (kept.id if kept else "",)), Operation("SCRATCH", (scratch, int(kept is not None)))]
-
-
-def _books(
-    options: RunOptions, paths: Paths, kept: Kept | None, host: Host, fragment: str, joinable: str, flags: int
-) -> list[Operation]:
-    """Who must know of it: id file, running file, lease, record, and what a kept container leaves."""
-    found = [Operation("CIDFILE", (options.cidfile,))] if options.cidfile else []
     running = f'{fragment},"namespaces":{flags},"join":{joinable}'
-    found.append(Operation("RUNNING", (f"{paths.runtime}/running", running)))
+    return [
+        Operation("ID", (kept.id if kept else "",)),
+        Operation("RUNNING", (f"{paths.runtime}/running", running)),
+        Operation("SCRATCH", (scratch, int(kept is not None))),
+    ]
+
+
+def _books(options: RunOptions, paths: Paths, kept: Kept | None, host: Host, fragment: str) -> list[Operation]:
+    """Who else must know of it: id file, lease, record, and what a kept container leaves."""
+    found = [Operation("CIDFILE", (options.cidfile,))] if options.cidfile else []
     if paths.lease:
         found.append(Operation("LEASE", (paths.lease,)))
     found.append(Operation("RECORD", (f"{paths.state}/records/{host.node}", fragment)))

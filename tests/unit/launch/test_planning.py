@@ -51,6 +51,21 @@ def test_the_same_facts_give_the_same_plan() -> None:
     assert make_plan() == make_plan()
 
 
+@pytest.mark.parametrize(
+    "name", ["a b", "x\n127.0.0.1 evil", "", "-a", "a-", "a..b", ".a", "a.", "a_b", "größe", "²", "a" * 65, "a\0b"]
+)
+def test_a_hostname_that_is_none_is_refused(name: str) -> None:
+    """It becomes a line of /etc/hosts, where it must not bring lines of its own."""
+    with pytest.raises(UsageError, match="cannot be a host's name"):
+        make_plan(RunOptions(hostname=name))
+
+
+@pytest.mark.parametrize("name", ["h", "Node-1", "7", "a.b.example.org", "a" * 64])
+def test_a_hostname_of_rfc_1123_is_taken(name: str) -> None:
+    """Letters, digits, '-' within, parts with dots between."""
+    assert make_plan(RunOptions(hostname=name)).find("HOSTNAME")[0].fields == (name,)
+
+
 def test_operations_stand_in_the_order_of_their_phases() -> None:
     """HOST before INIT before COMMAND, and the command last."""
     plan = make_plan(RunOptions(hostname="h", read_only=True, network="none", ulimits=(Ulimit("nofile", 10, 10),)))
