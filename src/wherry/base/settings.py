@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from wherry.base.decimals import decimal
 from wherry.base.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -131,11 +132,12 @@ def size_in_bytes(name: str, text: str) -> int:
     """``20G``, ``500M``, ``1.5T`` (powers of 1024) in bytes; empty is 0; raise :class:`SettingsError` otherwise."""
     if not text:
         return 0
-    number, unit = (text[:-1], text[-1].upper()) if not text[-1].isdigit() else (text, "")
-    try:
-        size = int(float(number) * 1024 ** "KMGTP".index(unit) * 1024) if unit else int(number)
-    except (ValueError, OverflowError):
-        size = -1
+    size = decimal(text)
+    if size is None:
+        try:
+            size = int(float(text[:-1]) * 1024 ** "KMGTP".index(text[-1].upper()) * 1024)
+        except (ValueError, OverflowError):
+            size = -1
     if size < 0:
         raise SettingsError(f"setting '{name}' is '{text}'", why="expected a size, as 20G, 500M or bytes")
     return size
@@ -261,7 +263,8 @@ def _from_text(key: Key, text: str) -> Value:
             return False
         raise SettingsError(f"{key.environment} is '{text}'", why="expected 1 or 0, true or false")
     if key.kind == "number":
-        if not (text.isascii() and text.isdigit()):
+        number = decimal(text)
+        if number is None:
             raise SettingsError(f"{key.environment} is '{text}'", why="expected a number")
-        return int(text)
+        return number
     return _typed(key, text, key.environment)

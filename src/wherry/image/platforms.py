@@ -9,6 +9,7 @@ import os
 
 import msgspec
 
+from wherry.base.decimals import decimal
 from wherry.base.errors import InvalidName, UnsupportedImage
 from wherry.image.model import Descriptor, Index, PlatformFields
 
@@ -66,7 +67,7 @@ def normalised(platform: Platform) -> Platform:
     """One spelling for each platform; the usual variant of an architecture becomes empty, but for arm's."""
     architecture, variant = _ARCHITECTURES.get(platform.architecture, (platform.architecture, ""))
     variant = platform.variant or variant
-    if variant.isdigit():
+    if decimal(variant) is not None:
         variant = f"v{variant}"
     if architecture == "arm":
         variant = variant or "v7"
@@ -132,7 +133,8 @@ def _offered(descriptor: Descriptor) -> Platform | None:
 
 def _rank(platform: Platform) -> int:
     text = (platform.variant or _DEFAULT_VARIANTS.get(platform.architecture, "v0")).removeprefix("v").partition(".")[0]
-    return int(text) if text.isdigit() else -1
+    level = decimal(text)
+    return -1 if level is None else level
 
 
 def _level() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from wherry.base.decimals import decimal
 from wherry.base.errors import HostLacks, NotFound, UsageError
 from wherry.host import Host
 from wherry.launch.options import RunOptions
@@ -97,10 +98,11 @@ def _other(
 ) -> Person:
     user, _, group = asked.partition(":")
     account = _find(user, accounts)
-    if user.isdigit():
-        uid = _checked(user, asked)
+    number = decimal(user)
+    if number is not None:
+        uid = _checked(number, asked)
     elif account is not None:
-        uid = int(account[2])
+        uid = _checked(int(account[2]), asked)
     elif user == "root":
         uid = 0
     else:
@@ -143,26 +145,27 @@ def _check_groups(options: RunOptions) -> None:
 
 def _group_id(group: str, asked: str, image: Image, groups: list[list[str]]) -> int:
     found = _find(group, groups)
-    if group.isdigit():
-        return _checked(group, asked)
+    number = decimal(group)
+    if number is not None:
+        return _checked(number, asked)
     if found is not None:
-        return int(found[2])
+        return _checked(int(found[2]), asked)
     if group == "root":
         return 0
     raise _no_such("group", group, image, [line[0] for line in groups])
 
 
 def _primary(account: list[str] | None, uid: int, host: Host) -> int:
-    if account is not None and account[3].isdigit():
-        return int(account[3])
+    number = decimal(account[3]) if account is not None else None
+    if number is not None and number <= _MAX_ID:
+        return number
     return 0 if uid == 0 else host.gid
 
 
-def _checked(number: str, asked: str) -> int:
-    value = int(number)
-    if value > _MAX_ID:
+def _checked(number: int, asked: str) -> int:
+    if number > _MAX_ID:
         raise UsageError(f"'{asked}' is no user", why=f"ids go up to {_MAX_ID}")
-    return value
+    return number
 
 
 def _no_such(kind: str, name: str, image: Image, known: list[str]) -> NotFound:
@@ -179,7 +182,7 @@ def _find(name: str, records: list[list[str]]) -> list[str] | None:
     """By name first, then by number, as Docker does."""
     for column in (0, 2):
         for record in records:
-            if record[column] == name and record[2].isdigit():
+            if record[column] == name and decimal(record[2]) is not None:
                 return record
     return None
 

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from wherry.base.decimals import decimal
 from wherry.base.digest import Digest, Hasher
 from wherry.base.errors import DigestMismatch, NetworkFailed, NotInRegistry, WherryError
 from wherry.base.reference import Reference
@@ -165,7 +166,7 @@ class BlobStream:
     def _begins_at(self, answer: Answer) -> int:
         """Where in the blob the body begins, after a look at what the headers promise."""
         host = urlsplit(answer.url).netloc
-        length = answer.headers.get("content-length", "")
+        length = decimal(answer.headers.get("content-length", ""))
         if answer.status == 206:
             match = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", answer.headers.get("content-range", ""))
             if match is None or int(match[1]) > self.position:
@@ -174,7 +175,7 @@ class BlobStream:
             if total != "*" and int(total) != self.size:
                 raise Trouble(self._lie(f"'{host}' has {total} bytes where the manifest says {self.size}"))
             return int(match[1])
-        if length.isdigit() and int(length) != self.size and not answer.headers.get("content-encoding"):
+        if length is not None and length != self.size and not answer.headers.get("content-encoding"):
             raise Trouble(self._lie(f"'{host}' has {length} bytes where the manifest says {self.size}"))
         return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from wherry.base.decimals import decimal
 from wherry.base.errors import Forbidden, SettingsError
 from wherry.base.reference import DEFAULT_REGISTRY, Reference
 from wherry.base.settings import Settings
@@ -156,7 +157,7 @@ def is_loopback(host: str) -> bool:
     if name == "localhost" or name.endswith(".localhost") or name == "::1":
         return True
     parts = name.split(".")
-    return parts[0] == "127" and len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+    return parts[0] == "127" and len(parts) == 4 and all(decimal(part) in range(256) for part in parts)
 
 
 def _own_mirror(text: str, key: str, repository: str) -> Location:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from wherry.base.decimals import decimal
 from wherry.base.errors import (
     Forbidden,
     NetworkFailed,
@@ -159,16 +160,16 @@ def _limited_address(headers: Mapping[str, str]) -> str:
 def _limit_words(limit: str) -> str:
     """``100;w=21600`` (Docker Hub) in words."""
     count, _, window = limit.partition(";w=")
-    if not count.isdigit():
+    if decimal(count) is None:
         return ""
-    return f"{count} in {_duration(float(window))}" if window.isdigit() else count
+    return f"{count} in {_duration(float(window))}" if decimal(window) is not None else count
 
 
 def _limit_ends(headers: Mapping[str, str], after: float | None, now: float) -> float | None:
     if after is not None:
         return after
     reset = headers.get("x-ratelimit-reset", "")
-    if reset.isdigit() and len(reset) < 12:
+    if decimal(reset) is not None and len(reset) < 12:
         seconds = float(reset)
         return max(0.0, seconds - now) if seconds > 1e9 else seconds
     return None

@@ -6,6 +6,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
+from wherry.base.decimals import decimal
 from wherry.base.digest import Digest
 from wherry.base.errors import DigestMismatch, ImageError, InvalidName, RegistryError, UnsupportedImage
 from wherry.base.reference import Reference
@@ -99,14 +100,14 @@ def _send(session: Session, endpoint: Endpoint, method: str, reference: Referenc
 
 
 def _whole(answer: Answer, endpoint: Endpoint, reference: Reference) -> bytes:
-    length = answer.headers.get("content-length", "")
-    if length.isdigit() and int(length) > MAX_MANIFEST:
+    length = decimal(answer.headers.get("content-length", ""))
+    if length is not None and length > MAX_MANIFEST:
         answer.close()
         raise Trouble(_too_large(endpoint, reference, f"{length} bytes"))
     data = answer.body(MAX_MANIFEST)
     if len(data) > MAX_MANIFEST:
         raise Trouble(_too_large(endpoint, reference, f"over {MAX_MANIFEST} bytes"))
-    if length.isdigit() and len(data) != int(length):
+    if length is not None and len(data) != length:
         why = f"'{endpoint.name}' ended after {len(data)} of {length} bytes"
         raise Trouble(RegistryError(f"the manifest of '{reference.familiar}' is incomplete", why=why), again=True)
     return data

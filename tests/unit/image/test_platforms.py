@@ -27,6 +27,7 @@ from wherry.image.platforms import Platform, choose, here, runs
         ("i686", "linux/386"),
         ("windows/amd64", "windows/amd64"),
         ("riscv64", "linux/riscv64"),
+        ("linux/arm/²", "linux/arm/²"),
     ],
 )
 def test_a_platform_has_one_spelling(text: str, shown: str) -> None:

@@ -47,6 +47,21 @@ def test_your_groups_have_their_names() -> None:
     assert lines[2:] == GROUP.decode().splitlines()
 
 
+@pytest.mark.parametrize("user", ["²", "٣", "1000:²"])
+def test_what_only_looks_like_a_number_is_no_id(user: str) -> None:
+    """Python's own isdigit takes more than int does."""
+    with pytest.raises(NotFound, match=r"there is no (user|group) '[²٣]'"):
+        make_plan(RunOptions(user=user))
+
+
+def test_an_image_with_such_an_id_is_planned_all_the_same() -> None:
+    """Its line is passed over, as one that is no account."""
+    tree = FakeTree({"/etc/passwd": "odd:x:²:²::/:/bin/sh\neven:x:7:²::/:/bin/sh\n".encode()})
+    assert ids(make_plan(RunOptions(user="even"), tree=tree)) == (7, HOST.gid)
+    with pytest.raises(NotFound, match="no user 'odd'"):
+        make_plan(RunOptions(user="odd"), tree=tree)
+
+
 def test_home_is_private_and_empty() -> None:
     """It is made in the names layer, for the user alone; the image's /home may be a link."""
     plan = make_plan()
