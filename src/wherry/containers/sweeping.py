@@ -24,10 +24,10 @@ def sweep(world: World) -> int:
     """Remove RUNNING files that nobody holds, with the scratch folders of their containers, and what was to go at its
     end; return how many.
 
-    Other kept containers stay: their folders lie elsewhere. Costs two directory listings, and one open and lock for
+    Other kept containers stay: their folders lie elsewhere. Costs three directory listings, and one open and lock for
     each container that runs here.
     """
-    return _sweep_killed(world) + _sweep_passing(world)
+    return _sweep_killed(world) + _sweep_passing(world) + _sweep_trials(world)
 
 
 def mark_passing(containers: str, container_id: str) -> None:
@@ -38,11 +38,7 @@ def mark_passing(containers: str, container_id: str) -> None:
 
 
 def _sweep_passing(world: World) -> int:
-    try:
-        names = os.listdir(f"{world.containers}/passing")
-    except OSError:
-        return 0
-    return sum(_remove_ended(world, name) for name in names)
+    return sum(_remove_ended(world, name) for name in _listed(f"{world.containers}/passing"))
 
 
 def _remove_ended(world: World, container_id: str) -> bool:
@@ -64,14 +60,25 @@ def _remove_ended(world: World, container_id: str) -> bool:
     return container is not None
 
 
+def _sweep_trials(world: World) -> int:
+    """Folders in which it was tried whether an overlay can be had, by a process that was killed meanwhile."""
+    from wherry.containers.trees import remove_tree
+
+    swept = 0
+    for parent in world.scratch:
+        for name in _listed(parent):
+            path = f"{parent}/{name}"
+            if name.startswith(".trial-") and _age(path) > _YOUNG_SECONDS:
+                with contextlib.suppress(OSError):
+                    remove_tree(path)
+                swept += 1
+    return swept
+
+
 def _sweep_killed(world: World) -> int:
     folder = running_folder(world.runtime)
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return 0
     swept = 0
-    for name in names:
+    for name in _listed(folder):
         path = f"{folder}/{name}"
         if len(name) == 64 and read_running(path) is None and _is_left(path):
             _remove(world, name, path)
@@ -95,3 +102,17 @@ def _is_left(path: str) -> bool:
     except OSError:
         return False
     return found.st_size > 0 or time.time() - found.st_mtime > _YOUNG_SECONDS
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _age(path: str) -> float:
+    try:
+        return time.time() - os.lstat(path).st_mtime
+    except OSError:
+        return 0.0
