@@ -178,6 +178,7 @@ static int link_follow(struct tree *tree, struct directory **at, const char *nam
   struct directory *made = tree_make(tree, *at, name, strlen(name), failure);
   if (made == NULL || directory_opaque(tree, made, failure) < 0)
     return -1;
+  made->named = 1; /* it takes nothing over from the directory that was removed */
   *at = made;
   return 1;
 }

@@ -32,7 +32,7 @@ struct directory {
   uint32_t mode;
   int fd;        /* -1: closed */
   unsigned pins; /* atomic */
-  uint8_t named; /* an entry of the archive, not implicit */
+  uint8_t named; /* an entry of the archive, or a successor of what it removed: not implicit */
   uint8_t dead;  /* removed again */
   char name[];
 };

@@ -110,6 +110,14 @@ def test_a_directory_that_a_layer_does_not_name_keeps_its_attributes(tmp_path: P
     assert (found.mode & 0o7777, found.mtime_ns) == (0o1777, 5 * 10**9)
 
 
+def test_a_directory_made_anew_takes_nothing_over_from_the_removed_one(tmp_path: Path) -> None:
+    view = _view(tmp_path, [directory("d", mode=0o1777, mtime=5), file("d/old")], [whiteout("d"), file("d/new")])
+    found = view.stat("/d")
+    assert found is not None
+    assert (found.mode & 0o7777, found.mtime_ns) == (0o755, 0)
+    assert view.listdir("/d") == ("new",)
+
+
 def test_a_hard_link_into_a_lower_layer_shares_its_file(tmp_path: Path) -> None:
     lower, upper = stack(
         [tar_of([file("a", b"x")]), tar_of([Item("b", b"1", target="a"), Item("c", b"1", target="b")])], tmp_path
