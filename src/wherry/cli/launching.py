@@ -17,7 +17,7 @@ def start(verb: str, given: Given) -> int:
     """Start, only create, or only plan a container; a start in the foreground does not return."""
     from wherry.cli.moving import shown
 
-    world = containers.World()
+    world = containers.World(make_store=not given.flag("dry_run"))
     options = with_settings(run_options(given, world.outside, shell=verb == "shell"), world.settings, world.outside)
     if given.flag("dry_run"):
         return _preview(verb, options, world, given.text("format"))

@@ -18,9 +18,15 @@ __all__ = ["World"]
 
 
 class World:
-    """One command's view. ``outside`` records all that is consulted, so that a plan made from it knows its inputs."""
+    """One command's view. ``outside`` records all that is consulted, so that a plan made from it knows its inputs.
 
-    def __init__(self, outside: Outside | None = None, settings: Settings | None = None) -> None:
+    Without ``make_store`` a store that is missing is not made, for those who only look (``--dry-run``).
+    """
+
+    def __init__(
+        self, outside: Outside | None = None, settings: Settings | None = None, *, make_store: bool = True
+    ) -> None:
+        self._make_store = make_store
         self.outside = Outside() if outside is None else outside
         if settings is not None:
             self.settings = settings
@@ -35,7 +41,7 @@ class World:
     def store(self) -> Store:
         from wherry.store import open_store
 
-        return open_store(self.settings, self.outside)
+        return open_store(self.settings, self.outside, make=self._make_store)
 
     @cached_property
     def host(self) -> Host:

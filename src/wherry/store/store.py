@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "Store", "open_at", "open_store"]
 
 
-def open_store(settings: Settings, outside: Outside) -> Store:
-    """The user's store over the site's, made when there is none.
+def open_store(settings: Settings, outside: Outside, *, make: bool = True) -> Store:
+    """The user's store over the site's, made when there is none; without ``make`` it is then empty, and for looking.
 
     Raises :class:`StoreVersion` when a newer Wherry wrote one of them, :class:`StoreError` when it cannot be made.
     """
-    return open_at(locate(settings, outside), locate_sites(settings, outside))
+    return open_at(locate(settings, outside), locate_sites(settings, outside), make=make)
 
 
-def open_at(path: str, sites: Iterable[str] = ()) -> Store:
-    """The store at ``path``, made when there is none, over read-only ones at ``sites``."""
+def open_at(path: str, sites: Iterable[str] = (), *, make: bool = True) -> Store:
+    """The store at ``path``, made when there is none (unless not ``make``), over read-only ones at ``sites``."""
     below = tuple(Store(site) for site in sites if site != path and check_format(site))
-    if not check_format(path):
+    if not check_format(path) and make:
         create(path)
     return Store(path, below)
 

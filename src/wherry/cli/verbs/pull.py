@@ -14,7 +14,7 @@ def _run(given: Given) -> int:
     from wherry.containers import World
     from wherry.containers.pulling import fetch
 
-    world, quiet = World(), given.flag("quiet")
+    world, quiet = World(make_store=not given.flag("dry_run")), given.flag("quiet")
     platform, authfile = given.text("platform"), given.text("authfile") or ""
     references = [reference_of(world, word) for word in given.words]
     if given.flag("dry_run"):
