@@ -142,13 +142,27 @@ def test_an_image_is_pushed_under_another_name(wherry: Wherry, tiny: str, regist
 def test_prune_frees_what_nothing_names(wherry: Wherry, tiny: str, layered: str) -> None:
     wherry.ok("pull", "-q", tiny, layered)
     wherry.ok("tag", layered, tiny)  # the name moves on, its image is left without one
-    assert "-f" in wherry("prune", "-a").stderr
+    for words in (("prune",), ("prune", "-a")):  # nobody can be asked, and no answer means no
+        result = wherry(*words)
+        assert result.status == 125 and "next: -f removes unasked" in result.stderr
+        assert len(wherry.ok("images", "-q").split()) == 2
     would = wherry.ok("prune", "--dry-run")
     assert "would be freed" in would and len(wherry.ok("images", "-q").split()) == 2
     assert "freed" in wherry.ok("prune", "-f")
     assert len(wherry.ok("images", "-q").split()) == 1
     wherry.ok("prune", "-af")
     assert wherry.ok("images", "-q") == ""
+
+
+def test_a_dry_run_makes_nothing(wherry: Wherry, tiny: str) -> None:
+    """Neither a store nor anything else appears in a home that has none."""
+    before = sorted(wherry.folder.rglob("*"))
+    (wherry.folder / "store").rmdir()
+    for words in (("run", "--dry-run", tiny, "true"), ("pull", "--dry-run", tiny), ("prune", "--dry-run")):
+        wherry.ok(*words)
+        assert not (wherry.folder / "store").exists()
+    (wherry.folder / "store").mkdir()
+    assert before == [path for path in sorted(wherry.folder.rglob("*")) if "run/wherry" not in str(path)]
 
 
 def test_df_adds_up(seeded: Wherry) -> None:

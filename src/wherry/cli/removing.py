@@ -36,11 +36,11 @@ def remove_images(given: Given) -> int:
 
 
 def prune(given: Given) -> int:
-    """Ask (unless ``-f``; where nobody can be asked only named images are safe), then remove what nothing needs."""
+    """Ask, unless ``-f`` says yes already, then remove what nothing needs; without an answer nothing goes."""
     from wherry.containers import World
     from wherry.store import prune as prune_store
 
-    world, everything = World(), given.flag("all")
+    world, everything = World(make_store=not given.flag("dry_run")), given.flag("all")
     running = _running(world)
     if given.flag("dry_run"):
         _print(
@@ -48,10 +48,10 @@ def prune(given: Given) -> int:
             "would be freed",
         )
         return 0
-    if not sys.stdin.isatty() and everything and not given.flag("force"):
-        why = "standard input is no terminal to ask on"
-        raise UsageError("prune -a asks before it removes", why=why, hint="-f removes unasked, --dry-run shows what")
-    if sys.stdin.isatty() and not given.flag("force"):
+    if not given.flag("force"):
+        if not sys.stdin.isatty():
+            why = "standard input is no terminal to ask on"
+            raise UsageError("'prune' asks before it removes", why=why, hint="-f removes unasked, --dry-run shows what")
         would = prune_store(world.store, running, runtime=world.runtime, everything=everything, dry_run=True)
         _print(would, "would be freed")
         if not (would.images or would.layers or would.bytes or would.blobs) or not _agreed():

@@ -20,8 +20,11 @@ VERB = Verb(
     _run,
     options=(
         Option(("-a", "--all"), "also images that have a name and are used by no container"),
-        Option(("-f", "--force"), "do not ask"),
+        Option(("-f", "--force"), "do not ask; needed where there is no terminal to ask on"),
         DRY_RUN,
     ),
-    examples=(("wherry prune", "what nothing names"), ("wherry prune -af", "all that no container uses, unasked")),
+    examples=(
+        ("wherry prune", "show what nothing names, ask, and remove it"),
+        ("wherry prune -af", "all that no container uses, unasked"),
+    ),
 )
