@@ -30,7 +30,7 @@ docs:                ## run what the documentation shows
 	@scripts/setup-debian test && scripts/as-user scripts/test tests/docs
 
 fuzz:                ## fuzz the C programs, FUZZ_SECONDS each
-	@scripts/setup-debian test && scripts/as-user scripts/fuzz
+	@scripts/setup-debian fuzz && scripts/as-user scripts/fuzz
 
 release:             ## wheels for x86-64 and aarch64, and the source, in dist/
 	@scripts/setup-debian release && scripts/release
