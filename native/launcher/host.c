@@ -100,7 +100,10 @@ static int host_scratch(struct start *start, const struct record *record, struct
         if (path == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
         bool made = mkdir(path, 0700) == 0;
         /* A clean-up of temporary folders may have taken the parent since the plan was made. */
-        if (!made && errno == ENOENT && mkdir(*parent, 0700) == 0) made = mkdir(path, 0700) == 0;
+        if (!made && errno == ENOENT) {
+            made = mkdir(*parent, 0700) == 0 && mkdir(path, 0700) == 0;
+            if (!made) errno = ENOENT;
+        }
         if (!made && !(keep && errno == EEXIST && is_own_folder(path))) {
             failure_set(failure, STEP_SCRATCH, errno, *parent);
             continue;
