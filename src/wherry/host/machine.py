@@ -7,7 +7,7 @@ import msgspec
 
 from wherry.base.errors import HostLacks
 from wherry.base.outside import Identity, Outside
-from wherry.host.places import runtime_dir
+from wherry.host.places import home_dir, runtime_dir
 
 __all__ = ["Group", "Host", "probe", "require_containers"]
 
@@ -67,11 +67,17 @@ def probe(outside: Outside) -> Host:
         and (kept.host.node, kept.host.boot_id) == (node, boot_id)
         and kept.path == os.environ.get("PATH", "")
     ):
-        return kept.host
+        return _at_home(kept.host, outside)
     host = _find(identity, node, boot_id, os.path.dirname(file))
     if boot_id and host.userns and (host.overlay or host.fuse_overlayfs) and host.mount_proc:
         _write(file, _Kept(identity, os.environ.get("PATH", ""), host))
-    return host
+    return _at_home(host, outside)
+
+
+def _at_home(host: Host, outside: Outside) -> Host:
+    """``HOME`` may change from one command to the next, all else not."""
+    home = home_dir(outside)
+    return msgspec.structs.replace(host, home=home) if home and home != host.home else host
 
 
 def require_containers(host: Host) -> None:

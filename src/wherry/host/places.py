@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 
 from wherry.base.errors import HostLacks
 from wherry.base.outside import Outside
 
-__all__ = ["own_folder", "runtime_dir", "state_dir"]
+__all__ = ["home_dir", "own_folder", "runtime_dir", "state_dir"]
 
 
 def runtime_dir(outside: Outside) -> str:
@@ -36,11 +37,29 @@ def runtime_dir(outside: Outside) -> str:
 
 
 def state_dir(outside: Outside) -> str:
-    """``$XDG_STATE_HOME/wherry``, by default ``~/.local/state/wherry``: where records lie. Not made here."""
+    """``$XDG_STATE_HOME/wherry``, by default ``~/.local/state/wherry``: where records lie. Not made here.
+
+    Who has no home directory has records in :func:`runtime_dir`, for as long as that lasts.
+    """
     base = outside.env("XDG_STATE_HOME")
-    if not base or not base.startswith("/"):
-        base = f"{outside.env('HOME') or '/nonexistent'}/.local/state"
-    return f"{base}/wherry"
+    if base and base.startswith("/"):
+        return f"{base}/wherry"
+    home = home_dir(outside)
+    return f"{home}/.local/state/wherry" if home else f"{runtime_dir(outside)}/state"
+
+
+def home_dir(outside: Outside) -> str:
+    """``$HOME`` if it is a directory, else what the account says (they differ on many clusters); empty for neither."""
+    home = outside.env("HOME") or ""
+    if home.startswith("/") and os.path.isdir(home):
+        return posixpath.normpath(f"/{home.lstrip('/')}")
+    import pwd
+
+    try:
+        home = pwd.getpwuid(outside.identity().uid).pw_dir
+    except KeyError:
+        return ""
+    return home if home.startswith("/") and os.path.isdir(home) else ""
 
 
 def own_folder(path: str, uid: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -143,8 +144,33 @@ def test_a_runtime_folder_that_others_could_fill_is_refused(tmp_path: Path, kind
 def test_the_state_folder() -> None:
     """XDG_STATE_HOME, else ~/.local/state."""
     assert state_dir(Outside({"XDG_STATE_HOME": "/s", "HOME": "/h"})) == "/s/wherry"
-    assert state_dir(Outside({"HOME": "/h"})) == "/h/.local/state/wherry"
-    assert state_dir(Outside({"XDG_STATE_HOME": "relative", "HOME": "/h"})) == "/h/.local/state/wherry"
+    assert state_dir(Outside({"HOME": "/usr"})) == "/usr/.local/state/wherry"
+    assert state_dir(Outside({"XDG_STATE_HOME": "relative", "HOME": "/usr"})) == "/usr/.local/state/wherry"
+
+
+@pytest.mark.parametrize("home", ["", "relative", "/no/such/folder"])
+def test_without_a_home_records_go_where_the_account_says(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = pwd.getpwuid(os.geteuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: pwd.struct_passwd((*account[:5], "/usr", account[6])))
+    assert state_dir(Outside({"HOME": home})) == "/usr/.local/state/wherry"
+
+
+def test_who_has_no_home_at_all_has_records_in_the_runtime_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = pwd.getpwuid(os.geteuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: pwd.struct_passwd((*account[:5], "/nonexistent", account[6])))
+    found = state_dir(Outside({"XDG_RUNTIME_DIR": str(tmp_path), "HOME": "/nonexistent"}))
+    assert found == f"{tmp_path}/wherry/state"
+
+
+def test_home_is_the_callers_also_after_it_changed(tmp_path: Path) -> None:
+    """On many clusters ``HOME`` is not what the account says; the description that was kept does not matter."""
+    (tmp_path / "other").mkdir()
+    assert probe(outside(tmp_path)).home == str(tmp_path)
+    looking = outside(tmp_path, HOME=f"{tmp_path}/other/")
+    assert probe(looking).home == f"{tmp_path}/other"
+    assert ("env", "HOME") in {(found.kind, found.name) for found in looking.inputs}
 
 
 def test_the_file_system_of_a_path() -> None:
