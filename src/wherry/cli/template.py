@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from wherry.base.decimals import decimal
 from wherry.base.errors import UsageError
 
 __all__ = ["fields", "render"]
@@ -46,7 +47,10 @@ def _split(template: str) -> Iterator[tuple[bool, str]]:
         yield False, _unescape(template[position : tag.start()])
         yield True, tag[1]
         position = tag.end()
-    yield False, _unescape(template[position:])
+    rest = template[position:]
+    if "{{" in rest:
+        raise UsageError(f"bad template '{template}'", why="a '{{' is not closed", hint="as --format '{{.Name}}'")
+    yield False, _unescape(rest)
 
 
 def _unescape(text: str) -> str:
@@ -89,8 +93,9 @@ def _evaluate(words: list[str], value: Any, template: str) -> Any:
 def _operand(word: str, value: Any, template: str) -> Any:
     if word.startswith('"'):
         return word[1:-1].replace('\\"', '"').replace("\\t", "\t").replace("\\n", "\n")
-    if word.lstrip("-").isdigit():
-        return int(word)
+    number = decimal(word.removeprefix("-"))
+    if number is not None:
+        return -number if word.startswith("-") else number
     if not _PATH.fullmatch(word):
         raise _unknown(template, word)
     for name in word.split(".")[1:] if word != "." else ():

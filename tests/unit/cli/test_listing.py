@@ -129,3 +129,10 @@ def test_a_time_that_builders_zero_is_not_shown_as_fifty_years() -> None:
 
 def test_times_with_nanoseconds_are_read() -> None:
     assert listing.seconds("2023-11-14T22:13:20.123456789Z") == 1700000000.123456
+
+
+@pytest.mark.parametrize("template", ["{{.Repository", "a {{.Tag}} {{", "{{.Repository}", "{{json .Labels"])
+def test_a_template_that_is_not_closed_is_an_error(template: str) -> None:
+    """Else it would be printed as it stands, once a row."""
+    with pytest.raises(UsageError, match="is not closed"):
+        render(template, {"Repository": "debian", "Tag": "12", "Labels": {}})
