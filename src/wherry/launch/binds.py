@@ -26,6 +26,16 @@ BIND_OPTIONAL, BIND_REPLACES_LINK, BIND_SLAVE = 32, 64, 128
 
 _TMPFS_FLAGS = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 1024, "nodiratime": 2048}
 _TMPFS_CLEAR = {"rw": 1, "suid": 2, "dev": 4, "exec": 8, "atime": 1024, "diratime": 2048}
+_NUMBER = r"(0x[0-9a-fA-F]+|\d+)"
+_TMPFS_FORMS = {
+    "size": rf"{_NUMBER}[kKmMgGtTpPeE]?|\d+%",
+    "nr_inodes": rf"{_NUMBER}[kKmMgGtTpPeE]?",
+    "nr_blocks": rf"{_NUMBER}[kKmMgGtTpPeE]?",
+    "mode": r"[0-7]{1,5}",
+    "uid": r"\d{1,10}",
+    "gid": r"\d{1,10}",
+}
+"""The values that the kernel takes (tmpfs(5)); it says only "invalid argument" to others, at the start."""
 _TMPFS_DATA = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge")
 
 
@@ -103,9 +113,19 @@ def _tmpfs_options(target: str, text: str) -> tuple[int, str]:
         elif option in _TMPFS_CLEAR:
             flags &= ~_TMPFS_CLEAR[option]
         elif option.partition("=")[0] in _TMPFS_DATA:
+            _check_tmpfs_value(target, text, option)
             data.append(option)
         elif option:
             raise UsageError(f"tmpfs at '{target}' has no option '{option}'", hint="as --tmpfs /scratch:size=1G,exec")
     if not any(option.startswith("mode=") for option in data):
         data.append("mode=1777")
     return flags, ",".join(data)
+
+
+def _check_tmpfs_value(target: str, text: str, option: str) -> None:
+    import re
+
+    name, _, value = option.partition("=")
+    if name in _TMPFS_FORMS and not re.fullmatch(_TMPFS_FORMS[name], value, re.ASCII):
+        hint = {"size": "as size=64m, size=2G or size=50%", "mode": "as mode=1777"}.get(name, f"as {name}=1000")
+        raise UsageError(f"'--tmpfs {target}:{text}': '{option}' cannot be", why=f"'{value}' is no {name}", hint=hint)

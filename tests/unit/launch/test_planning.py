@@ -60,6 +60,22 @@ def test_a_hostname_that_is_none_is_refused(name: str) -> None:
         make_plan(RunOptions(hostname=name))
 
 
+@pytest.mark.parametrize(
+    "option", ["size=zz", "size=", "size=1.5G", "size=-1", "mode=rwx", "mode=9", "uid=me", "uid=²"]
+)
+def test_a_value_that_the_kernel_would_refuse_is_told_before_the_start(option: str) -> None:
+    """With the option's name, which the kernel's "invalid argument" lacks."""
+    with pytest.raises(UsageError, match=f"'--tmpfs /x:{option}': '{option}' cannot be"):
+        make_plan(RunOptions(tmpfs=(("/x", option),)))
+
+
+@pytest.mark.parametrize("option", ["size=64m", "size=50%", "size=2G", "size=0x100000", "mode=0755", "uid=1001"])
+def test_values_that_the_kernel_takes_pass(option: str) -> None:
+    """tmpfs(5)."""
+    plan = make_plan(RunOptions(tmpfs=(("/x", option),)))
+    assert any(option in str(item.fields[3]) for item in plan.find("MOUNT") if item.fields[4] == "/x")
+
+
 @pytest.mark.parametrize("name", ["h", "Node-1", "7", "a.b.example.org", "a" * 64])
 def test_a_hostname_of_rfc_1123_is_taken(name: str) -> None:
     """Letters, digits, '-' within, parts with dots between."""
