@@ -71,8 +71,9 @@ def _make_folder(path: str, mode: int) -> None:
 
 
 def _write(path: str, content: bytes, mode: int = 0o600) -> None:
-    temporary = f"{path}.{os.getpid()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    # The number alone is not enough: other pid namespaces (and nodes) have the same.
+    temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(temporary, flags, 0o600)
     except FileNotFoundError:

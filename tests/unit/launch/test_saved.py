@@ -36,6 +36,14 @@ def test_a_saved_plan_begins_with_its_prefix(tmp_path: Path) -> None:
     assert os.listdir(f"{tmp_path}/plans") == [os.path.basename(path)]
 
 
+def test_what_another_left_half_written_is_not_in_the_way(tmp_path: Path) -> None:
+    """A process with the same number, of another pid namespace, has another temporary name."""
+    (tmp_path / "plans").mkdir()
+    target = f"{tmp_path}/plans/{plan_hash(('wherry',))}.plan"
+    (tmp_path / "plans" / f"{os.path.basename(target)}.{os.getpid()}").mkdir()
+    assert save(PLAN, ("wherry",), str(tmp_path)) == target
+
+
 def test_a_plan_for_one_container_is_not_saved(tmp_path: Path) -> None:
     """The next command line would start the same container."""
     assert save(msgspec.structs.replace(PLAN, reusable=False), ("wherry",), str(tmp_path)) is None
