@@ -37,7 +37,7 @@ def test_importing_it_imports_nothing_else() -> None:
 def test_every_public_name_is_there() -> None:
     for name in wherry.__all__:
         assert getattr(wherry, name) is not None
-    assert not set(wherry.__all__) - set(dir(wherry))
+    assert sorted(wherry.__all__) == dir(wherry)
     with pytest.raises(AttributeError):
         _ = wherry.nosuchname  # type: ignore[attr-defined]
 
