@@ -12,7 +12,6 @@ __all__ = ["setting_rows", "unknown_variables"]
 
 _NOT_SETTINGS = (
     *("WHERRY_DEBUG", "WHERRY_EXPLAIN", "WHERRY_FACE", "WHERRY_SITE_SETTINGS", "WHERRY_LAUNCHER", "WHERRY_UNPACK"),
-    "WHERRY_ENGINE_LAYERS",
 )
 """Variables that steer Wherry itself, for those who look for a fault or develop it."""
 
