@@ -14,6 +14,7 @@ import click
 from wherry.base.errors import UsageError
 from wherry.cli import catalogue
 from wherry.cli.grammar import Argument, Given, Option, Verb
+from wherry.cli.parse import is_number, with_plain_flags
 
 __all__ = ["command", "explain", "group", "main"]
 
@@ -47,13 +48,13 @@ def explain(verb: Verb, words: list[str]) -> Given | None:
     """
     made = command(verb)
     try:
-        context = made.make_context(f"wherry {verb.name}", list(words))
+        context = made.make_context(f"wherry {verb.name}", with_plain_flags(verb, words))
     except click.exceptions.Exit:
         return None
     except click.UsageError as error:
         raise _translate(error, verb) from None
     given = given_by(verb, context.params)
-    verb.check_count(given)
+    verb.check(given)
     return given
 
 
@@ -173,8 +174,6 @@ class _Number(_TextType):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from wherry.cli.parse import is_number
-
         return value if is_number(str(value)) else self.fail(f"'{value}' is not a number", param, ctx)
 
 
@@ -224,6 +223,8 @@ def _translate(error: click.UsageError, verb: Verb | None) -> UsageError:
         near = difflib.get_close_matches(error.option_name, known, 1, 0.6)
         hint = f"did you mean '{near[0]}'?" if near else hint
         return UsageError(f"'{name}' has no option '{error.option_name}'", hint=hint)
+    if isinstance(error, click.BadOptionUsage) and "does not take a value" in error.message:
+        return UsageError(f"'{name}': '{error.option_name}' is true or false", hint=f"write {error.option_name} alone")
     if isinstance(error, click.BadOptionUsage) and "requires an argument" in error.message:
         return UsageError(f"'{name}': option '{error.option_name}' needs a value", hint=hint)
     if isinstance(error, click.BadParameter) and error.param is not None:

@@ -16,7 +16,8 @@ class Option(msgspec.Struct, frozen=True):
 
     ``kind`` is ``flag`` (takes no value), ``text`` (the last one given counts), ``many`` (each one given counts) or
     ``number`` (decimal digits, perhaps with a sign). ``choices`` closes the list of values. ``complete`` says what a
-    shell offers as value: ``image``, ``container``, ``file``, ``directory``.
+    shell offers as value: ``image``, ``container``, ``file``, ``directory``. ``empty`` says that an empty value means
+    something; elsewhere it is a variable of the shell that was not set.
     """
 
     names: tuple[str, ...]
@@ -25,6 +26,7 @@ class Option(msgspec.Struct, frozen=True):
     metavar: str = ""
     choices: tuple[str, ...] = ()
     complete: str = ""
+    empty: bool = False
 
     @property
     def key(self) -> str:
@@ -97,6 +99,15 @@ class Verb(msgspec.Struct, frozen=True):
     examples: tuple[tuple[str, str], ...] = ()
     details: str = ""
     stops: bool = False
+
+    def check(self, given: Given) -> None:
+        """Raise :class:`UsageError` for an empty value that means nothing, or a wrong number of words."""
+        for option in self.options:
+            value = given.options.get(option.key)
+            if not option.empty and (value == "" or (isinstance(value, tuple) and "" in value)):
+                spelled = max(option.names, key=len)
+                raise UsageError(f"the value of '{spelled}' is empty", hint="is a variable of your shell unset?")
+        self.check_count(given)
 
     def check_count(self, given: Given) -> None:
         """Raise :class:`UsageError` unless the number of words fits the arguments."""

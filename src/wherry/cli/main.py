@@ -114,7 +114,7 @@ def read(verb: Verb, words: list[str]) -> Given | None:
         if error is not None:
             raise error from None
         return commands.explain(verb, words)
-    verb.check_count(given)
+    verb.check(given)
     return given
 
 

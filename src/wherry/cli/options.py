@@ -9,7 +9,9 @@ from wherry.cli.grammar import Option
 
 __all__ = ["AUTHFILE", "DRY_RUN", "EXEC", "FORMAT", "NO_TRUNC", "PLATFORM", "QUIET", "SECTIONS", "START", "STREAMS"]
 
-FORMAT = Option(("--format",), "table, json, or a template as '{{.Name}}: {{.Size}}'", "text", "table|json|TEMPLATE")
+FORMAT = Option(
+    ("--format",), "table, json, or a template as '{{.Name}}: {{.Size}}'", "text", "table|json|TEMPLATE", empty=True
+)
 NO_TRUNC = Option(("--no-trunc",), "show long values whole")
 QUIET = Option(("-q", "--quiet"), "no progress, print only the result")
 DRY_RUN = Option(("--dry-run",), "show what would be done and do nothing")
@@ -70,7 +72,9 @@ _IDENTITY = (
 )
 
 _RULES = (
-    Option(("--entrypoint",), "run PROGRAM instead of the image's entry point ('' for none)", "text", "PROGRAM"),
+    Option(
+        ("--entrypoint",), "run PROGRAM instead of the image's entry point ('' for none)", "text", "PROGRAM", empty=True
+    ),
     Option(("--network",), "host, or none for a network with only a loopback", "text", "host|none", ("host", "none")),
     Option(("--group-add",), "keep-groups: your own supplementary groups, which you keep anyway", "many", "GROUP"),
     Option(("--ulimit",), "resource limit, not above your own, as nofile=1024:4096", "many", "NAME=SOFT[:HARD]"),

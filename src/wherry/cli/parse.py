@@ -1,16 +1,22 @@
 """The small parser: a verb's words, read by its table, in microseconds and without importing a library.
 
 It understands what pflag and click do with the same table: ``--name VALUE``, ``--name=VALUE``, ``-n VALUE``,
-``-nVALUE``, flags in one word (``-it``), ``--`` as the end of the options. It explains nothing: what it does not
-understand raises :class:`NotUnderstood`, and click (made from the same table) tells the user why. A property test
-holds the two together.
+``-nVALUE``, flags in one word (``-it``), flags as ``--rm=true`` and ``-t=false``, ``--`` as the end of the options.
+It explains nothing: what it does not understand raises :class:`NotUnderstood`, and click (made from the same table)
+tells the user why. A property test holds the two together.
 """
 
 from __future__ import annotations
 
 from wherry.cli.grammar import Given, Option, Verb
 
-__all__ = ["NotUnderstood", "is_number", "parse"]
+__all__ = ["NotUnderstood", "is_number", "parse", "with_plain_flags"]
+
+_TRUTH = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
+"""What a flag may be set to: the words of Go's strconv.ParseBool, as Docker has it."""
 
 
 class NotUnderstood(Exception):
@@ -66,9 +72,7 @@ def _long(
     if option is None:
         raise NotUnderstood(name)
     if option.kind == "flag":
-        if equals:
-            raise NotUnderstood
-        options[option.key] = True
+        _set(option, value if equals else "true", options)
         return position
     if not equals:
         if position == len(arguments):
@@ -90,10 +94,12 @@ def _short(
         option = table.get(f"-{letter}")
         if option is None:
             raise NotUnderstood(f"-{letter}")
-        if option.kind == "flag":
-            options[option.key] = True
-            continue
         value = argument[index:]
+        if option.kind == "flag":
+            _set(option, value[1:] if value[:1] == "=" else "true", options)
+            if value[:1] == "=":
+                break
+            continue
         if not value:
             if position == len(arguments):
                 raise NotUnderstood
@@ -102,6 +108,42 @@ def _short(
         _store(option, value, options)
         break
     return position
+
+
+def _set(option: Option, value: str, options: dict[str, bool | str | tuple[str, ...]]) -> None:
+    if value not in _TRUTH:
+        raise NotUnderstood
+    if _TRUTH[value]:
+        options[option.key] = True
+    else:
+        options.pop(option.key, None)
+
+
+def with_plain_flags(verb: Verb, arguments: list[str]) -> list[str]:
+    """The words without ``=true`` at flags and without flags that are ``=false``, for click, which knows neither."""
+    table = {name: option for option in verb.options for name in option.names}
+    plain: list[str] = []
+    position = 0
+    while position < len(arguments):
+        argument = arguments[position]
+        name, equals, value = argument.partition("=")
+        names = [name] if argument[:2] == "--" else [f"-{letter}" for letter in name[1:]]
+        found = [table.get(each) for each in names]
+        if argument == "--" or (verb.stops and (argument[:1] != "-" or argument == "-")):
+            break
+        position += 1
+        if argument[:1] == "-" and equals and value in _TRUTH and all(each and each.kind == "flag" for each in found):
+            kept = names if _TRUTH[value] else names[:-1]
+            off = found[-1].names if not _TRUTH[value] and found[-1] else ()
+            plain = [word for word in plain if word not in off] + kept
+            continue
+        plain.append(argument)
+        takes = next((each for each in found if each is None or each.kind != "flag"), None)
+        last = argument[:2] == "--" or (takes is not None and takes is found[-1])
+        if argument[:1] == "-" and takes is not None and last and not equals and position < len(arguments):
+            plain.append(arguments[position])
+            position += 1
+    return [*plain, *arguments[position:]]
 
 
 def _store(option: Option, value: str, options: dict[str, bool | str | tuple[str, ...]]) -> None:

@@ -83,6 +83,9 @@ def test_the_traceback_is_shown_when_asked_for(
         (["rm"], "'wherry rm' needs a CONTAINER\n  next: wherry rm --help"),
         (["stop", "-t", "soon", "x"], "'wherry stop': bad value for '--timeout': 'soon' is not a number"),
         (["help", "rnu"], "there is no verb 'rnu'\n"),
+        (["run", "-v", "", "i"], "the value of '--volume' is empty\n  next: is a variable of your shell unset?"),
+        (["save", "-o", "", "i"], "the value of '--output' is empty\n"),
+        (["ps", "--all=maybe"], "'wherry ps': '--all' is true or false\n  next: write --all alone"),
     ],
 )
 def test_a_slip_gets_an_answer_that_helps(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:

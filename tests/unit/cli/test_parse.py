@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wherry.base.errors import UsageError
 from wherry.cli import catalogue, commands
 from wherry.cli.grammar import Given, Verb
-from wherry.cli.parse import NotUnderstood, parse
+from wherry.cli.parse import NotUnderstood, parse, with_plain_flags
 
 RUN = catalogue.load("run")
 
@@ -48,7 +48,8 @@ def test_a_command_line_is_read(
         ["-itZ", "i"],
         ["--env"],
         ["-e"],
-        ["--rm=true", "i"],
+        ["--rm=maybe", "i"],
+        ["-t=", "i"],
         ["--help"],
         ["--pull", "often", "i"],
     ],
@@ -56,6 +57,24 @@ def test_a_command_line_is_read(
 def test_what_is_not_understood_is_left_to_click(words: list[str]) -> None:
     with pytest.raises(NotUnderstood):
         parse(RUN, words)
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--rm=true", "i"], {"rm": True}),
+        (["--rm=1", "-i=T", "i"], {"rm": True, "interactive": True}),
+        (["--rm", "--rm=false", "i"], {}),
+        (["--rm=false", "--rm", "i"], {"rm": True}),
+        (["-it=false", "i"], {"interactive": True}),
+        (["--read-only=true", "-t=false", "-e", "--rm=true", "i"], {"read_only": True, "env": ("--rm=true",)}),
+    ],
+)
+def test_a_flag_may_be_set_to_true_or_false(words: list[str], options: dict[str, object]) -> None:
+    """As Docker's flags; click gets the same line without it."""
+    given = parse(RUN, words)
+    assert (options, ("i",)) == (given.options, given.words)
+    assert _without_place(RUN, _by_click(RUN, words)) == (options, ("i",))
 
 
 def test_options_may_follow_the_words_of_other_verbs() -> None:
@@ -95,7 +114,7 @@ def _by_click(verb: Verb, words: list[str]) -> Given | None:
     import click
 
     try:
-        context = commands.command(verb).make_context(verb.name, list(words))
+        context = commands.command(verb).make_context(verb.name, with_plain_flags(verb, words))
     except (click.UsageError, click.exceptions.Exit):
         return None
     return commands.given_by(verb, context.params)
