@@ -37,8 +37,9 @@ def pull(
 ) -> Image:
     """Fetch an image and name it; ask the registry what the tag means now. Idempotent, and safe to be killed.
 
-    Of all processes that pull one name at once, one asks and fetches. ``platform`` (``linux/arm64``), None: this
-    machine's. ``keep_blobs``: keep the compressed layers, too. Raises :class:`RegistryError`, :class:`ImageError`,
+    Of all processes that pull one name at once, one fetches; where there was nothing new, each asks.
+    ``platform`` (``linux/arm64``), None: this machine's. ``keep_blobs``: keep the compressed layers, too.
+    Raises :class:`RegistryError`, :class:`ImageError`,
     :class:`StoreError` and :class:`UnsupportedImage` when the image is not made for the platform.
     """
     with threads_needed(f"pull '{ref.familiar}'"):

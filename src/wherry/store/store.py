@@ -227,13 +227,18 @@ class Store:
         return tuple(store.name_path(ref) for store in self._stack)
 
     def set_name(self, ref: Reference, name: Name) -> None:
-        """Let ``ref`` lead to ``name``, also when it led elsewhere. Put the image's record before."""
+        """Let ``ref`` lead to ``name``, also when it led elsewhere. Put the image's record before.
+
+        A file that says so already is left as it is: saved plans look at its stamp.
+        """
         from wherry.store.durable import write_file
 
         if ref.digest is not None:
             raise InvalidName(f"'{ref}' cannot be a name", why="its digest says already what it is")
         with self._reported("write a name"):
-            write_file(self.path, self.name_path(ref), names.encode(name))
+            path, content = self.name_path(ref), names.encode(name)
+            if read_small(path) != content:
+                write_file(self.path, path, content)
 
     def remove_name(self, ref: Reference) -> bool:
         """Forget a name of this store; False when there is none."""

@@ -166,6 +166,14 @@ def test_a_name_leads_to_what_it_was_set_to_last(store: Store) -> None:
     assert list(store.names()) == [(ref, second)]
 
 
+def test_a_name_that_is_set_to_what_it_was_keeps_its_file(store: Store) -> None:
+    ref, name = Reference.parse("debian:12"), Name(digest_of("1"), None, "linux/amd64")
+    store.set_name(ref, name)
+    before = os.stat(store.name_path(ref))
+    store.set_name(ref, name)
+    assert os.stat(store.name_path(ref)) == before
+
+
 def test_a_removed_name_leaves_no_folders(store: Store) -> None:
     one, two = Reference.parse("reg.org/a/b/c:1"), Reference.parse("reg.org/a:1")
     store.set_name(one, Name(digest_of("1")))
