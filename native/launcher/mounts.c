@@ -140,13 +140,29 @@ static int apply(struct binds *binds, size_t index, struct failure *failure) {
     }
 }
 
+/* A mount point that cannot be made: in what it lies, as the user named it. */
+static void tell_where(const struct start *start, size_t index, struct failure *failure) {
+    struct failure ignored;
+    if (failure->step != STEP_TARGET || failure->error != EROFS) return;
+    snprintf(failure->detail, sizeof failure->detail, "the image");
+    for (size_t i = 0; i < index; i++) {
+        const struct record *record = &start->plan->records[i];
+        if (record->kind != OP_BIND) continue;
+        const char *around = start_text(start, record, 1, &ignored);
+        size_t length = around == NULL ? 0 : strlen(around);
+        if (length > 0 && strncmp(failure->path, around, length) == 0 && failure->path[length] == '/')
+            snprintf(failure->detail, sizeof failure->detail, "what is bound at '%.200s'", around);
+    }
+}
+
 int mounts_apply(const struct start *start, struct failure *failure) {
     struct binds binds;
     /* Nothing that we mount may be seen outside, and nothing outside goes away because we unmount it. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) return failure_set(failure, STEP_PROPAGATION, errno, "");
     if (binds_open(&binds, start, failure) != 0) return -1;
     for (size_t i = 0; i < start->plan->count; i++)
-        if (start->plan->records[i].phase == PHASE_INIT && apply(&binds, i, failure) != 0) return -1;
+        if (start->plan->records[i].phase == PHASE_INIT && apply(&binds, i, failure) != 0)
+            return tell_where(start, i, failure), -1;
     return root_leave_old(&binds, failure);
 }
 

@@ -223,3 +223,14 @@ def test_an_overlay_that_cannot_be_is_explained(box: Box) -> None:
     done = box.run("true", layers=["/nonexistent/layer"])
     assert done.returncode == 125
     assert "cannot mount the image's layers" in done.stderr and "a folder that it needs is gone" in done.stderr
+
+
+def test_a_missing_place_in_a_read_only_bind_is_told_with_that_bind(
+    box: Box, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    (tmp_path / "a").mkdir()
+    late = [bind(tmp_path / "a", "/mnt", READ_ONLY), bind(tmp_path / "a", "/mnt/below")]
+    done = box.run("true", late=late, variables=variables)
+    assert done.returncode == 125
+    assert "'/mnt/below'" in done.stderr
+    assert "it is missing in what is bound at '/mnt', which is read-only here" in done.stderr
