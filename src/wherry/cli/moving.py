@@ -90,8 +90,8 @@ class _OnTerminal:
             if event.message and event.stage not in _FINAL and event.message != self._said:
                 self._said = event.message
                 bars.console.print(event.message, highlight=False, markup=False)
-            if event.item:
-                self._update(bars, event)
+            if event.item and (event.total or not event.message or event.item in self._tasks):
+                self._update(bars, event)  # what only has something to say (a pause, another process) gets no bar
 
     def _update(self, bars: Bars, event: Event) -> None:
         total = event.total or None
@@ -99,8 +99,7 @@ class _OnTerminal:
         if task is None:
             task = self._tasks[event.item] = bars.add_task(event.item, total=total, stage=event.stage)
         if event.stage in _FINAL:
-            total = total or max(1, event.current)
-            bars.update(task, total=total, completed=total, stage=event.stage)
+            bars.update(task, total=total, completed=total, stage=event.stage, visible=total is not None)
         else:
             bars.update(task, total=total, completed=event.current, stage=event.stage)
 

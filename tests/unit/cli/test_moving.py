@@ -72,7 +72,10 @@ def test_a_terminal_gets_bars(tmp_path: Path) -> None:
         "    progress(Event('3f1c2a77b0de', 'pulling', 5, 10))\n"
         "    progress(Event('3f1c2a77b0de', 'done', 10, 10))\n"
         "    progress(Event('', 'note', message='for [node7]'))\n"
+        "    progress(Event('lab:1', 'waiting', message='for node8'))\n"
         "    progress(Event('lab:1', 'done', message='sha256:0000'))\n"
+        "    progress(Event('lab:2', 'flattening'))\n"
+        "    progress(Event('lab:2', 'done', message='sha256:0000'))\n"
     )
     controller, terminal = pty.openpty()
     environ = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm", "COLUMNS": "100"}
@@ -82,4 +85,5 @@ def test_a_terminal_gets_bars(tmp_path: Path) -> None:
     os.close(controller)
     assert (child.returncode, child.stdout) == (0, b"")
     assert "3f1c2a77b0de" in said and "10/10 bytes" in said and "for [node7]" in said
-    assert "lab:1" not in said
+    assert "for node8" in said and "flattening" in said
+    assert "lab:1" not in said and "sha256" not in said and "1/1" not in said
