@@ -175,10 +175,9 @@ def test_here_in_a_system_directory_is_refused(seeded: Wherry) -> None:
 
 
 def test_home_shows_the_home_directory(seeded: Wherry) -> None:
-    import pwd
-
-    home = pwd.getpwuid(os.getuid()).pw_dir
-    assert seeded.ok("run", "--home", "tiny", "sh", "-c", "echo $HOME") == f"{home}\n"
+    home = seeded.folder / "home"
+    (home / "mine").write_text("x")
+    assert seeded.ok("run", "--home", "tiny", "sh", "-c", "echo $HOME; cat ~/mine") == f"{home}\nx"
 
 
 def test_the_profile_hpc_makes_here_and_home_the_default(seeded: Wherry, tmp_path: Path) -> None:
