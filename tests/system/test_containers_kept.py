@@ -412,3 +412,42 @@ def test_a_start_that_failed_is_recorded_as_such(lab: Wherry) -> None:
     assert lab("run", "--name", "typo", "tiny", "pyhton3").status == 127
     assert state(lab, "typo") == "exited"
     assert lab.ok("wait", "typo") == "127\n"
+
+
+def test_starting_again_what_cannot_be_executed_has_its_status(lab: Wherry) -> None:
+    lab.ok("create", "--name", "typo", "tiny", "pyhton3")
+    result = lab("start", "typo")
+    assert result.status == 127
+    assert "pyhton3" in result.stderr
+    assert lab.ok("wait", "typo") == "127\n"
+    lab.ok("create", "--name", "folder", "tiny", "/etc")
+    assert lab("start", "folder").status == 126
+
+
+def test_a_command_can_be_stopped_and_continued(lab: Wherry) -> None:
+    """The launcher itself goes on: it reads the output, and knows when the command ends."""
+    forever(lab, "one")
+    init = int(lab.ok("inspect", "--format", "{{.State.Pid}}", "one"))
+
+    def command() -> str:
+        for found in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = found.read_text(errors="replace").rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == init:
+                return fields[0]
+        return ""
+
+    lab.ok("kill", "-s", "STOP", "one")
+    until(lambda: command() == "T")
+    lab.ok("kill", "-s", "CONT", "one")
+    until(lambda: command() in ("S", "R"))
+    lab.ok("stop", "one")
+    assert lab.ok("wait", "one") == "5\n"
+
+
+def test_a_fault_signal_ends_the_command_and_not_its_launcher(lab: Wherry) -> None:
+    lab.ok("run", "-d", "--name", "one", "tiny", "sleep", "60")
+    lab.ok("kill", "-s", "SEGV", "one")
+    assert lab.ok("wait", "one") == "139\n"

@@ -18,6 +18,12 @@ from wherry.containers.world import World
 __all__ = ["kill", "signal_number", "stop", "wait"]
 
 _DEFAULT_STOP = "SIGTERM"
+_NOT_FORWARDED = {
+    *(signals.SIGSTOP, signals.SIGCONT, signals.SIGTSTP, signals.SIGTTIN, signals.SIGTTOU, signals.SIGPIPE),
+    *(signals.SIGSEGV, signals.SIGBUS, signals.SIGILL, signals.SIGFPE, signals.SIGTRAP, signals.SIGSYS),
+}
+"""What the launcher cannot take, or leaves to itself (``native/launcher/child.c``)."""
+
 _REMOTE_SECONDS = 2.0
 """How often the end of a container of another node is looked for: it is a file on a shared file system."""
 
@@ -98,11 +104,15 @@ def _stop_signal(running: Running) -> str:
 
 def _send(shown: str, running: Running, number: int) -> None:
     """KILL goes to the container's init, with which the kernel ends all of it; others to the launcher, who passes
-    them on to the command."""
-    to_init = number == signals.SIGKILL
-    pid, started = (
-        (running.init_pid, running.init_started) if to_init else (running.launcher_pid, running.launcher_started)
-    )
+    them on to the command; what would stop or end the launcher itself to the command."""
+    if number == signals.SIGKILL:
+        pid, started = running.init_pid, running.init_started
+    elif number in _NOT_FORWARDED:
+        pid, started = _command(running)
+    else:
+        pid, started = running.launcher_pid, running.launcher_started
+    if pid <= 0:
+        return
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -123,6 +133,26 @@ def _send(shown: str, running: Running, number: int) -> None:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _command(running: Running) -> tuple[int, int]:
+    """The command: the first of init's children (what others left to init came later). (0, 0) when it has ended."""
+    if not is_alive(running.init_pid, running.init_started):
+        return 0, 0
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == running.init_pid:
+                found.append((int(fields[19]), int(name)))
+    if not found:
+        return 0, 0
+    started, pid = min(found)
+    return pid, started
 
 
 def _ended(running: Running, seconds: float | None) -> bool:

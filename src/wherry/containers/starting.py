@@ -59,13 +59,14 @@ class Start(msgspec.Struct, frozen=True):
         """Start it in the background; return its id. Raises :class:`LaunchError` with the launcher's own words."""
         import subprocess
 
-        from wherry.base.errors import LaunchError
+        from wherry.base.errors import CannotExecute, CommandNotFound, LaunchError
 
         process = self.begin(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         _, words = process.communicate()
         if process.returncode != 0:
             first, _, rest = words.decode(errors="replace").strip().removeprefix("wherry: ").partition("\n  next: ")
-            raise LaunchError(first or f"the launcher ended with {process.returncode}", hint=rest)
+            kind = {126: CannotExecute, 127: CommandNotFound}.get(process.returncode, LaunchError)
+            raise kind(first or f"the launcher ended with {process.returncode}", hint=rest)
         return self.container_id
 
 
