@@ -91,7 +91,7 @@ WRONG = [
     ("--mount type=bind,source=/a,target=/b,readonly=maybe i", "'maybe'", "readonly=true"),
     ("--tmpfs t i", "not an absolute path", "/t"),
     ("-e =1 i", "names no variable", "NAME=VALUE"),
-    ("-e= i", "names no variable", "NAME=VALUE"),
+    ("-e= i", "'--env' is empty", "unset"),
     ("-w work i", "not an absolute path", "--here"),
     ("--name= i", "'--name' is empty", "unset"),
     ("--ulimit files=3 i", "not a limit", "nofile"),
@@ -118,7 +118,7 @@ WRONG = [
     ("--evn A=1 i", "no option '--evn'", "did you mean '--env'"),
     ("--env", "needs a value", "--help"),
     ("--pull often i", "bad value for '--pull'", "--help"),
-    ("--rm=yes i", "--rm", "--help"),
+    ("--rm=yes i", "'--rm' is true or false", "alone"),
 ]
 
 
