@@ -76,7 +76,12 @@ def _remove(world: World, text: str, *, force: bool) -> PruneResult:
                 raise
     reference = reference_of(world, text)
     if reference.digest is None and world.store.name(reference) is None:
-        held_image(world, text)  # says which names are near
+        try:
+            held_image(world, text)  # says which names are near
+        except NotFound as error:
+            if (error.hint or "").startswith("wherry pull"):  # nobody pulls what is to go
+                raise NotFound(error.what, why=error.why, hint="'wherry images' lists what is here") from None
+            raise
     return remove_image(world.store, reference, running, force, runtime=world.runtime)
 
 
