@@ -8,9 +8,9 @@ mounts fewer. It is named by its content and shared by all containers that show 
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 
+from wherry.base.digest import Digest
 from wherry.launch.identity import Person
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import Paths, PlanFile
@@ -54,13 +54,10 @@ def names_layer(
         while parent != "/" and parent not in folders:
             folders = {**folders, parent: 0o755}
             parent = posixpath.dirname(parent)
-    digest = hashlib.sha256()
-    for path in sorted(inside):
-        content = contents[inside[path]]
-        digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogateescape") + content)
-    for path in sorted(folders):
-        digest.update(f"{path}\0{folders[path]}\0".encode("utf-8", "surrogateescape"))
-    place = f"{_folder(paths)}/{digest.hexdigest()[:32]}"
+    named = [(path, str(len(contents[inside[path]])), contents[inside[path]]) for path in sorted(inside)]
+    named += [(path, str(folders[path]), b"") for path in sorted(folders)]
+    text = b"".join(f"{path}\0{said}\0".encode("utf-8", "surrogateescape") + content for path, said, content in named)
+    place = f"{_folder(paths)}/{Digest.of(text).hex[:32]}"
     made = [PlanFile(place, None, 0o755)]
     made += [PlanFile(f"{place}{path}", None, folders[path]) for path in sorted(folders)]
     made += [PlanFile(f"{place}{path}", contents[inside[path]], 0o644) for path in sorted(inside)]
