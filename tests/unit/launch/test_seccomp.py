@@ -14,7 +14,7 @@ from wherry.base.errors import HostLacks, UsageError
 from wherry.launch import seccomp
 from wherry.launch.seccomp.assemble import assemble, decide
 from wherry.launch.seccomp.dockerjson import read_profile
-from wherry.launch.seccomp.numbers import NUMBERS
+from wherry.launch.seccomp.numbers import numbers
 from wherry.launch.seccomp.rules import (
     ALLOW,
     DEFAULT,
@@ -49,18 +49,18 @@ def test_the_shipped_filter_is_the_compiled_one(architecture: str) -> None:
 def test_every_call_has_the_fate_that_the_rules_say(architecture: str, table: str) -> None:
     """All numbers of the table, with arguments that are all 0, all 1, TIOCSTI, and full of bits."""
     code = program(architecture)
-    for name, number in NUMBERS[table].items():
+    for name, number in numbers(table).items():
         for value in (0, 1, TIOCSTI, (1 << 64) - 1):
             arguments = (value,) * 6
             assert run(code, table, number, arguments)[0] == decide(DEFAULT, architecture, name, arguments), name
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(NUMBERS["amd64"])), ARGUMENTS)
+@given(st.sampled_from(sorted(numbers("amd64"))), ARGUMENTS)
 def test_arguments_count_as_the_rules_say(name: str, arguments: tuple[int, ...]) -> None:
     """Any call with any arguments."""
     expected = decide(DEFAULT, "amd64", name, arguments)
-    assert run(program("amd64"), "amd64", NUMBERS["amd64"][name], arguments)[0] == expected
+    assert run(program("amd64"), "amd64", numbers("amd64")[name], arguments)[0] == expected
 
 
 OPERATORS = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
@@ -81,7 +81,7 @@ def test_any_rules_compile_to_what_they_say(rules: tuple[Rule, ...], name: str, 
     profile = Profile(rules)
     code = assemble(profile, "amd64")
     expected = decide(profile, "amd64", name, arguments)
-    assert run(code, "amd64", NUMBERS["amd64"][name], arguments)[0] == expected
+    assert run(code, "amd64", numbers("amd64")[name], arguments)[0] == expected
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -98,7 +98,7 @@ def test_unknown_calls_do_not_exist(architecture: str) -> None:
 def test_the_terminal_cannot_be_typed_into(request_number: int, high: int) -> None:
     """Also with bits in the upper half of the argument, which the kernel ignores (CVE-2019-10063)."""
     for architecture in ARCHITECTURES:
-        number = NUMBERS[architecture]["ioctl"]
+        number = numbers(architecture)["ioctl"]
         arguments = (0, high | request_number, 0, 0, 0, 0)
         assert run(program(architecture), architecture, number, arguments)[0] == errno_action(EPERM)
 
@@ -142,7 +142,7 @@ def test_what_docker_refuses_is_refused() -> None:
 def test_frequent_calls_are_decided_quickly() -> None:
     """The tree is balanced: no call takes more than a dozen and a half steps to be allowed."""
     code = program("amd64")
-    worst = max(run(code, "amd64", NUMBERS["amd64"][name])[1] for name in ("read", "write", "futex", "openat", "mmap"))
+    worst = max(run(code, "amd64", numbers("amd64")[name])[1] for name in ("read", "write", "futex", "openat", "mmap"))
     assert worst <= 14
 
 

@@ -61,14 +61,13 @@ def _holds(condition: Condition, arguments: tuple[int, ...]) -> bool:
 
 
 def _tree(profile: Profile, table: str) -> _Code:
-    from wherry.launch.seccomp.numbers import NUMBERS
+    from wherry.launch.seccomp.numbers import numbers
 
-    numbers = NUMBERS[table]
     by_name: dict[str, list[Rule]] = {}
     for rule in profile.rules:
         for name in rule.names:
             by_name.setdefault(name, []).append(rule)
-    leaves = {number: _leaf(by_name.get(name, []), profile.default) for name, number in numbers.items()}
+    leaves = {number: _leaf(by_name.get(name, []), profile.default) for name, number in numbers(table).items()}
     return [(_LOAD, 0, 0, _NUMBER_AT), *_search(_segments(leaves, profile))]
 
 
