@@ -7,6 +7,7 @@ the user's is ever taken for the store's (``WHERRY_STORE=$HOME`` must not end in
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import SettingsError, StoreError, StoreVersion
@@ -81,9 +82,10 @@ def create(path: str) -> None:
     with reported("make a store", path):
         if os.path.lexists(path) and not os.path.isdir(path):
             raise StoreError(f"cannot make a store at '{path}'", why="it is not a folder" + _dangling(path))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _make_parents(os.path.dirname(path))
         try:
             os.mkdir(path, 0o700)
+            os.chmod(path, 0o700)  # whatever the umask
         except FileExistsError:
             found = os.listdir(path)
             foreign = sorted(name for name in found if not name.startswith(".format."))
@@ -97,12 +99,29 @@ def create(path: str) -> None:
         with open(temporary, "xb", buffering=0) as file:
             try:
                 file.write(f"{FORMAT}\n".encode())
+                os.fchmod(file.fileno(), 0o644)
                 os.fsync(file.fileno())
                 os.rename(temporary, f"{path}/format")
             except OSError:
                 os.unlink(temporary)
                 raise
         sync_folder(path)
+
+
+def _make_parents(path: str) -> None:
+    """Missing ones are made, and their maker can enter them, whatever the umask."""
+    missing = []
+    while path and not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            continue
+        mode = stat.S_IMODE(os.stat(folder).st_mode)
+        if mode & 0o700 != 0o700:
+            os.chmod(folder, mode | 0o700)
 
 
 def _dangling(path: str) -> str:

@@ -24,6 +24,19 @@ def test_a_new_store_is_its_users_alone(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "deep" / "store") == ["format"]
 
 
+@pytest.mark.parametrize("umask", [0o777, 0o077, 0o000])
+def test_the_umask_does_not_decide_who_may_enter_a_new_store(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        open_at(str(tmp_path / "very" / "deep" / "store"))
+    finally:
+        os.umask(before)
+    store = tmp_path / "very" / "deep" / "store"
+    assert stat.S_IMODE(store.stat().st_mode) == 0o700
+    assert store.parent.stat().st_mode & 0o700 == 0o700
+    assert (store / "format").read_text() == "1\n"
+
+
 def test_opening_an_existing_store_changes_nothing(tmp_path: Path) -> None:
     open_at(str(tmp_path / "s"))
     before = os.stat(tmp_path / "s").st_mtime_ns
