@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 __all__ = ["explain_refusal"]
 
 
@@ -29,6 +31,11 @@ def explain_refusal(problem: str) -> tuple[str, str]:
         )
     if "EINVAL" in problem and problem.startswith("unshare"):
         return ("the kernel was built without user namespaces", "ask for a kernel with CONFIG_USER_NS=y")
+    if os.environ.get("container") == "wherry":  # noqa: SIM112 - so spelled by systemd and all that follow it
+        return (
+            f"the Wherry container around it forbids it ({problem})",
+            "start the outer container with --security-opt seccomp=unconfined",
+        )
     if _seccomp_filtered():
         return (
             f"an outer container forbids it ({problem})",

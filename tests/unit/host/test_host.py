@@ -110,6 +110,16 @@ def test_enospc_is_no_full_disk() -> None:
     assert "max_user_namespaces" in hint
 
 
+def test_inside_wherry_only_what_wherry_takes_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses Docker's words about AppArmor."""
+    monkeypatch.setattr("wherry.host.diagnosis._number", lambda path: None)
+    monkeypatch.setattr("wherry.host.diagnosis._seccomp_filtered", lambda: True)
+    monkeypatch.setenv("container", "wherry")
+    assert explain_refusal("unshare: EPERM")[1] == "start the outer container with --security-opt seccomp=unconfined"
+    monkeypatch.setenv("container", "docker")
+    assert "apparmor=unconfined" in explain_refusal("unshare: EPERM")[1]
+
+
 def test_the_runtime_folder_is_the_sessions(tmp_path: Path) -> None:
     """Made 0700 below XDG_RUNTIME_DIR."""
     found = runtime_dir(outside(tmp_path))
