@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fake_registry import Handler, fake_registry
 from registry_server import RegistryServer, serve
 from wherry_command import Wherry
 
@@ -163,6 +164,28 @@ def test_a_dry_run_makes_nothing(wherry: Wherry, tiny: str) -> None:
         assert not (wherry.folder / "store").exists()
     (wherry.folder / "store").mkdir()
     assert before == [path for path in sorted(wherry.folder.rglob("*")) if "run/wherry" not in str(path)]
+
+
+def test_a_pause_that_the_registry_wants_is_shown(wherry: Wherry, tiny: str) -> None:
+    """Else a pull or a push seems to hang."""
+    wherry.ok("pull", "-q", tiny)
+
+    def later(handler: Handler) -> None:
+        handler.fail(429, "TOOMANYREQUESTS", "slow down", retry_after="1")
+
+    with fake_registry() as busy:
+        busy.intervene("GET", "/manifests/", later, times=1)
+        assert "trying again in" in wherry("pull", f"{busy.address}/there/is:none").stderr
+        wherry.ok("tag", tiny, f"{busy.address}/copies/tiny:1")
+        for method in ("HEAD", "POST"):
+            busy.intervene(method, "/blobs/", later, times=1)
+        assert "trying again in" in wherry("push", f"{busy.address}/copies/tiny:1").stderr
+
+
+def test_what_is_not_here_cannot_be_removed(seeded: Wherry) -> None:
+    """Near names are offered, pulling it is not."""
+    assert "next: 'wherry images' lists" in (far := seeded("rmi", "qqqqwwww:9.9")).stderr and "pull" not in far.stderr
+    assert "did you mean" in seeded("rmi", "tiny:lates").stderr
 
 
 def test_df_adds_up(seeded: Wherry) -> None:

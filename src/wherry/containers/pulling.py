@@ -33,7 +33,7 @@ def fetch(
     from wherry.registry import connect
 
     keep_blobs = world.settings.flag("store.keep_blobs")
-    with connect(world.settings, Outside(), auth_file=auth_file) as registry:
+    with connect(world.settings, Outside(), auth_file=auth_file, progress=progress) as registry:
         image = pull(world.store, registry, reference, platform=platform, progress=progress, keep_blobs=keep_blobs)
     limit = world.settings.number("store.max_size")
     if limit:

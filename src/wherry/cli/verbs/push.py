@@ -18,7 +18,10 @@ def _run(given: Given) -> int:
     world, quiet = World(), given.flag("quiet")
     reference = reference_to_name(world, given.word)
     authfile = given.text("authfile") or ""
-    with connect(world.settings, world.outside, auth_file=authfile) as registry, shown(quiet) as progress:
+    with (
+        shown(quiet) as progress,
+        connect(world.settings, world.outside, auth_file=authfile, progress=progress) as registry,
+    ):
         digest = push(world.store, registry, reference, progress=progress)
     print(digest if quiet else f"{reference.familiar}: {digest}")
     return 0
