@@ -77,14 +77,31 @@ def move(source: str, target: str) -> bool:
 
 
 def make_folder(path: str) -> None:
-    """Make ``path`` and missing parents; an existing one is fine."""
+    """Make ``path`` and missing parents, which their maker can enter whatever the umask; an existing one is fine."""
     for _ in range(_RACES):
         try:
-            os.makedirs(path, exist_ok=True)
+            _make_folders(path)
             return
         except FileNotFoundError:
             continue  # a parent was removed, being empty, between its making and ours
-    os.makedirs(path, exist_ok=True)
+    _make_folders(path)
+
+
+def _make_folders(path: str) -> None:
+    missing = []
+    while path and not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise
+            continue
+        mode = os.stat(folder).st_mode & 0o7777
+        if mode & 0o700 != 0o700:
+            os.chmod(folder, mode | 0o700)
 
 
 def fresh_path(root: str) -> str:

@@ -7,7 +7,6 @@ the user's is ever taken for the store's (``WHERRY_STORE=$HOME`` must not end in
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import SettingsError, StoreError, StoreVersion
@@ -75,14 +74,14 @@ def check_format(path: str) -> bool:
 
 def create(path: str) -> None:
     """Make a store at ``path``, folders 0700. Any number of processes may do so at once."""
-    from wherry.store.durable import sync_folder
+    from wherry.store.durable import make_folder, sync_folder
     from wherry.store.faults import reported
     from wherry.store.processes import tmp_name
 
     with reported("make a store", path):
         if os.path.lexists(path) and not os.path.isdir(path):
             raise StoreError(f"cannot make a store at '{path}'", why="it is not a folder" + _dangling(path))
-        _make_parents(os.path.dirname(path))
+        make_folder(os.path.dirname(path))
         try:
             os.mkdir(path, 0o700)
             os.chmod(path, 0o700)  # whatever the umask
@@ -106,22 +105,6 @@ def create(path: str) -> None:
                 os.unlink(temporary)
                 raise
         sync_folder(path)
-
-
-def _make_parents(path: str) -> None:
-    """Missing ones are made, and their maker can enter them, whatever the umask."""
-    missing = []
-    while path and not os.path.lexists(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    for folder in reversed(missing):
-        try:
-            os.mkdir(folder)
-        except FileExistsError:
-            continue
-        mode = stat.S_IMODE(os.stat(folder).st_mode)
-        if mode & 0o700 != 0o700:
-            os.chmod(folder, mode | 0o700)
 
 
 def _dangling(path: str) -> str:
