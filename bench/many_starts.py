@@ -12,8 +12,16 @@ STARTS = 1000
 SLOW = 100  # starts of those that take a hundred times longer; the rate is what is compared
 
 
-COUNTS = {"wherry": STARTS, "ch-run": STARTS, "bwrap": STARTS, "docker": SLOW, "udocker": SLOW}
-PEERS = {"wherry": wherry, "ch-run": chrun, "bwrap": bwrap, "docker": docker, "udocker": udocker}
+MEMORY = "wherry, scratch on tmpfs"
+COUNTS = {"wherry": STARTS, MEMORY: STARTS, "ch-run": STARTS, "bwrap": STARTS, "docker": SLOW, "udocker": SLOW}
+STARTERS = {
+    "wherry": wherry.start,
+    MEMORY: wherry.start_in_memory,
+    "ch-run": chrun.start,
+    "bwrap": bwrap.start,
+    "docker": docker.start,
+    "udocker": udocker.start,
+}
 
 
 def measure(at: Workplace, rounds: int) -> str:
@@ -23,10 +31,10 @@ def measure(at: Workplace, rounds: int) -> str:
 
 def _at_once(at: Workplace, together: int, rounds: int) -> str:
     def case(name: str) -> Case:
-        return Case(name, lambda n: _many(PEERS[name].start(at, "small", ["/bin/true"]), COUNTS[name], together))
+        return Case(name, lambda n: _many(STARTERS[name](at, "small", ["/bin/true"]), COUNTS[name], together))
 
     lines = [f"{together} at a time:\n", "| | starts a second | starts | median |", "|---|---:|---:|---:|"]
-    for done in interleave([case(name) for name in PEERS], rounds, warm=0):
+    for done in interleave([case(name) for name in STARTERS], rounds, warm=0):
         rate = f"{COUNTS[done.name] / done.median:.0f}" if done.seconds else f"failed: {done.failure[-200:]}"
         lines.append(f"| {done.name} | {rate} | {COUNTS[done.name]} | {duration(done.median)} |")
     return "\n".join(lines)

@@ -22,6 +22,7 @@ def _same(at: Workplace, rounds: int) -> str:
     cases = interleave(
         [
             Case("wherry", lambda n: wherry.start(at, "small", true)),
+            Case("wherry, scratch on tmpfs", lambda n: wherry.start_in_memory(at, "small", true)),
             Case("ch-run", lambda n: chrun.start(at, "small", true)),
             Case("bwrap", lambda n: bwrap.start(at, "small", true)),
             Case("docker", lambda n: docker.start(at, "small", true), rounds=min(rounds, SLOW)),
@@ -41,6 +42,7 @@ def _other_commands(at: Workplace, rounds: int) -> str:
     cases = interleave(
         [
             Case("wherry", lambda n: wherry.start(at, "small", true(n))),
+            Case("wherry, scratch on tmpfs", lambda n: wherry.start_in_memory(at, "small", true(n))),
             Case("ch-run", lambda n: chrun.start(at, "small", true(n))),
             Case("bwrap", lambda n: bwrap.start(at, "small", true(n))),
         ],
@@ -61,6 +63,7 @@ def _other_directories(at: Workplace, rounds: int) -> str:
     cases = interleave(
         [
             Case("wherry", lambda n: wherry.start(at, "small", ["/bin/true"], "--here", cwd=here(n))),
+            Case("wherry, scratch on tmpfs", lambda n: bound(wherry.start_in_memory, lambda _: ("--here",), n)),
             Case("ch-run", lambda n: bound(chrun.start, chrun.here, n)),
             Case("bwrap", lambda n: bound(bwrap.start, bwrap.here, n)),
         ],

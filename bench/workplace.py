@@ -26,6 +26,11 @@ class Workplace:
     registry: RegistryServer
 
     @property
+    def memory(self) -> Path:
+        """A folder on a tmpfs, which ``bench/measure`` removes at the end."""
+        return Path(f"/dev/shm/wherry-bench-{os.getuid()}")
+
+    @property
     def environment(self) -> dict[str, str]:
         """The same for all: nothing but a search path, a home and the user."""
         home = self.folder / "home"

@@ -30,6 +30,16 @@ def start(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str
     return Command([program("wherry"), "run", *options, name, *argv], environment(at), cwd)
 
 
+def start_in_memory(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str = "/") -> Command:
+    """The same with plans and the writable layer on a tmpfs: the plans as on any machine with a login manager, the layer
+    as where ``run.scratch`` names one. Some disks take longer to remove a folder than a start takes."""
+    memory = at.memory / "wherry"
+    (memory / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+    (memory / "scratch").mkdir(exist_ok=True, mode=0o700)
+    env = {**environment(at), "XDG_RUNTIME_DIR": str(memory / "run"), "WHERRY_SCRATCH": str(memory / "scratch")}
+    return Command([program("wherry"), "run", *options, name, *argv], env, cwd)
+
+
 def forget_plans(at: Workplace) -> None:
     """Make the next start a cold one: no plan, no facts about the host."""
     remove(at.folder / "wherry" / "run")
