@@ -47,6 +47,7 @@ def prune(given: Given) -> int:
             prune_store(world.store, running, runtime=world.runtime, everything=everything, dry_run=True),
             "would be freed",
         )
+        _clear(world, dry_run=True)
         return 0
     if not given.flag("force"):
         if not sys.stdin.isatty():
@@ -54,13 +55,29 @@ def prune(given: Given) -> int:
             raise UsageError("'prune' asks before it removes", why=why, hint="-f removes unasked, --dry-run shows what")
         would = prune_store(world.store, running, runtime=world.runtime, everything=everything, dry_run=True)
         _print(would, "would be freed")
-        if not (would.images or would.layers or would.bytes or would.blobs) or not _agreed():
+        left = _clear(world, dry_run=True)
+        if not (would.images or would.layers or would.bytes or would.blobs or left) or not _agreed():
             return 0
         gone = prune_store(world.store, running, runtime=world.runtime, everything=everything)
         print(f"{bytes_for_people(gone.bytes)} freed")
+        _clear(world)
         return 0
     _print(prune_store(world.store, running, runtime=world.runtime, everything=everything), "freed")
+    _clear(world)
     return 0
+
+
+def _clear(world: World, *, dry_run: bool = False) -> bool:
+    """What killed launchers left; whether there is any."""
+    from wherry.containers import abandoned_scratch, remove_scratch, scratch_size
+
+    left = abandoned_scratch(world)
+    if left:
+        size = scratch_size(left)
+        count = len(left) if dry_run else remove_scratch(left)
+        freed = "would be freed" if dry_run else "freed"
+        print(f"scratch of {count} ended containers: {bytes_for_people(size)} {freed}")
+    return bool(left)
 
 
 def _remove(world: World, text: str, *, force: bool) -> PruneResult:

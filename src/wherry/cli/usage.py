@@ -27,6 +27,7 @@ def show_usage(form: str | None) -> int:
         _row("flattened trees", found.flat, found.flat_size),
         _row("interrupted downloads", found.partial, found.partial_size),
         _containers(world),
+        _abandoned(world),
     ]
     if form in (None, "table"):
         listing.show(rows, (("KIND", "Type"), ("COUNT", "TotalCount"), ("SIZE", "Size")), None)
@@ -55,6 +56,14 @@ def _containers(world: World) -> dict[str, Any]:
                 except OSError:
                     continue
     return _row("kept containers", count, size)
+
+
+def _abandoned(world: World) -> dict[str, Any]:
+    """What killed launchers left of containers that are not kept; 'wherry prune' removes it."""
+    from wherry.containers import abandoned_scratch, scratch_size
+
+    left = abandoned_scratch(world)
+    return _row("scratch of ended containers", len(left), scratch_size(left))
 
 
 def _folders(containers: str) -> list[str]:

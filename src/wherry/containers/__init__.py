@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
     from wherry.containers.copying import cp
     from wherry.containers.differing import differences
     from wherry.containers.enter import exec_, prepare_exec
@@ -43,6 +44,7 @@ _HOMES = {
     "Running": "running",
     "Start": "starting",
     "World": "world",
+    "abandoned_scratch": "abandoned",
     "cp": "copying",
     "create": "starting",
     "differences": "differing",
@@ -59,12 +61,14 @@ _HOMES = {
     "preview": "starting",
     "ps": "listing",
     "read_records": "records",
+    "remove_scratch": "abandoned",
     "rename": "keeping",
     "resolve": "resolving",
     "rm": "keeping",
     "run": "starting",
     "running_containers": "running",
     "running_images": "running",
+    "scratch_size": "abandoned",
     "start": "starting",
     "stop": "signals",
     "sweep": "sweeping",
@@ -83,6 +87,7 @@ __all__ = [
     "Running",
     "Start",
     "World",
+    "abandoned_scratch",
     "cp",
     "create",
     "differences",
@@ -99,12 +104,14 @@ __all__ = [
     "preview",
     "ps",
     "read_records",
+    "remove_scratch",
     "rename",
     "resolve",
     "rm",
     "run",
     "running_containers",
     "running_images",
+    "scratch_size",
     "start",
     "stop",
     "sweep",

@@ -42,6 +42,10 @@ def ps(*, all: bool = False, world: World | None = None) -> list[ContainerSummar
     """Containers that run on this node and, with ``all``, those that are kept; the youngest first."""
     world = world or World()
     sweep(world)
+    if all:
+        from wherry.containers.abandoned import abandoned_scratch, remove_scratch
+
+        remove_scratch(abandoned_scratch(world))
     running = {found.id: found for found in running_containers(world.runtime)}
     summaries = []
     for container in kept.kept_containers(world.containers):

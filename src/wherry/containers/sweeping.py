@@ -7,6 +7,8 @@ import contextlib
 import os
 import time
 
+import msgspec
+
 from wherry.containers.running import read_running, running_folder
 from wherry.containers.world import World
 
@@ -86,10 +88,25 @@ def _sweep_killed(world: World) -> int:
     return swept
 
 
+class _Scratch(msgspec.Struct):
+    """The part of a RUNNING file's start line that says where its launcher made the scratch folder."""
+
+    scratch: tuple[str, ...] = ()
+
+
+def _noted(path: str) -> tuple[str, ...]:
+    try:
+        with open(path, "rb") as file:
+            found = msgspec.json.decode(file.read().partition(b"\n")[2], type=_Scratch)
+    except (OSError, msgspec.MsgspecError):
+        return ()
+    return tuple(parent for parent in found.scratch if parent.startswith("/"))
+
+
 def _remove(world: World, container_id: str, path: str) -> None:
     from wherry.containers.trees import remove_tree
 
-    for parent in world.scratch:
+    for parent in dict.fromkeys((*_noted(path), *world.scratch)):
         with contextlib.suppress(OSError):
             remove_tree(f"{parent}/{container_id}")
     with contextlib.suppress(OSError):

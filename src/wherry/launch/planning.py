@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import os
+
+import msgspec
+
 from wherry import __version__
 from wherry.base.errors import UsageError
 from wherry.base.settings import Settings
@@ -136,6 +140,9 @@ def _start(paths: Paths, kept: Kept | None, fragment: str, joinable: str, flags:
     """The id, who runs, and its scratch folder: in this order, for by the running file a killed start is swept."""
     scratch = paths.scratch if kept is None else (kept.scratch or paths.scratch)
     running = f'{fragment},"namespaces":{flags},"join":{joinable}'
+    if kept is None:  # for a sweep under other settings
+        shown = [os.fsencode(path).decode(errors="replace") for path in scratch]
+        running += f',"scratch":{msgspec.json.encode(shown).decode()}'
     return [
         Operation("ID", (kept.id if kept else "",)),
         Operation("RUNNING", (f"{paths.runtime}/running", running)),

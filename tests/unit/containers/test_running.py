@@ -110,6 +110,15 @@ def test_what_a_killed_launcher_left_is_swept_and_nothing_else(tmp_path: Path) -
     assert sweep(here) == 0
 
 
+def test_a_scratch_folder_under_other_settings_is_swept_where_its_file_says(tmp_path: Path) -> None:
+    here = world(tmp_path)
+    (tmp_path / "elsewhere" / ID / "upper").mkdir(parents=True)
+    line = json.dumps({**LINE, "scratch": [str(tmp_path / "elsewhere")]})
+    os.close(make(Path(here.runtime), f"1 1 1 1\n{line}\n", locked=False))
+    assert sweep(here) == 1
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
 def test_writable_layers_lie_on_the_node_where_the_store_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

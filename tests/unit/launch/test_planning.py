@@ -442,6 +442,15 @@ def test_the_running_file_tells_how_to_join() -> None:
     assert json.loads(line)["namespaces"] == plan.find("NAMESPACE")[0].fields[0]
 
 
+def test_the_running_file_tells_where_the_scratch_folder_is_unless_it_is_kept() -> None:
+    """So that a sweep under other settings finds what a killed launcher left."""
+    plan = make_plan(RunOptions())
+    scratch = plan.find("SCRATCH")[0].fields[0]
+    assert json.loads("{" + str(plan.find("RUNNING")[0].fields[1]) + "}")["scratch"] == list(scratch)
+    plan = make_plan(RunOptions(), kept=Kept("ab" * 32, scratch=("/k",)))
+    assert "scratch" not in json.loads("{" + str(plan.find("RUNNING")[0].fields[1]) + "}")
+
+
 def test_a_denied_image_is_not_planned() -> None:
     """The rule is named."""
     denied = Decision(False, "only-signed", "it is not signed")
