@@ -13,7 +13,7 @@ import posixpath
 from wherry.base.digest import Digest
 from wherry.launch.identity import Person
 from wherry.launch.options import RunOptions
-from wherry.launch.plan import Paths, PlanFile
+from wherry.launch.plan import Kept, Paths, PlanFile
 from wherry.launch.surroundings import Surroundings
 from wherry.launch.views import Image, Tree
 
@@ -44,6 +44,7 @@ def names_layer(
     paths: Paths,
     *,
     isolated_network: bool,
+    kept: Kept | None = None,
 ) -> NamesLayer:
     """What the layer holds for this start; nothing is written yet."""
     contents = _contents(options, person, surroundings, isolated_network=isolated_network)
@@ -57,20 +58,22 @@ def names_layer(
     named = [(path, str(len(contents[inside[path]])), contents[inside[path]]) for path in sorted(inside)]
     named += [(path, str(folders[path]), b"") for path in sorted(folders)]
     text = b"".join(f"{path}\0{said}\0".encode("utf-8", "surrogateescape") + content for path, said, content in named)
-    place = f"{_folder(paths)}/{Digest.of(text).hex[:32]}"
+    place = f"{_folder(paths, kept)}/{Digest.of(text).hex[:32]}"
     made = [PlanFile(place, None, 0o755)]
     made += [PlanFile(f"{place}{path}", None, folders[path]) for path in sorted(folders)]
     made += [PlanFile(f"{place}{path}", contents[inside[path]], 0o644) for path in sorted(inside)]
     return NamesLayer(place, {path: f"{place}{real}" for real, path in inside.items()}, tuple(made))
 
 
-def _folder(paths: Paths) -> str:
+def _folder(paths: Paths, kept: Kept | None) -> str:
     """Where names layers lie: on the file system of the other layers where that is local.
 
     An overlay of several file systems gives up what programs expect of one: one device number, lasting inode numbers.
+    A container that stays has its own where they would lie in ``RUNTIME``: that goes at a logout, it may not.
     """
-    beside_store = paths.scratch[:1] == (f"{paths.store}/scratch",)
-    return f"{paths.store}/shown" if beside_store else f"{paths.runtime}/files"
+    if paths.scratch[:1] == (f"{paths.store}/scratch",):
+        return f"{paths.store}/shown"
+    return f"{paths.store}/containers/{kept.id}/shown" if kept is not None else f"{paths.runtime}/files"
 
 
 def _contents(

@@ -67,7 +67,7 @@ def plan_run(
     isolated = _network(options, settings) == "none"
     person = resolve_person(options, image, tree, host, surroundings, home=home)
     kind, notes = choose_root(image, host, paths)
-    names = names_layer(options, image, tree, person, surroundings, paths, isolated_network=isolated)
+    names = names_layer(options, image, tree, person, surroundings, paths, isolated_network=isolated, kept=kept)
     variables = describe(options, image, tree, host, person, settings, surroundings)
     environment = env_operations(variables)
     if kind == Root.TREE and surroundings.zone:

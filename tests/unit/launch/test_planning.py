@@ -442,6 +442,16 @@ def test_the_running_file_tells_how_to_join() -> None:
     assert json.loads(line)["namespaces"] == plan.find("NAMESPACE")[0].fields[0]
 
 
+def test_names_of_a_container_that_stays_do_not_lie_in_the_session() -> None:
+    """A logout clears the session's folder, and the container may run on."""
+    apart = msgspec.structs.replace(PATHS, scratch=("/elsewhere",))
+    plan = make_plan(RunOptions(), paths=apart, kept=Kept("ab" * 32, scratch=("/k",)))
+    assert plan.files
+    assert all(file.path.startswith(f"{apart.store}/containers/{'ab' * 32}/shown/") for file in plan.files)
+    assert plan.find("OVERLAY")[0].fields[0][0] == plan.files[0].path
+    assert all(file.path.startswith(f"{apart.runtime}/files/") for file in make_plan(RunOptions(), paths=apart).files)
+
+
 def test_the_running_file_tells_where_the_scratch_folder_is_unless_it_is_kept() -> None:
     """So that a sweep under other settings finds what a killed launcher left."""
     plan = make_plan(RunOptions())
