@@ -31,8 +31,8 @@ def start(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str
 
 
 def start_in_memory(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str = "/") -> Command:
-    """The same with plans and the writable layer on a tmpfs: the plans as on any machine with a login manager, the layer
-    as where ``run.scratch`` names one. Some disks take longer to remove a folder than a start takes."""
+    """The same with plans and the writable layer on a tmpfs: plans as where there is a login manager, the layer as where
+    ``run.scratch`` names one. Some disks take longer to remove a folder than a start takes."""
     memory = at.memory / "wherry"
     (memory / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
     (memory / "scratch").mkdir(exist_ok=True, mode=0o700)
