@@ -31,7 +31,7 @@ def start(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str
 
 
 def start_in_memory(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str = "/") -> Command:
-    """The same with plans and the writable layer on a tmpfs: plans as where there is a login manager, the layer as where
+    """The same with plans and the writable layer on a tmpfs: plans as with a login manager, the layer as where
     ``run.scratch`` names one. Some disks take longer to remove a folder than a start takes."""
     memory = at.memory / "wherry"
     (memory / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
