@@ -1,4 +1,4 @@
-"""Cold start: no plan saved and nothing known about the host; Python plans."""
+"""Cold start: no plan is saved, Python plans; and the first of a boot, when nothing is known about the host either."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ def measure(at: Workplace, rounds: int) -> str:
     cases = interleave(
         [
             Case("wherry, cold", lambda n: wherry.start(at, "small", true), before=lambda: wherry.forget_plans(at)),
+            Case(
+                "wherry, first since boot",
+                lambda n: wherry.start(at, "small", true),
+                before=lambda: wherry.forget_all(at),
+            ),
             Case("python3 -c pass", lambda n: Command([program("python3"), "-c", "pass"], at.environment)),
             Case("docker", lambda n: docker.start(at, "small", true)),
             Case("udocker", lambda n: udocker.start(at, "small", true)),

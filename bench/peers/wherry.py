@@ -41,7 +41,12 @@ def start_in_memory(at: Workplace, name: str, argv: Sequence[str], *options: str
 
 
 def forget_plans(at: Workplace) -> None:
-    """Make the next start a cold one: no plan, no facts about the host."""
+    """Make the next start a cold one: no plan is saved."""
+    remove(at.folder / "wherry" / "run" / "wherry" / "plans")
+
+
+def forget_all(at: Workplace) -> None:
+    """Make the next start the first since the machine booted: no plan, no facts about the host."""
     remove(at.folder / "wherry" / "run")
     environment(at)
 
