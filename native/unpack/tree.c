@@ -86,6 +86,7 @@ int path_clean(const char *name, char *path, struct failure *failure)
 
 static int link_follow(struct tree *tree, struct directory **at, const char *name, int make, char *todo, int *links,
                        struct failure *failure);
+static uint8_t is_below_opaque(const struct directory *directory);
 
 int tree_find(struct tree *tree, const char *path, size_t length, int make, struct directory **found,
               struct failure *failure)
@@ -123,6 +124,7 @@ int tree_find(struct tree *tree, const char *path, size_t length, int make, stru
       child = tree_make(tree, at, name, size, failure);
       if (child == NULL)
         return -1;
+      child->named = is_below_opaque(child); /* then nothing below could lend it its attributes */
     }
     if (child != NULL) {
       at = child;
@@ -137,6 +139,14 @@ int tree_find(struct tree *tree, const char *path, size_t length, int make, stru
     next = todo;
   }
   *found = at;
+  return 0;
+}
+
+static uint8_t is_below_opaque(const struct directory *directory)
+{
+  for (const struct directory *above = directory->parent; above != NULL; above = above->parent)
+    if (above->opaque)
+      return 1;
   return 0;
 }
 
@@ -416,6 +426,7 @@ static int slots_grow(struct tree *tree)
 
 int directory_opaque(struct tree *tree, struct directory *directory, struct failure *failure)
 {
+  directory->opaque = 1;
   int fd = directory_fd(tree, directory, failure);
   if (fd < 0)
     return -1;

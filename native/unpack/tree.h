@@ -32,8 +32,9 @@ struct directory {
   uint32_t mode;
   int fd;        /* -1: closed */
   unsigned pins; /* atomic */
-  uint8_t named; /* an entry of the archive, or a successor of what it removed: not implicit */
+  uint8_t named; /* an entry of the archive, or nothing of lower layers shows there: not implicit */
   uint8_t dead;  /* removed again */
+  uint8_t opaque; /* hides what lower layers have in it */
   char name[];
 };
 

@@ -91,7 +91,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(registry: RegistryServer, tmp_pa
     for size, eaten in ((60, 0), (330, 100)):
         script = (
             f"mount -t tmpfs -o size={size}m none {disk}; ("
-            f"sleep 0.6; head -c {eaten}m /dev/zero >{disk}/other) & "
+            f"sleep 0.6; head -c {eaten}m /dev/zero >{disk}/other 2>/dev/null) & "
             f'"$@"; code=$?; wait; rm -f {disk}/other; echo; '
             f'find {disk} -mindepth 2 -not -path "*/partial*" -type f | wc -l; exit $code'
         )

@@ -141,7 +141,7 @@ assert prune(store, nothing_runs, everything=True, dry_run=True).images == (name
 for change in (
     lambda: store.put_blob(b"new"),
     lambda: store.new_work(),
-    lambda: store.set_name(ref, name),
+    lambda: store.set_name(Reference.parse("another:1"), name),
     lambda: store.remove_name(ref),
     lambda: store.put_image_record(record),
     lambda: store.partial_path(name.digest),

@@ -46,7 +46,9 @@ def test_a_list_has_dockers_columns_and_its_json_dockers_fields(seeded: Wherry) 
 
 
 def test_quiet_lists_print_each_id_once(seeded: Wherry) -> None:
-    assert len(seeded.ok("images", "-q").split()) == 1
+    seeded.ok("tag", "tiny", "tiny:again")
+    ids = seeded.ok("images", "-q").split()  # other tests of this store may have added images
+    assert len(ids) == len(set(ids)) < len(seeded.ok("images", "--format", "{{.ID}}").split())
     assert seeded.ok("images", "-q", "--no-trunc").startswith("sha256:")
 
 
