@@ -50,6 +50,7 @@ def test_quiet_lists_print_each_id_once(seeded: Wherry) -> None:
     ids = seeded.ok("images", "-q").split()  # other tests of this store may have added images
     assert len(ids) == len(set(ids)) < len(seeded.ok("images", "--format", "{{.ID}}").split())
     assert seeded.ok("images", "-q", "--no-trunc").startswith("sha256:")
+    seeded.ok("rmi", "tiny:again")
 
 
 def test_inspect_prints_an_array_as_docker_does(seeded: Wherry) -> None:
