@@ -26,7 +26,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-MIRROR = os.environ.get("WHERRY_DEBIAN_MIRROR", "http://deb.debian.org/debian")
+MIRROR = os.environ.get("WHERRY_DEBIAN_MIRROR", "")  # empty: mmdebstrap's own
 SUITE = "bookworm"
 EPOCH = 1_700_000_000  # every made file's time, so that digests are the same on every machine
 _SCIENCE = ("astropy", "h5py", "matplotlib", "numpy", "pandas", "photutils", "scipy", "sklearn")
@@ -257,7 +257,7 @@ def _debootstrap(tar: Path, packages: Sequence[str], variant: str = "minbase") -
     command = [
         *("mmdebstrap", f"--mode={mode}", f"--variant={variant}", f"--include={','.join(packages)}"),
         *("--aptopt=Apt::Install-Recommends false", "--aptopt=Acquire::Retries 3", "--dpkgopt=force-unsafe-io"),
-        *(SUITE, str(tar), MIRROR),
+        *(SUITE, str(tar), *filter(None, [MIRROR])),
     ]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TMPDIR": os.environ.get("TMPDIR", "/var/tmp")}
     made = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
