@@ -15,15 +15,12 @@ from pathlib import Path
 import pytest
 
 from fake_proxy import fake_proxy
+from registry_pushes import LAYER, MANIFEST, at, push, trust
 from registry_server import RegistryServer, make_authority, serve
 from registry_session import Visitor
 from wherry.base.digest import Digest
 from wherry.base.errors import DigestMismatch, NetworkFailed, Unauthorized
-from wherry.base.reference import Reference
-from wherry.registry import Registry, login
-
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-LAYER = random.Random(3).randbytes(3_000_000)
+from wherry.registry import login
 
 
 @pytest.fixture
@@ -44,35 +41,6 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]
     """With TLS and a password."""
     with serve(tmp_path_factory.mktemp("locked"), tls=True, users={"ada": "count:ess", "bob": "b"}) as server:
         yield server
-
-
-def push(registry: Registry, reference: Reference, layer: bytes = LAYER) -> Digest:
-    """An image of one layer; returns its manifest's digest."""
-    config = b'{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}'
-    for data in (layer, config):
-        half = len(data) // 2
-        registry.push_blob(
-            reference, Digest.of(data), len(data), lambda data=data, half=half: (data[:half], data[half:])
-        )
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": descriptor("application/vnd.oci.image.config.v1+json", config),
-        "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", layer)],
-    }
-    return registry.put_manifest(reference, MANIFEST, json.dumps(manifest).encode())
-
-
-def descriptor(media_type: str, data: bytes) -> dict[str, object]:
-    return {"mediaType": media_type, "digest": str(Digest.of(data)), "size": len(data)}
-
-
-def at(server: RegistryServer, name: str) -> Reference:
-    return Reference.parse(f"{server.address}/{name}")
-
-
-def trust(visitor: Visitor, server: RegistryServer) -> None:
-    visitor.flags[f"registry.{server.address}.ca"] = str(server.ca)
 
 
 def test_what_is_pushed_comes_back(plain: RegistryServer, visitor: Visitor) -> None:

@@ -79,4 +79,3 @@ class Kept(msgspec.Struct, frozen=True):
     log: str = ""
     exit_file: str = ""
     verb: str = "run"
-    again: bool = False  # it ran before; planning treats both alike, since it makes nothing in the upper directory
