@@ -15,6 +15,7 @@
 #include "env.h"
 #include "kernel.h"
 #include "mounts.h"
+#include "plain.h"
 #include "terminal.h"
 #include "userns.h"
 
@@ -64,7 +65,7 @@ static long long now_ms(void) {
 }
 
 /* Waits for the command, reaping whatever else ends, and forwards signals to it. */
-static int attend(pid_t command, bool same_group) {
+static int attend(pid_t command, bool plain, bool same_group) {
     long long came[_NSIG] = {0}; /* when a signal last came to us directly: the whole group got it */
     sigset_t all;
     siginfo_t info;
@@ -75,6 +76,7 @@ static int attend(pid_t command, bool same_group) {
         while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
             if (ended == command) return status;
         int number = sigwaitinfo(&all, &info);
+        if (plain && number == PLAIN_ORPHANED) return SIGKILL; /* as if the command had been killed with its launcher */
         if (number <= 0 || number == SIGCHLD) continue;
         if (number != CHANNEL || info.si_code != SI_QUEUE) {
             if (info.si_code != SI_KERNEL) came[number] = now_ms();
@@ -106,13 +108,14 @@ static pid_t start_command(const struct start *start, char **environment, int te
 static void enter(const struct start *start, int pipe, uid_t uid, gid_t gid) {
     struct failure failure = {0};
     struct pollfd alive = {.fd = pipe};
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, start->plain != NULL ? PLAIN_ORPHANED : SIGKILL);
     /* The launcher may have died before that: then nobody reads our pipe. */
     if (poll(&alive, 1, 0) > 0 && (alive.revents & POLLERR) != 0) _exit(STATUS_WHERRY_FAILED);
-    int answer = start->join != NULL ? userns_join(start, &failure)
-                                     : userns_map(start->namespace, uid, gid, &failure);
+    int answer = start->plain != NULL  ? plain_adopt(&failure)
+                 : start->join != NULL ? userns_join(start, &failure)
+                                       : userns_map(start->namespace, uid, gid, &failure);
     if (answer == 0 && start->join != NULL) prctl(PR_SET_PDEATHSIG, SIGKILL); /* new credentials had cleared it */
-    if (answer == 0 && start->join == NULL) answer = mounts_apply(start, &failure);
+    if (answer == 0 && start->namespace != NULL) answer = mounts_apply(start, &failure);
     if (answer != 0) give_up(pipe, &failure);
 }
 
@@ -134,7 +137,8 @@ static noreturn void be_first(const struct start *start, int pipe, uid_t uid, gi
     else
         for (int i = 0; i < 1024; i++)
             if (i != pipe) close(i);
-    status = attend(command, terminal < 0);
+    status = attend(command, start->plain != NULL, terminal < 0);
+    if (start->plain != NULL) plain_kill_all();
     report(pipe, REPORT_ENDED, status, NULL);
     _exit(WIFSIGNALED(status) ? STATUS_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status));
 }

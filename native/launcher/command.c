@@ -65,11 +65,11 @@ static int connect_streams(const struct start *start, int terminal, struct failu
     return 0;
 }
 
-static int apply(const struct start *start, struct failure *failure) {
+static int apply(const struct start *start, bool wrapped, struct failure *failure) {
     for (size_t i = 0; i < start->plan->count; i++) {
         const struct record *record = &start->plan->records[i];
         int answer = 0;
-        if (record->kind == OP_CWD) answer = enter_folder(start, record, failure);
+        if (record->kind == OP_CWD && !wrapped) answer = enter_folder(start, record, failure);
         if (record->kind == OP_RLIMIT) answer = set_limit(record, failure);
         if (record->kind == OP_FDS) descriptors_pass(record, start->environment);
         if (answer != 0) return -1;
@@ -171,11 +171,42 @@ static void execute(char **argv, char **environment, struct failure *failure) {
     }
 }
 
+static size_t count_of(char *const *texts) {
+    size_t count = 0;
+    while (texts[count] != NULL) count++;
+    return count;
+}
+
+/* A list of the plan, slots filled, with `after` behind it. */
+static char **filled_list(const struct start *start, struct plan_list list, char *const *after,
+                          struct failure *failure) {
+    size_t count = 0;
+    char **texts = calloc(list.left + count_of(after) + 1, sizeof *texts);
+    if (texts == NULL) return failure_set(failure, STEP_MEMORY, errno, ""), NULL;
+    for (const char *text; (text = list_next(&list)) != NULL;)
+        if ((texts[count++] = (char *)slots_fill_all(&start->slots, text)) == NULL)
+            return failure_set(failure, STEP_SLOT, errno, text), NULL;
+    while (*after != NULL) texts[count++] = *after++;
+    return texts;
+}
+
+/* Becomes the program that starts the command. Its own variables come first: getenv(3) finds those. */
+static void execute_wrapped(const struct start *start, const struct record *wrap, char **environment,
+                            struct failure *failure) {
+    char **argv = filled_list(start, wrap->field[0].l, start->command, failure);
+    char **variables = argv == NULL ? NULL : filled_list(start, wrap->field[1].l, environment, failure);
+    if (variables == NULL) return;
+    execve(argv[0], argv, variables);
+    failure_set(failure, STEP_WRAP, errno, argv[0]);
+}
+
 static void become(const struct start *start, char **environment, int terminal, struct failure *failure) {
+    const struct record *wrap = plan_find(start->plan, OP_WRAP);
     umask(start->caller_umask);
-    if (connect_streams(start, terminal, failure) != 0 || apply(start, failure) != 0) return;
+    if (connect_streams(start, terminal, failure) != 0 || apply(start, wrap != NULL, failure) != 0) return;
     if (confine_apply(start->plan, failure) != 0) return;
     sigprocmask(SIG_SETMASK, &start->caller_mask, NULL);
+    if (wrap != NULL) return execute_wrapped(start, wrap, environment, failure);
     execute(start->command, environment, failure);
 }
 

@@ -60,6 +60,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(CWD, "cannot start in the directory '%s'") \
     STEP(STREAMS, "cannot connect the command's standard streams") \
     STEP(NO_COMMAND, "no command was given, and the image has none") \
+    STEP(WRAP, "cannot start '%s', which starts the container") \
     STEP(EXEC, "cannot execute '%s'") \
     STEP(SEARCH, "cannot find '%s' in the container's PATH") \
     STEP(INTERPRETER, "cannot execute '%s'") \

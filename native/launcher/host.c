@@ -159,6 +159,7 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_FDS: return descriptors_check(record, failure);
     case OP_NAMESPACE: start->namespace = record; return 0;
     case OP_JOIN: start->join = record; return 0;
+    case OP_PLAIN: start->plain = record; return 0;
     default: return 0;
     }
 }
@@ -173,8 +174,8 @@ static enum host_answer prepare(struct start *start, struct host *host, struct f
         failure_set(failure, STEP_LEASE, 0, host->lease);
         return HOST_STALE;
     }
-    if ((start->namespace == NULL) == (start->join == NULL))
-        return failure_set(failure, STEP_PLAN_SENSE, 0, "it must have either NAMESPACE or JOIN"), HOST_FAILED;
+    if ((start->namespace != NULL) + (start->join != NULL) + (start->plain != NULL) != 1)
+        return failure_set(failure, STEP_PLAN_SENSE, 0, "it must have one of NAMESPACE, JOIN, PLAIN"), HOST_FAILED;
     return mounts_look_at_sources(start, failure) == 0 ? HOST_READY : HOST_FAILED;
 }
 

@@ -4,7 +4,8 @@
  *   plan.c slots.c       its bytes, its blanks
  *   run.c                carries it out:
  *     host.c record.c      what happens outside (id, lease, scratch folder, record)
- *     child.c userns.c     process 1 in new namespaces
+ *     child.c userns.c     process 1 in new namespaces,
+ *       plain.c              or a subreaper without any
  *     mounts.c overlay.c   the container's file system
  *       binds.c targets.c
  *     command.c env.c      the command: streams, environment, directory, limits

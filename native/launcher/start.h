@@ -20,7 +20,7 @@ struct start {
     char **command;     /* the whole argv of the command */
     struct slots slots;
     unsigned stdio;
-    const struct record *namespace, *join; /* one of them is set */
+    const struct record *namespace, *join, *plain; /* one of them is set */
     sigset_t caller_mask;
     mode_t caller_umask;
     int streams[3]; /* what the command gets as 0, 1, 2; -1: the caller's own */

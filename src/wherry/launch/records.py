@@ -57,6 +57,8 @@ OPERATIONS: dict[str, Kind] = {
     "FDS": _kind(110, "HOST", "ll", "descriptors variables"),
     "NAMESPACE": _kind(111, "HOST", "uuu", "flags uid gid"),
     "JOIN": _kind(112, "HOST", "sus", "running flags name"),
+    "PLAIN": _kind(113, "HOST", ""),
+    "WRAP": _kind(114, "HOST", "ll", "argv variables"),
     "HOSTNAME": _kind(200, "INIT", "s", "name"),
     "OVERLAY": _kind(201, "INIT", "lsssu", "layers upper work mount_point bits"),
     "FUSE": _kind(202, "INIT", "ls", "argv mount_point"),
