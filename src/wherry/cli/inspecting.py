@@ -86,7 +86,7 @@ def _image(world: World, image: Image) -> dict[str, Any]:
     return {
         "Id": str(image.digest),
         "RepoTags": [reference.familiar for reference in names],
-        "RepoDigests": sorted({f"{repository}@{image.digest}" for repository in _repositories(image, names)}),
+        "RepoDigests": sorted({f"{repository}@{image.digest}" for repository in _repositories(world, image, names)}),
         "Created": config.created,
         "Author": config.author,
         "Architecture": config.architecture,
@@ -105,7 +105,7 @@ def _image(world: World, image: Image) -> dict[str, Any]:
                     "Tree": layer.tree,
                     "Size": layer.meta.size,
                     "Entries": layer.meta.entries,
-                    "Sources": [f"{source.repository}@{source.digest}" for source in layer.meta.sources],
+                    "Sources": [f"{source.repository}@{source.digest}" for source in world.store.sources(layer)],
                 }
                 for layer in image.layers
             ],
@@ -114,9 +114,9 @@ def _image(world: World, image: Image) -> dict[str, Any]:
     }
 
 
-def _repositories(image: Image, names: list[Reference]) -> set[str]:
+def _repositories(world: World, image: Image, names: list[Reference]) -> set[str]:
     """The repositories that have the image: those of its names from which its layers came, or to which they went."""
-    sources = {source.repository for layer in image.layers for source in layer.meta.sources}
+    sources = {source.repository for layer in image.layers for source in world.store.sources(layer)}
     return {reference.name for reference in names} & sources
 
 

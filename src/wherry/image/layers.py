@@ -22,7 +22,8 @@ from wherry.store import Layer, LayerMeta, LayerSource, Store
 __all__ = ["LayerBytes", "Wanted", "bring_layers", "estimate", "find_layer", "wanted_layers"]
 
 _PARALLEL = 3
-_CHUNK = 256 * 1024
+"""Layers at a time where no registry is asked, so no setting tells."""
+
 _RATIO = {"": 1.0, "gzip": 3.2, "zstd": 3.6}
 
 
@@ -79,20 +80,28 @@ def estimate(store: Store, wanted: Sequence[Wanted]) -> int:
 
 
 def bring_layers(
-    store: Store, wanted: Sequence[Wanted], source: LayerBytes, progress: Progress, *, keep_blobs: bool = False
+    store: Store,
+    wanted: Sequence[Wanted],
+    source: LayerBytes,
+    progress: Progress,
+    *,
+    keep_blobs: bool = False,
+    parallel: int = _PARALLEL,
 ) -> tuple[Layer, ...]:
-    """All layers, unpacked and synced, bottom first; those that another process fetches are waited for.
+    """All layers, unpacked and synced, bottom first, ``parallel`` at a time; those that another process fetches are
+    waited for.
 
     On failure or interruption all work is undone but what was downloaded, which the next call goes on with.
     """
     ready = [find_layer(store, item) for item in wanted]
     for item, layer in zip(wanted, ready, strict=True):
         if layer is not None:
+            _remember(store, layer, item.descriptor, source)
             progress(Event(item.short, "exists", item.descriptor.size, item.descriptor.size))
     if None not in ready:
         return tuple(layer for layer in ready if layer is not None)
     cancelled = threading.Event()
-    pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="layer")
+    pool = ThreadPoolExecutor(parallel, thread_name_prefix="layer")
     futures: list[Future[Layer]] = []
     try:
         for position, item in enumerate(wanted):
@@ -105,6 +114,13 @@ def bring_layers(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _remember(store: Store, layer: Layer, item: Descriptor, source: LayerBytes) -> None:
+    """Another place that has the layer, perhaps in another compression; nobody has looked at the bytes there."""
+    if source.repository:
+        origin = LayerSource(item.digest, item.size, item.media_type, source.repository, verified=False)
+        store.remember_source(layer, origin)
 
 
 def _as_they_fail(futures: list[Future[Layer]]) -> list[Future[Layer]]:
@@ -149,6 +165,7 @@ class _Job:
                     return self._fetch()
             found = find_layer(self._store, self._wanted)
             if found is not None:
+                _remember(self._store, found, self._descriptor, self._source)
                 self._tell("exists", self._descriptor.size)
                 return found
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import partial
 
 import msgspec
 
@@ -37,7 +35,8 @@ def pull(
 ) -> Image:
     """Fetch an image and name it; ask the registry what the tag means now. Idempotent, and safe to be killed.
 
-    Of all processes that pull one name at once, one fetches; where there was nothing new, each asks.
+    Of all processes that pull one name at once, one asks and fetches; its answer serves all who began before it asked.
+    What is held and unchanged costs one HEAD request.
     ``platform`` (``linux/arm64``), None: this machine's. ``keep_blobs``: keep the compressed layers, too.
     Raises :class:`RegistryError`, :class:`ImageError`,
     :class:`StoreError` and :class:`UnsupportedImage` when the image is not made for the platform.
@@ -50,17 +49,18 @@ def _pull_once(
     store: Store, registry: Registry, ref: Reference, platform: str | None, progress: Progress, keep_blobs: bool
 ) -> Image:
     """The image, fetched by this process or by another that wants the same at the same time."""
-    before = _stamp(store, ref)
     wanted = str(Platform.parse(platform)) if platform else None
     key = f"pull-{ref}-{wanted or 'here'}"
     while True:
-        with store.flight(key, progress, partial(_has_moved, store, ref, before)) as mine:
+        with store.shared_flight(key, progress) as mine:
             if mine:
                 return _fetch(store, registry, ref, wanted, progress, keep_blobs)
         try:
-            return open_image(store, str(ref), platform=wanted)
+            image = open_image(store, str(ref), platform=wanted)
         except NotFound:
-            before = _stamp(store, ref)  # it was pulled for another platform, or removed again
+            continue  # removed again, or a network file system has not heard of it yet
+        progress(Event(ref.familiar, "done", message=str(image.digest)))
+        return image
 
 
 class PullPreview(msgspec.Struct, frozen=True):
@@ -89,31 +89,39 @@ def preview_pull(store: Store, registry: Registry, ref: Reference, *, platform: 
     return PullPreview(fetched.digest, layers, download, estimate(store, wanted))
 
 
-def _stamp(store: Store, ref: Reference) -> tuple[int, int]:
-    """What changes when somebody else has pulled the name."""
-    try:
-        found = os.stat(store.name_path(ref))
-    except OSError:
-        return (0, 0)
-    return (found.st_ino, found.st_mtime_ns)
-
-
-def _has_moved(store: Store, ref: Reference, before: tuple[int, int]) -> bool:
-    return _stamp(store, ref) != before
-
-
 def _fetch(
     store: Store, registry: Registry, ref: Reference, platform: str | None, progress: Progress, keep_blobs: bool
 ) -> Image:
-    subject = ref.familiar
-    fetched, index, document = _look_up(registry, ref, platform)
-    image = _present(store, ref, fetched, index, platform)
+    top = _held_digest(store, ref)
+    image = None if top is None else _unchanged(store, registry, ref, top, platform)
     if image is None:
-        image = _bring(store, registry, ref, fetched, document, index, platform, progress, keep_blobs)
+        fetched, index, document = _look_up(registry, ref, platform)
+        top = (index or fetched).digest
+        image = _present(store, ref, fetched, index, platform)
+        if image is None:
+            image = _bring(store, registry, ref, fetched, document, index, platform, progress, keep_blobs)
     if ref.digest is None:
-        store.set_name(ref, Name(fetched.digest, index.digest if index else None, platform or ""))
-    progress(Event(subject, "done", message=str(fetched.digest)))
+        store.set_name(ref, Name(image.digest, top if top != image.digest else None, platform or ""))
+    store.touch_image(image.digest)
+    progress(Event(ref.familiar, "done", message=str(image.digest)))
     return image
+
+
+def _held_digest(store: Store, ref: Reference) -> Digest | None:
+    """What the name led to when it was pulled last: an index or a manifest."""
+    if ref.digest is not None:
+        return ref.digest
+    held = store.name(ref)
+    return None if held is None else held.index or held.digest
+
+
+def _unchanged(store: Store, registry: Registry, ref: Reference, top: Digest, platform: str | None) -> Image | None:
+    """The image from ``top``, if all of it is here and the registry says that the name leads there still."""
+    try:
+        image = open_by_digest(store, top, str(ref), platform=platform)
+    except (NotFound, ImageError):
+        return None
+    return image if registry.resolve(ref) == top else None
 
 
 def _look_up(registry: Registry, ref: Reference, platform: str | None) -> tuple[Fetched, Fetched | None, Manifest]:
@@ -159,7 +167,7 @@ def _bring(
     wanted = wanted_layers(manifest.layers, config.rootfs.diff_ids)
     store.require_space(estimate(store, wanted), f"the image '{subject}'")
     source = _FromRegistry(registry, ref)
-    layers = bring_layers(store, wanted, source, progress, keep_blobs=keep_blobs)
+    layers = bring_layers(store, wanted, source, progress, keep_blobs=keep_blobs, parallel=registry.parallel)
     return record_image(store, str(ref), (fetched.data, index.data if index else None), manifest, config_data, layers)
 
 

@@ -1,5 +1,5 @@
-"""Pushing: what the registry has is not sent; what it has elsewhere is mounted; else the layer is taken from where it
-came, from the store if it was kept, or made again from its tree and table."""
+"""Pushing: what the registry has is not sent; what it has elsewhere is mounted; else the layer is taken from the store
+if it was kept, or from a registry that has it, be it in another compression, or made again from its tree and table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from wherry.image.local import Image, open_image
 from wherry.image.model import Descriptor
 from wherry.image.table import rebuild
 from wherry.registry import Registry
-from wherry.store import Layer, Store
+from wherry.store import Layer, LayerSource, Store
 
 __all__ = ["push"]
 
-_PARALLEL = 3
+_MOUNTS = 3
+"""Repositories to mount a layer from that are tried: each that refuses leaves the registry an upload to forget."""
+
 _CHUNK = 1 << 20
 
 
@@ -32,7 +34,8 @@ def push(
 ) -> Digest:
     """Send an image (default: the one that ``ref`` names here) and return the digest that the registry has now.
 
-    That is the image's own digest, unless a layer had to be compressed anew; then ``progress`` is told so. Idempotent.
+    That is the image's own digest, unless a layer could only be had in another compression; then ``progress`` is told
+    so. Idempotent.
     Raises :class:`NotFound`, :class:`RegistryError`, and :class:`DigestMismatch` when the store was tampered with.
     """
     image = image or open_image(store, str(ref))
@@ -44,7 +47,7 @@ def _push_image(store: Store, registry: Registry, ref: Reference, image: Image, 
     data = store.read_blob(image.digest)
     config = image.manifest.config
     pairs = {item.digest: (item, layer) for item, layer in zip(image.manifest.layers, image.layers, strict=True)}
-    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="push") as pool:
+    with ThreadPoolExecutor(registry.parallel, thread_name_prefix="push") as pool:
         jobs = [pool.submit(_push_layer, store, registry, ref, item, layer, progress) for item, layer in pairs.values()]
         sent = dict(zip(pairs, (job.result() for job in jobs), strict=True))
     content = store.read_blob(config.digest)
@@ -53,7 +56,7 @@ def _push_image(store: Store, registry: Registry, ref: Reference, image: Image, 
     if changed:
         data = _with_layers(data, changed)
         short = ", ".join(digest.short for digest in changed)
-        message = f"layer {short} was compressed anew, so the image's digest is {Digest.of(data)} there"
+        message = f"layer {short} could only be had in another compression: the image is {Digest.of(data)} there"
         progress(Event(ref.familiar, "pushing", message=message))
     digest = registry.put_manifest(ref, image.media_type, data)
     progress(Event(ref.familiar, "done", message=str(digest)))
@@ -61,47 +64,88 @@ def _push_image(store: Store, registry: Registry, ref: Reference, image: Image, 
 
 
 class _SourceFailed(WherryError):
-    """The bytes could not be had from where they came."""
+    """The bytes could not be had from anywhere."""
 
 
 def _push_layer(
     store: Store, registry: Registry, ref: Reference, item: Descriptor, layer: Layer, progress: Progress
 ) -> Descriptor:
-    """Bring the layer there; its descriptor, another one if it had to be compressed anew."""
-    name = item.digest.short
-    progress(Event(name, "pushing", 0, item.size))
-    sources = [source.repository.split("/", 1) for source in layer.meta.sources if source.digest == item.digest]
-    mounts = tuple(repository for host, repository in sources if host == ref.registry and repository != ref.repository)
+    """Bring the layer there; its descriptor, another one if it could only be had in another compression."""
+    progress(Event(item.digest.short, "pushing", 0, item.size))
+    sources = store.sources(layer)
     try:
-        stage = registry.push_blob(
-            ref,
-            item.digest,
-            item.size,
-            lambda: _counted(_same_bytes(store, registry, item, layer), item, progress),
-            mount_from=mounts,
-        )
+        stage = _send(store, registry, ref, item, layer, sources, progress)
     except _SourceFailed as error:
-        return _push_anew(store, registry, ref, item, layer, progress, error)
-    progress(Event(name, "exists" if stage == "exists" else "done", item.size, item.size, stage))
-    return item
+        cause = error
+    else:
+        _remember(store, layer, ref, item, verified=False)
+        progress(Event(item.digest.short, "exists" if stage == "exists" else "done", item.size, item.size, stage))
+        return item
+    for other in _other_forms(sources, item, ref):
+        try:
+            _send(store, registry, ref, other, layer, sources, progress)
+        except _SourceFailed:
+            continue
+        _remember(store, layer, ref, other, verified=True)
+        progress(Event(other.digest.short, "done", other.size, other.size, "in another compression"))
+        return other
+    made = _push_anew(store, registry, ref, item, layer, progress, cause)
+    _remember(store, layer, ref, made, verified=True)
+    return made
 
 
-def _same_bytes(store: Store, registry: Registry, item: Descriptor, layer: Layer) -> Iterator[bytes]:
+def _send(
+    store: Store,
+    registry: Registry,
+    ref: Reference,
+    item: Descriptor,
+    layer: Layer,
+    sources: tuple[LayerSource, ...],
+    progress: Progress,
+) -> str:
+    """Bring exactly these bytes there; how. Raises :class:`_SourceFailed` when nobody has them."""
+    places = [source.repository for source in sources if source.digest == item.digest]
+    mounts = [name.removeprefix(f"{ref.registry}/") for name in places if name.startswith(f"{ref.registry}/")]
+    return registry.push_blob(
+        ref,
+        item.digest,
+        item.size,
+        lambda: _counted(_same_bytes(store, registry, item, layer, places), item, progress),
+        mount_from=tuple(name for name in mounts if name != ref.repository)[:_MOUNTS],
+    )
+
+
+def _other_forms(sources: tuple[LayerSource, ...], item: Descriptor, ref: Reference) -> list[Descriptor]:
+    """The layer in other compressions, those that the registry itself has first.
+
+    Only what was seen to be the layer: what an image merely says would put a stranger's bytes into this one.
+    """
+    near = sorted(sources, key=lambda source: not source.repository.startswith(f"{ref.registry}/"))
+    found: dict[Digest, Descriptor] = {}
+    for source in near:
+        media_type = _media_type(source.media_type, item.media_type)
+        if source.verified and source.digest != item.digest and media_type:
+            changes = msgspec.structs.replace(item, digest=source.digest, size=source.size, media_type=media_type)
+            found.setdefault(source.digest, changes)
+    return list(found.values())
+
+
+def _remember(store: Store, layer: Layer, ref: Reference, item: Descriptor, *, verified: bool) -> None:
+    store.remember_source(layer, LayerSource(item.digest, item.size, item.media_type, ref.name, verified))
+
+
+def _same_bytes(store: Store, registry: Registry, item: Descriptor, layer: Layer, places: list[str]) -> Iterator[bytes]:
     """The very bytes of the blob; raises :class:`_SourceFailed` when nobody has them."""
     kept = store.blob_path(item.digest)
     if kept is not None:
-        with open(kept, "rb", buffering=0) as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
+        yield from _file(kept)
         return
     if item.digest == layer.meta.diff_id and layer.meta.rebuildable:
         yield from rebuild(layer)
         return
     failure = "it was compressed, and where it came from is not known"
-    for source in layer.meta.sources:
-        if source.digest != item.digest:
-            continue
-        host, repository = source.repository.split("/", 1)
+    for place in places:
+        host, repository = place.split("/", 1)
         given = False
         try:
             with registry.open_blob(Reference(host, repository), item.digest, item.size) as stream:
@@ -110,7 +154,7 @@ def _same_bytes(store: Store, registry: Registry, item: Descriptor, layer: Layer
                     yield chunk
             return
         except RegistryError as error:
-            failure = f"'{source.repository}' no longer gives it: {error}"
+            failure = f"'{place}' no longer gives it: {error}"
             if given:
                 break  # half of it is sent already: another source would have to begin anew
     raise _SourceFailed(f"layer '{item.digest.short}' cannot be had", why=failure)
@@ -197,6 +241,14 @@ def _gzip_type(media_type: str) -> str:
         if media_type.startswith("application/vnd.docker.")
         else "application/vnd.oci.image.layer.v1.tar+gzip"
     )
+
+
+def _media_type(form: str, wanted: str) -> str:
+    """The compression ``form`` in the words of ``wanted``'s family; empty where Docker's has none."""
+    if form.endswith("gzip"):
+        return _gzip_type(wanted)
+    docker = "application/vnd.docker."
+    return form if form.startswith(docker) == wanted.startswith(docker) else ""
 
 
 def _with_layers(data: bytes, changed: dict[Digest, Descriptor]) -> bytes:

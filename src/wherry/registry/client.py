@@ -73,6 +73,11 @@ class Registry:
     ) -> None:
         self.close()
 
+    @property
+    def parallel(self) -> int:
+        """How many layers are fetched or sent at a time: the setting ``registry.parallel``."""
+        return max(1, self._session.rules.settings.number("registry.parallel"))
+
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
@@ -84,14 +89,13 @@ class Registry:
         except NotInRegistry as error:
             raise self._with_near_tags(reference, error) from None
 
-    def resolve(self, reference: Reference) -> Digest:
-        """The digest that a tag has now, without fetching (Docker Hub does not count it as a pull)."""
-        if reference.digest is not None:
-            return reference.digest
-        try:
-            return manifests.resolve(self._session, reference)
-        except NotInRegistry as error:
-            raise self._with_near_tags(reference, error) from None
+    def resolve(self, reference: Reference) -> Digest | None:
+        """The digest that a tag has now, by one HEAD request, which Docker Hub does not count as a pull.
+
+        None where the registry does not tell, or refuses: :meth:`get_manifest` gives it then, or the reason. It is what
+        the registry says, not verified: good for a comparison with what is held.
+        """
+        return reference.digest or manifests.resolve(self._session, reference)
 
     def open_blob(
         self, reference: Reference, digest: Digest, size: int, *, offset: int = 0, hasher: Hasher | None = None

@@ -54,18 +54,23 @@ def get(session: Session, reference: Reference) -> Fetched:
     return session.ask(session.rules.endpoints(reference), attempt)
 
 
-def resolve(session: Session, reference: Reference) -> Digest:
-    """The digest behind a tag by a HEAD request, or by the manifest itself where the registry does not tell."""
+def resolve(session: Session, reference: Reference) -> Digest | None:
+    """The digest behind a tag by a HEAD request; None where the registry does not tell."""
 
     def attempt(endpoint: Endpoint) -> Digest | None:
-        answer = _send(session, endpoint, "HEAD", reference)
+        try:
+            answer = _send(session, endpoint, "HEAD", reference)
+        except Trouble as trouble:
+            if endpoint.mirror or trouble.again:
+                raise
+            return None  # some know no HEAD; and a refusal has words only where there is a body
         answer.drop()
         try:
             return Digest.parse(answer.headers.get("docker-content-digest", ""))
         except InvalidName:
             return None
 
-    return session.ask(session.rules.endpoints(reference), attempt) or get(session, reference).digest
+    return session.ask(session.rules.endpoints(reference), attempt)
 
 
 def list_tags(session: Session, reference: Reference, pages: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import msgspec
 from wherry.base.digest import Digest
 from wherry.base.errors import Conflict, NotFound
 from wherry.base.reference import Reference
-from wherry.store import leases, removal
+from wherry.store import leases, removal, sources
 from wherry.store.discard import delete_tree, sweep
 from wherry.store.disk import usage
 from wherry.store.faults import reported
@@ -102,7 +102,10 @@ def prune(
                 images.append(record.digest)
         names += _nameless(store, dry_run, set(images))
         unfinished = 0 if dry_run else sweep(store.path) + removal.remove_old_leases(store)
-        return _after(store, names, tuple(images), trash, unfinished=unfinished, dry_run=dry_run)
+        result = _after(store, names, tuple(images), trash, unfinished=unfinished, dry_run=dry_run)
+        if not dry_run:
+            sources.forget(store.path, lambda key: store.find_layer(key) is not None)
+        return result
 
 
 def enforce_limit(

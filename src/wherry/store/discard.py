@@ -96,7 +96,7 @@ def sweep(root: str) -> int:
         owner = parse_tmp_name(name[1:].partition(".")[2]) if name.startswith(".") else None
         if owner is not None and is_dead(owner):  # a record that was never completed
             gone += delete_tree(f"{root}/images/{name}")
-    for folder, age in (("partial", PARTIAL_AGE), ("fetching", DAY), ("collecting", DAY)):
+    for folder, age in (("partial", PARTIAL_AGE), ("fetching", DAY), ("answered", DAY), ("collecting", DAY)):
         for name, modified in _entries(f"{root}/{folder}"):
             if now - modified > age:
                 gone += delete_tree(f"{root}/{folder}/{name}")

@@ -19,11 +19,11 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from wherry.base.progress import Event, Progress, silent
-from wherry.store.durable import make_folder, read_small
+from wherry.store.durable import make_folder, read_small, write_file
 from wherry.store.faults import reported
 from wherry.store.processes import Process, current, is_dead
 
-__all__ = ["Timing", "await_collector", "collecting", "flight", "is_anyone_fetching"]
+__all__ = ["Timing", "await_collector", "collecting", "flight", "is_anyone_fetching", "shared_flight"]
 
 
 _COLLECTOR = "collecting/token"
@@ -85,6 +85,48 @@ def flight(
         return
     with _held(path, *held, timing):
         yield True
+
+
+@contextmanager
+def shared_flight(
+    root: str,
+    key: str,
+    progress: Progress,
+    timing: Timing = Timing(),  # noqa: B008 - frozen
+) -> Iterator[bool]:
+    """As :func:`flight` for a question whose answer may be what it was: nothing on disk tells that it was asked.
+
+    False is told to those who began before the one who asked did, once that one has ended without an error: so nobody
+    gets an answer that is older than their own question. At most two ask for all who come at one moment.
+    """
+    path = f"{root}/fetching/{_file_name(key)}"
+    mark = f"{root}/answered/{_file_name(key)}"
+    asking = _look(path)  # before the mark: whoever is seen here asked before we did
+    stale = {"", _answered(mark), asking.token.token if asking and asking.token else ""}
+    with reported("take the token of a download", root):
+        held = _acquire(root, path, key, progress, lambda: _answered(mark) not in stale, timing)
+    if held is None:
+        yield False
+        return
+    with _held(path, *held, timing):
+        yield True
+        _note_answer(root, path, mark, held[1])
+
+
+def _note_answer(root: str, path: str, mark: str, token: _Token) -> None:
+    """Unless another took over meanwhile: those who wait now may have begun after we asked."""
+    with suppress(OSError):  # then those who wait ask for themselves
+        seen = _look(path)
+        if seen is not None and seen.token == token:
+            write_file(root, mark, token.token.encode(), sync=False)
+
+
+def _answered(mark: str) -> str:
+    """The token of the one who asked last; empty when nobody did, or it cannot be told."""
+    try:
+        return (read_small(mark) or b"").decode(errors="replace")
+    except OSError:
+        return ""
 
 
 @contextmanager
@@ -182,7 +224,7 @@ class _Watch:
         """Whether the holder is dead, stands still, or has had its time."""
         now = self._timing.clock()
         if self.is_new_holder(seen):
-            self._held_since = now
+            self._held_since, self._delay = now, self._timing.shortest
         if seen != self._last:
             self._last, self._moved_at = seen, now
         if now - self._moved_at > self._timing.stale or now - self._held_since > self._timing.patience:

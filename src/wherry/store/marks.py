@@ -143,7 +143,8 @@ def _chains(store: Store, stacks: list[tuple[str, ...]]) -> frozenset[str]:
                 break
             chain = str(Digest.of(f"{chain} {layer.meta.diff_id}".encode())) if chain else str(layer.meta.diff_id)
         else:
-            found.add(chain.rpartition(":")[2])
+            name = chain.rpartition(":")[2]
+            found.update((name, f"{name}-plain"))  # the two kinds of flattened trees
     return frozenset(found)
 
 

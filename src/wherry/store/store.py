@@ -15,6 +15,7 @@ from wherry.store.values import (
     ImageRecord,
     Layer,
     LayerMeta,
+    LayerSource,
     Lease,
     Name,
     decode_meta,
@@ -202,6 +203,24 @@ class Store:
             elif aside := put_aside(self.path, path):
                 delete_tree(aside)
 
+    # ---- where compressed layers can be had --------------------------------------------------------------------------
+
+    def sources(self, layer: Layer) -> tuple[LayerSource, ...]:
+        """Where the layer's bytes are, in whatever compression, the last learnt first; hints, no promises."""
+        from wherry.store.sources import merged, recall
+
+        learnt = (source for store in self._stack for source in recall(store.path, layer.key))
+        return merged((*learnt, *layer.meta.sources))
+
+    def remember_source(self, layer: Layer, source: LayerSource) -> None:
+        """Learn one more; the oldest are forgotten. Never fails: without it a push may compress anew."""
+        from wherry.store.sources import remember
+
+        place = (source.digest, source.repository)
+        known = [one for one in self.sources(layer) if (one.digest, one.repository) == place]
+        if not any(one.verified >= source.verified for one in known):
+            remember(self.path, layer.key, source)
+
     # ---- names and images --------------------------------------------------------------------------------------------
 
     def name(self, ref: Reference) -> Name | None:
@@ -369,6 +388,12 @@ class Store:
         from wherry.store.flight import Timing, flight
 
         return flight(self.path, key, progress, is_done, timing or Timing())
+
+    def shared_flight(self, key: str, progress: Progress, timing: Timing | None = None) -> AbstractContextManager[bool]:
+        """As :meth:`flight` for a question: False once it was asked anew, and answered, since this call began."""
+        from wherry.store.flight import Timing, shared_flight
+
+        return shared_flight(self.path, key, progress, timing or Timing())
 
     def require_space(self, bytes_needed: int, what: str) -> None:
         """Raise :class:`StoreFull` unless ``bytes_needed`` fit into free space and quota.

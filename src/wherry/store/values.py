@@ -14,12 +14,16 @@ _BLOCK = 4096
 
 
 class LayerSource(msgspec.Struct, frozen=True):
-    """Where a layer's compressed bytes came from: ``size`` in bytes, ``repository`` as ``registry/repository``."""
+    """Where a layer's compressed bytes are: ``size`` in bytes, ``repository`` as ``registry/repository``.
+
+    ``verified``: such bytes were unpacked to the layer, or made from it, here; else an image says that they are it.
+    """
 
     digest: Digest
     size: int
     media_type: str
     repository: str
+    verified: bool = True
 
 
 class LayerMeta(msgspec.Struct, frozen=True):

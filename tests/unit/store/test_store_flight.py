@@ -297,3 +297,85 @@ def test_any_key_is_one_file_name(key: str) -> None:
 def test_keys_are_told_apart() -> None:
     keys = ["a/b", "a%2fb", "a%2Fb", "a:b", "x" * 300, "x" * 301, "", "."]
     assert len({flight._file_name(key) for key in keys}) == len(keys)
+
+
+# ---- a question that many ask
+
+
+def ask(world: World, store: Store) -> bool:
+    with store.shared_flight(KEY, world.events.append, world.timing()) as mine:
+        return mine
+
+
+def answered(store: Store, token: str) -> None:
+    """What the holder of ``token`` leaves when it has its answer."""
+    folder = f"{store.path}/answered"
+    os.makedirs(folder, exist_ok=True)
+    Path(f"{folder}/{flight._file_name(KEY)}").write_text(token)
+
+
+def test_who_asks_alone_asks_every_time_and_waits_for_nobody(store: Store) -> None:
+    world = World()
+    assert [ask(world, store) for _ in range(3)] == [True] * 3
+    assert (world.sleeps, tokens(store)) == ([], [])
+
+
+def test_an_answer_that_was_asked_for_before_is_not_shared(store: Store) -> None:
+    """The tag may have moved between the other's question and ours."""
+    world = World()
+    path = somebody_holds(store, token="first")
+    world.happens.append((1.0, lambda: (answered(store, "first"), os.unlink(path))))
+    assert ask(world, store) is True
+
+
+def test_an_answer_that_was_asked_for_after_we_came_is_shared(store: Store) -> None:
+    world = World()
+    path = somebody_holds(store, token="first")
+
+    def another_takes_its_turn() -> None:
+        answered(store, "first")
+        os.unlink(path)
+        somebody_holds(store, token="second")
+
+    world.happens += [(1.0, another_takes_its_turn), (2.0, lambda: answered(store, "second"))]
+    assert ask(world, store) is False
+
+
+def test_who_fails_to_get_an_answer_leaves_none_to_share(store: Store) -> None:
+    world = World()
+    path = somebody_holds(store, token="first")
+
+    def another_fails() -> None:
+        os.unlink(path)
+        with pytest.raises(ValueError, match="500"), store.shared_flight(KEY, world.events.append):
+            raise ValueError("500")
+
+    world.happens.append((1.0, another_fails))
+    assert ask(world, store) is True
+
+
+def test_many_at_once_ask_twice_at_most(store: Store) -> None:
+    """One asks; of those who came meanwhile another does, for all of them."""
+    asked: list[int] = []
+    all_here = threading.Barrier(20)
+
+    def one(number: int) -> None:
+        first = number == 0
+        if not first:
+            all_here.wait()
+        with store.shared_flight(KEY, lambda event: all_are_waiting.release()) as mine:
+            if mine:
+                asked.append(number)
+                if first:
+                    all_here.wait()
+                    for _ in range(19):
+                        assert all_are_waiting.acquire(timeout=30)
+
+    all_are_waiting = threading.Semaphore(0)
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert asked[0] == 0
+    assert len(asked) == 2

@@ -6,7 +6,7 @@ __all__ = ["KEYS"]
 
 KEYS = (
     Key("registry.default", "text", "docker.io", "the registry of names without one"),
-    Key("registry.parallel", "number", 4, "layers fetched at a time"),
+    Key("registry.parallel", "number", 3, "layers fetched or sent at a time"),
     Key("registry.auth_file", "text", "", "credentials; empty: ~/.docker/config.json", variable="REGISTRY_AUTH_FILE"),
     Key("registry.*.mirrors", "list", (), "registries (or registry/prefix) to try before this one"),
     Key("registry.*.insecure", "flag", False, "speak plain http, or do not check its certificate"),
