@@ -76,6 +76,16 @@ _RULES = (
         ("--entrypoint",), "run PROGRAM instead of the image's entry point ('' for none)", "text", "PROGRAM", empty=True
     ),
     Option(("--network",), "host, or none for a network with only a loopback", "text", "host|none", ("host", "none")),
+    Option(
+        ("--engine",),
+        "how the container is made: auto, namespace or proot (default: the setting run.engine)",
+        "text",
+        "ENGINE",
+    ),
+    Option(
+        ("--writable-copy",),
+        "where the image would be shown read-only: give the container a private copy of its files",
+    ),
     Option(("--group-add",), "keep-groups: your own supplementary groups, which you keep anyway", "many", "GROUP"),
     Option(("--ulimit",), "resource limit, not above your own, as nofile=1024:4096", "many", "NAME=SOFT[:HARD]"),
     Option(

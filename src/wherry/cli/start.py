@@ -55,6 +55,8 @@ def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOp
         seccomp=_seccomp(given.many("security_opt"), outside),
         pull=given.text("pull"),
         platform=_not_empty(given, "platform"),
+        engine=_not_empty(given, "engine"),
+        copy=given.flag("writable_copy"),
         shell=shell,
     )
 

@@ -14,7 +14,19 @@ import msgspec
 from wherry.base.errors import Conflict, UsageError
 from wherry.containers.resolving import MissingImage, Resolved, resolve
 from wherry.containers.world import World
-from wherry.launch import Kept, LaunchPlan, RunOptions, execute, plan_run, save, survey, with_inputs, write_files
+from wherry.launch import (
+    Kept,
+    LaunchPlan,
+    RunOptions,
+    choose,
+    execute,
+    plan_run,
+    save,
+    survey,
+    tree_kind,
+    with_inputs,
+    write_files,
+)
 
 if TYPE_CHECKING:
     import subprocess
@@ -197,26 +209,28 @@ def _image(world: World, options: RunOptions, progress: Progress | None) -> Imag
 
 
 def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool = False) -> LaunchPlan:
-    from wherry.host import require_containers
     from wherry.image import view
     from wherry.policy import ImageFacts, UserFacts, decide
 
-    host = world.host
-    require_containers(host)
+    host, tree = world.host, view(image)
+    choice = choose(options, world.settings, host, image, tree, lambda: world.machine)
     _check_platform(image, host.architecture)
     facts = ImageFacts(image.reference, image.digest)
     decision = decide(facts, UserFacts(host.uid, host.user, host.node), "run")
     lease = "" if dry_run else world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
-    flat = world.flat_tree(image, make=not dry_run)
+    surroundings = survey(world.outside, options, world.settings, image, host)
+    kind = tree_kind(choice, options, image, tree, host, surroundings)
+    flat = world.flat_tree(image, kind, make=not dry_run)
     return plan_run(
         options,
         image,
-        view(image),
+        tree,
         host,
         world.settings,
         decision,
         paths=world.paths(lease, flat),
-        surroundings=survey(world.outside, options, world.settings, image, host),
+        surroundings=surroundings,
+        choice=choice,
         kept=kept,
     )
 

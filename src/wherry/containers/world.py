@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from wherry.base.settings import Settings
     from wherry.host import Host
     from wherry.image import Image
-    from wherry.launch import Paths
+    from wherry.launch import Machine, Paths
     from wherry.store import Store
 
 __all__ = ["World"]
@@ -48,6 +48,13 @@ class World:
         from wherry.host import probe
 
         return probe(self.outside)
+
+    @cached_property
+    def machine(self) -> Machine:
+        """What choosing an engine needs where namespaces are not the answer."""
+        from wherry import host
+
+        return host.survey(self.outside, self.settings)  # type: ignore[attr-defined,no-any-return,unused-ignore]
 
     @cached_property
     def runtime(self) -> str:
@@ -96,11 +103,15 @@ class World:
 
         return Paths(self.store.path, self.runtime, self.state, self.scratch, lease, flat)
 
-    def flat_tree(self, image: Image, *, make: bool = True) -> str:
-        """The flattened tree where neither overlayfs nor FUSE can put the layers together, else empty."""
-        overlay_layers = all(layer.meta.overlay for layer in image.layers)
-        if overlay_layers and (self.host.overlay or self.host.fuse_overlayfs):
-            return ""
-        from wherry.image import flatten
+    def flat_tree(self, image: Image, kind: str = "", *, make: bool = True) -> str:
+        """The flattened tree of a kind (:func:`wherry.launch.tree_kind`), made where that is allowed.
 
-        return flatten(self.store, image) if make else ""
+        Without a kind: empty where overlayfs or FUSE can put the layers together.
+        """
+        overlay_layers = all(layer.meta.overlay for layer in image.layers)
+        if not kind and overlay_layers and (self.host.overlay or self.host.fuse_overlayfs):
+            return ""
+        from wherry.image import flatten, flattened_path
+
+        plain = kind == "plain"
+        return flatten(self.store, image, plain=plain) if make else flattened_path(self.store, image, plain=plain)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wherry.image.archive import is_image_file, load_file
     from wherry.image.differences import Change, changes, changes_of_folder
-    from wherry.image.flattening import flatten
+    from wherry.image.flattening import flatten, flattened_path
     from wherry.image.local import Image, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.platforms import Platform
@@ -41,6 +41,7 @@ __all__ = [
     "changes",
     "changes_of_folder",
     "flatten",
+    "flattened_path",
     "history",
     "is_image_file",
     "load_file",
@@ -68,6 +69,7 @@ _HOMES = {
     "changes": "differences",
     "changes_of_folder": "differences",
     "flatten": "flattening",
+    "flattened_path": "flattening",
     "history": "steps",
     "is_image_file": "archive",
     "load_file": "archive",

@@ -2,13 +2,16 @@
 
 Files are hard links to the layers' own, so a flattened tree costs directories only. It is therefore read-only by
 agreement: who wants to write makes a private copy.
+
+A *plain* one is for engines under which nothing else keeps programs from writing: its files are copies (which share
+their blocks where the file system can), and nothing in it has a write bit.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import shutil
 import stat
 
 from wherry.base.errors import StoreError
@@ -18,33 +21,48 @@ from wherry.image.model import chain_ids
 from wherry.image.tree import Entry, Tree, view
 from wherry.store import Store
 
-__all__ = ["flatten"]
+__all__ = ["flatten", "flattened_path"]
 
 
-def flatten(store: Store, image: Image, progress: Progress = silent) -> str:
+_PLAIN = "-plain"
+
+
+def flatten(store: Store, image: Image, progress: Progress = silent, *, plain: bool = False) -> str:
     """The path of the image's flattened tree, made unless it is there; shared by all images with these layers.
 
     Raises :class:`StoreError` when it cannot be made.
     """
-    if not image.layers:
-        raise StoreError(f"'{image.reference}' has no layers", why="there is nothing to run in it")
-    chain = chain_ids(image.config.rootfs.diff_ids)[-1]
+    chain = _name(image, plain)
     while True:
         found = store.flat_path(chain)
         if found is not None:
             return found
-        with store.flight(f"flat-{chain.hex}", progress, lambda: store.flat_path(chain) is not None) as mine:
+        with store.flight(f"flat-{chain}", progress, lambda: store.flat_path(chain) is not None) as mine:
             if mine:
-                return _make(store, image, chain.hex, progress)
+                return _make(store, image, chain, progress, plain=plain)
 
 
-def _make(store: Store, image: Image, chain: str, progress: Progress) -> str:
+def flattened_path(store: Store, image: Image, *, plain: bool = False) -> str:
+    """Where :func:`flatten` has the tree or would make it, without making it."""
+    chain = _name(image, plain)
+    return store.flat_path(chain) or f"{store.path}/flat/{chain}/tree"
+
+
+def _name(image: Image, plain: bool) -> str:
+    if not image.layers:
+        raise StoreError(f"'{image.reference}' has no layers", why="there is nothing to run in it")
+    return chain_ids(image.config.rootfs.diff_ids)[-1].hex + (_PLAIN if plain else "")
+
+
+def _make(store: Store, image: Image, chain: str, progress: Progress, *, plain: bool) -> str:
     progress(Event(image.reference, "flattening"))
+    if plain:
+        store.require_space(sum(layer.meta.size for layer in image.layers), f"a plain copy of '{image.reference}'")
     work = store.new_work()
     try:
         os.mkdir(f"{work}/tree", 0o700)
         tree = view(image)
-        size = _copy(tree, tree.root, f"{work}/tree")
+        size = _copy(tree, tree.root, f"{work}/tree", plain=plain)
         return store.publish_flat(work, chain, size)
     except OSError as error:
         store.discard(work)
@@ -54,17 +72,25 @@ def _make(store: Store, image: Image, chain: str, progress: Progress) -> str:
         raise
 
 
-def _copy(tree: Tree, directory: Entry, target: str) -> int:
+def _copy(tree: Tree, directory: Entry, target: str, *, plain: bool) -> int:
     """Make a directory's content; return the bytes that had to be copied."""
     copied = 0
     for entry in tree.entries(directory):
         place = f"{target}/{entry.path.rpartition('/')[2]}"
         if entry.is_dir:
             os.mkdir(place, 0o700)
-            copied += _copy(tree, entry, place)
+            copied += _copy(tree, entry, place, plain=plain)
+        elif plain and entry.is_file and entry.mode & 0o700 == 0:
+            os.link(entry.real, place)  # not even we may read it, and it has no write bit
+        elif plain:
+            copied += _put(entry, place)
+            if entry.is_file:
+                os.chmod(place, stat.S_IMODE(entry.mode) & 0o555)
         else:
             copied += _link(entry, place)
     _describe(directory, target)
+    if plain:
+        os.chmod(target, stat.S_IMODE(directory.mode) & 0o1555 | 0o500)
     return copied
 
 
@@ -74,13 +100,34 @@ def _link(entry: Entry, place: str) -> int:
         return 0
     except OSError:
         # A site's store on another file system, a file of somebody else's, too many links: a copy has the same content.
-        pass
+        return _put(entry, place)
+
+
+def _put(entry: Entry, place: str) -> int:
     if stat.S_ISFIFO(entry.mode):
         os.mkfifo(place, stat.S_IMODE(entry.mode))
+    elif stat.S_ISLNK(entry.mode):
+        os.symlink(entry.target, place)
+    elif entry.is_file:
+        _clone(entry, place)
     else:
-        shutil.copy2(entry.real, place, follow_symlinks=False)
+        return 0  # no layer's tree holds devices and sockets
     os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
     return entry.size
+
+
+def _clone(entry: Entry, place: str) -> None:
+    """The same blocks where the file system shares them (ioctl_ficlone(2)), else a copy."""
+    with open(entry.real, "rb", buffering=0) as source, open(place, "xb", buffering=0) as target:
+        try:
+            fcntl.ioctl(target, _FICLONE, source.fileno())
+        except OSError:
+            while os.sendfile(target.fileno(), source.fileno(), None, 1 << 30):
+                continue
+        os.fchmod(target.fileno(), stat.S_IMODE(entry.mode) & 0o777)
+
+
+_FICLONE = 0x40049409
 
 
 def _describe(directory: Entry, place: str) -> None:

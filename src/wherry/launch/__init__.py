@@ -11,7 +11,10 @@ This room never fetches an image and keeps no state but saved plans and the smal
 ``wherry.image``, ``wherry.host``, ``wherry.policy`` and ``wherry.base``.
 """
 
+from typing import TYPE_CHECKING
+
 from wherry.launch.codec import decode, encode
+from wherry.launch.engines import Choice, choose, tree_kind
 from wherry.launch.environment import BATCH_MARKERS, Variable, variables_of
 from wherry.launch.execute import execute, launcher_path, start
 from wherry.launch.inputs import with_inputs
@@ -23,10 +26,14 @@ from wherry.launch.saved import save, write_files
 from wherry.launch.show import show, show_json
 from wherry.launch.surroundings import Surroundings, survey
 
+if TYPE_CHECKING:
+    from wherry.launch.engines.engine import Machine as Machine
+
 __all__ = [
     "BATCH_MARKERS",
     "SCRATCH",
     "Bind",
+    "Choice",
     "ExecOptions",
     "Kept",
     "LaunchPlan",
@@ -37,6 +44,7 @@ __all__ = [
     "Surroundings",
     "Ulimit",
     "Variable",
+    "choose",
     "decode",
     "encode",
     "execute",
@@ -48,6 +56,7 @@ __all__ = [
     "show_json",
     "start",
     "survey",
+    "tree_kind",
     "variables_of",
     "with_inputs",
     "write_files",

@@ -60,7 +60,15 @@ class _Start(msgspec.Struct, frozen=True, omit_defaults=True):
     labels: dict[str, str] = {}
 
 
-def fragment_of(options: RunOptions, image: Image, host: Host, kept: Kept | None, person: Person, version: str) -> str:
+def fragment_of(
+    options: RunOptions,
+    image: Image,
+    host: Host,
+    kept: Kept | None,
+    person: Person,
+    version: str,
+    engine: str = "namespace",
+) -> str:
     """The members of the start line that planning knows, without braces."""
     start = _Start(
         verb=kept.verb if kept else ("shell" if options.shell else "run"),
@@ -70,7 +78,7 @@ def fragment_of(options: RunOptions, image: Image, host: Host, kept: Kept | None
         user=host.user,
         node=host.node,
         wherry=version,
-        engine="namespace",
+        engine=engine,
         name=(kept.name if kept else options.name) or "",
         boot_id=host.boot_id,
         stop_signal=options.stop_signal or image.config.config.stop_signal or "",

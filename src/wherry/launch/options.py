@@ -61,6 +61,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     seccomp: str | None = None  # a file, or "unconfined"
     pull: str | None = None  # missing, always, never
     platform: str | None = None
+    engine: str | None = None  # None: the setting run.engine
+    copy: bool = False  # --writable-copy: a private copy of the image's files where there is no overlay
     shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
 
 

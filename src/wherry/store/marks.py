@@ -134,7 +134,7 @@ def _chains(store: Store, stacks: list[tuple[str, ...]]) -> frozenset[str]:
     """The chain ids (OCI image-spec, config.md, "Layer ChainID") of whole stacks of layers."""
     if not _list(f"{store.path}/flat"):
         return frozenset()
-    found = set()
+    found: set[str] = set()
     for stack in stacks:
         chain = ""
         for key in stack:

@@ -15,6 +15,7 @@ KEYS = (
         "directories to bind in every container, as -v takes them; what a node lacks is left out",
     ),
     Key("run.pull", "text", "missing", "when to ask the registry: missing, always or never"),
+    Key("run.engine", "text", "auto", "how containers are made: auto, namespace, proot, fakechroot, oci or site"),
     Key("run.network", "text", "host", "host or none"),
     Key(
         "run.scratch",

@@ -1,0 +1,86 @@
+"""The engine ``namespace``: the launcher itself makes user, mount and other namespaces; all that Wherry can do."""
+
+from __future__ import annotations
+
+from wherry.base.errors import HostLacks
+from wherry.host import Host, require_containers
+from wherry.launch.confine import confine_operations, limit_operations
+from wherry.launch.engines.engine import FEATURES, Machine, Need, Obstacle
+from wherry.launch.fragment import joinable_of
+from wherry.launch.job import Job
+from wherry.launch.mounts import Root, choose_root, inside_operations, root_folders
+from wherry.launch.opening import books, command, opening, streams
+from wherry.launch.options import RunOptions
+from wherry.launch.plan import LaunchPlan, Operation
+
+__all__ = ["ENGINE"]
+
+NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
+    0x00020000,
+    0x02000000,
+    0x04000000,
+    0x08000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
+
+
+class Namespace:
+    """User namespaces by our own launcher."""
+
+    name = "namespace"
+
+    def lacks(self, need: Need, host: Host, machine: Machine | None) -> Obstacle | None:
+        try:
+            require_containers(host)
+        except HostLacks as refused:
+            return Obstacle(refused.why, refused.hint)
+        return None
+
+    def features(self, host: Host) -> frozenset[str]:
+        return FEATURES
+
+    def tree(self, options: RunOptions, uid: int, host: Host) -> str:
+        return ""
+
+    def plan(self, job: Job) -> LaunchPlan:
+        kind, notes = choose_root(job.image, job.host, job.paths)
+        environment = list(job.environment)
+        if kind == Root.TREE and job.surroundings.zone:
+            environment.insert(0, Operation("ENV_SET", ((f"TZ={job.surroundings.zone}",),)))
+        confinement = confine_operations(job.options, job.person.uid, job.surroundings, job.host)
+        joinable = joinable_of(job.options, job.person, job.directory, environment, job.surroundings.profile)
+        flags = NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS | NEWCGROUP | (NEWNET if job.isolated_network else 0)
+        fragment = job.fragment
+        operations = [
+            *opening(job, fragment, joinable, flags),
+            *root_folders(kind),
+            Operation("MKDIR", (f"{job.paths.runtime}/root", 0o700)),
+            *books(job, fragment),
+            *streams(job),
+            Operation("NAMESPACE", (flags, job.person.uid, job.person.gid)),
+            *inside_operations(
+                kind,
+                job.options,
+                job.image,
+                job.tree,
+                job.host,
+                job.person,
+                job.paths,
+                job.names,
+                here=job.here,
+                home=job.home,
+                isolated_network=job.isolated_network,
+                keep=job.kept is not None,
+            ),
+            *limit_operations(job.options),
+            *environment,
+            Operation("CWD", (job.directory, 1)),
+            *confinement,
+            command(job),
+        ]
+        return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)
+
+
+ENGINE = Namespace()
