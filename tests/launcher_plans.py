@@ -154,5 +154,9 @@ class Box:
         return done.stdout
 
     def left(self) -> list[str]:
-        """What starts left in the scratch folder."""
-        return sorted(os.listdir(self.scratch))
+        """What starts left in the scratch folder, besides empty folders to be used again."""
+        return sorted(name for name in os.listdir(self.scratch) if not name.startswith("spare."))
+
+    def spare(self) -> list[Path]:
+        """The folders that wait to be used again."""
+        return sorted(self.scratch.glob("spare.*"))

@@ -2,6 +2,7 @@
 #ifndef WHERRY_FILES_H
 #define WHERRY_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,6 +12,9 @@ int files_make_folders(const char *path, mode_t mode);
 /* Removes a folder and all in it; follows no symbolic link, opens what the owner locked, stays on nothing that fails.
    errno of the first failure on -1; what could be removed is gone. */
 int files_remove_tree(const char *path);
+
+/* Whether an open folder that was not read yet has no entries. */
+bool files_is_empty(int folder);
 
 /* Writes a whole new file by way of a temporary name beside it (PATH.new). */
 int files_replace(const char *path, const char *bytes, size_t length);

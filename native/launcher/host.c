@@ -14,6 +14,7 @@
 #include "descriptors.h"
 #include "files.h"
 #include "mounts.h"
+#include "spare.h"
 #include "userns.h"
 
 enum { HOUR = 3600, DAY = 24 * HOUR };
@@ -98,7 +99,8 @@ static int host_scratch(struct start *start, const struct record *record, struct
     for (char **parent = parents; *parent != NULL; parent++) {
         const char *path = join_path(*parent, start->slots.id);
         if (path == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
-        bool made = mkdir(path, 0700) == 0;
+        host->used_again = !keep && plan_find(start->plan, OP_OVERLAY) != NULL && spare_take(*parent, path);
+        bool made = host->used_again || mkdir(path, 0700) == 0;
         /* A clean-up of temporary folders may have taken the parent since the plan was made. */
         if (!made && errno == ENOENT) {
             made = mkdir(*parent, 0700) == 0 && mkdir(path, 0700) == 0;
@@ -196,6 +198,7 @@ void host_started(struct host *host, pid_t init) {
     }
     if (host->record_folder != NULL)
         host->recorded = record_append(host->record_folder, &host->began, &host->start_line, &host->warning) == 0;
+    if (host->used_again) spare_clear(host->scratch);
 }
 
 static void write_exit_file(struct host *host, const struct timespec *now, int status, int signal) {
@@ -204,6 +207,11 @@ static void write_exit_file(struct host *host, const struct timespec *now, int s
     int length = snprintf(text, sizeof text, "{\"exit\":%d,\"signal\":%d,\"time\":\"%s\"}\n", status, signal, time);
     if (files_replace(host->exit_file, text, (size_t)length) != 0)
         failure_set(&host->warning, STEP_EXITFILE, errno, host->exit_file);
+}
+
+static void leave_scratch(const struct start *start, struct host *host) {
+    if (plan_find(start->plan, OP_OVERLAY) != NULL && spare_give(host->scratch)) return;
+    if (files_remove_tree(host->scratch) != 0) failure_set(&host->warning, STEP_SCRATCH, errno, host->scratch);
 }
 
 void host_finish(const struct start *start, struct host *host, int status, int signal, const struct rusage *usage) {
@@ -216,8 +224,7 @@ void host_finish(const struct start *start, struct host *host, int status, int s
         buffer_free(&line);
     }
     if (host->exit_file != NULL) write_exit_file(host, &now, status, signal);
-    if (host->scratch != NULL && files_remove_tree(host->scratch) != 0)
-        failure_set(&host->warning, STEP_SCRATCH, errno, host->scratch);
+    if (host->scratch != NULL) leave_scratch(start, host);
     if (host->running >= 0) unlink(host->running_path);
     buffer_free(&host->start_line);
 }

@@ -13,6 +13,7 @@ struct host {
     int running;               /* descriptor of the locked RUNNING file, or -1 */
     const char *running_path;
     const char *scratch;       /* to remove, or NULL */
+    bool used_again;           /* it was a spare one */
     const char *cid_file;      /* written by this start; goes again when it does not happen */
     const char *record_folder, *exit_file, *lease, *log;
     bool recorded;             /* a start line was written, so an end line must be */

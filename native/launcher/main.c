@@ -4,6 +4,7 @@
  *   plan.c slots.c       its bytes, its blanks
  *   run.c                carries it out:
  *     host.c record.c      what happens outside (id, lease, scratch folder, record)
+ *       spare.c              scratch folders used again
  *     child.c userns.c     process 1 in new namespaces,
  *       plain.c              or a subreaper without any
  *     mounts.c overlay.c   the container's file system

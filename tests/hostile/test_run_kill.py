@@ -57,7 +57,8 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 
 def scratch_of(wherry: Wherry) -> list[str]:
     folder = wherry.folder / "store" / "scratch"
-    return sorted(os.listdir(folder)) if folder.exists() else []
+    names = os.listdir(folder) if folder.exists() else []
+    return sorted(name for name in names if not name.startswith("spare."))  # empty, to be used again
 
 
 def running_of(wherry: Wherry) -> list[str]:

@@ -118,16 +118,16 @@ def test_what_the_command_leaves_ends_with_it(box: Box, script: str) -> None:
 
 def test_a_killed_launcher_leaves_no_process(box: Box) -> None:
     with _none_left("1000.5"):
-        process = _start(box, _plan(box), "sh", "-c", "setsid sleep 1000.5 & sleep 1000.5")
-        while len(_processes("1000.5")) < 2:
-            time.sleep(0.02)
-        process.kill()
-        process.wait()
+        with _start(box, _plan(box), "sh", "-c", "setsid sleep 1000.5 & sleep 1000.5") as process:
+            while len(_processes("1000.5")) < 2:
+                time.sleep(0.02)
+            process.kill()
 
 
 def test_signals_reach_the_command(box: Box) -> None:
-    process = _start(box, _plan(box), "sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done")
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    process.terminate()
-    assert process.wait(20) == 5
+    script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done"
+    with _start(box, _plan(box), "sh", "-c", script) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
+        assert process.wait(20) == 5

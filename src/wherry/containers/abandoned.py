@@ -13,14 +13,15 @@ from wherry.base.errors import HostLacks
 from wherry.containers.running import running_folder
 from wherry.containers.world import World
 
-__all__ = ["abandoned_scratch", "remove_scratch", "scratch_size"]
+__all__ = ["abandoned_scratch", "held_files", "remove_scratch", "scratch_size"]
 
 _AGE_SECONDS = 3600.0
 _DIGITS = frozenset("0123456789abcdef")
 
 
 def abandoned_scratch(world: World) -> tuple[str, ...]:
-    """Folders that no container of this node uses, made before this boot or more than an hour ago.
+    """Folders that no container of this node uses, made before this boot or more than an hour ago; among them those
+    that launchers keep to use again (``native/launcher/spare.h``), when nobody did for so long.
 
     Only local file systems are looked at: there, what is not of this node's containers is nobody's. A container of
     another session is known by its launcher, which has its RUNNING file open whether that has a name still or not.
@@ -29,7 +30,7 @@ def abandoned_scratch(world: World) -> tuple[str, ...]:
     old = [path for path in found if _is_old(path)]
     if not old:
         return ()
-    alive = _held_ids()
+    alive = held_files()
     if alive is None:
         return ()
     here = running_folder(world.runtime)
@@ -45,7 +46,9 @@ def remove_scratch(paths: tuple[str, ...]) -> int:
     gone = 0
     for path in paths:
         with contextlib.suppress(OSError):
-            remove_tree(path)
+            mine = f"{path}.{os.getpid()}"
+            os.rename(path, mine)  # a launcher may just be taking a spare one: only one of us gets it
+            remove_tree(mine)
             gone += 1
     return gone
 
@@ -76,11 +79,12 @@ def _parents(world: World) -> list[str]:
 
 
 def _folders(parent: str) -> list[str]:
-    """Containers' folders of ours: named by 64 hex digits."""
+    """Containers' folders of ours: named by 64 hex digits, or spare."""
     found = []
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
-            if len(entry.name) == 64 and set(entry.name) <= _DIGITS and entry.is_dir(follow_symlinks=False):
+            ours = entry.name.startswith("spare.") or (len(entry.name) == 64 and set(entry.name) <= _DIGITS)
+            if ours and entry.is_dir(follow_symlinks=False):
                 found += [entry.path] if entry.stat(follow_symlinks=False).st_uid == os.geteuid() else []
     return found
 
@@ -103,19 +107,21 @@ def _booted() -> float:
         return 0.0
 
 
-def _held_ids() -> set[str] | None:
-    """The ids of all containers whose launcher lives, by their open RUNNING files; None where /proc is missing."""
+def held_files() -> dict[str, str] | None:
+    """The RUNNING file that each living launcher has open, by its container's id, in whatever session: a path below
+    /proc, since it may have no name any more. None where /proc is missing."""
     try:
         processes = [name for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return None
-    held = set()
+    held = {}
     for process in processes:
         with contextlib.suppress(OSError):
             for descriptor in os.listdir(f"/proc/{process}/fd"):
                 with contextlib.suppress(OSError):
-                    target = os.readlink(f"/proc/{process}/fd/{descriptor}").removesuffix(" (deleted)")
+                    path = f"/proc/{process}/fd/{descriptor}"
+                    target = os.readlink(path).removesuffix(" (deleted)")
                     folder, _, name = target.rpartition("/")
                     if len(name) == 64 and folder.endswith("/running"):
-                        held.add(name)
+                        held[name] = path
     return held

@@ -1,0 +1,80 @@
+#include "spare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "files.h"
+
+enum { UPPER_MODE = 0755 }; /* as the plan makes it */
+
+#define OVERLAYS_OWN "user.overlay."
+#define HOSTS_LABEL "security.selinux" /* every file has one where SELinux is on */
+
+static bool compose(char path[PATH_MAX], const char *folder, const char *rest) {
+    return (size_t)snprintf(path, PATH_MAX, "%s/%s", folder, rest) < PATH_MAX;
+}
+
+static bool spare_path(char path[PATH_MAX], const char *parent) {
+    char name[32];
+    int processor = sched_getcpu();
+    snprintf(name, sizeof name, "spare.%d", processor < 0 ? 0 : processor);
+    return compose(path, parent, name);
+}
+
+/* Overlayfs refuses a work directory that a volatile overlay has used (work/incompat/volatile), and makes a new one where
+   there is none. */
+static bool set_old_work_aside(const char *path) {
+    char work[PATH_MAX], old[PATH_MAX];
+    if (!compose(work, path, "work/work") || !compose(old, path, "work/old")) return false;
+    return rename(work, old) == 0 || errno == ENOENT;
+}
+
+bool spare_take(const char *parent, const char *path) {
+    char spare[PATH_MAX];
+    if (!spare_path(spare, parent) || rename(spare, path) != 0) return false;
+    if (set_old_work_aside(path)) return true;
+    files_remove_tree(path);
+    return false;
+}
+
+void spare_clear(const char *path) {
+    char old[PATH_MAX];
+    if (compose(old, path, "work/old")) files_remove_tree(old); /* what stays is seen by spare_give() */
+}
+
+/* No attribute but what overlayfs itself and the host set. */
+static bool has_no_attributes(int folder) {
+    char names[512];
+    ssize_t length = flistxattr(folder, names, sizeof names);
+    if (length < 0) return errno == ENOTSUP;
+    for (const char *name = names; name < names + length; name += strlen(name) + 1)
+        if (strncmp(name, OVERLAYS_OWN, strlen(OVERLAYS_OWN)) != 0 && strcmp(name, HOSTS_LABEL) != 0) return false;
+    return true;
+}
+
+static bool is_untouched(const char *upper) {
+    struct stat found;
+    int folder = open(upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0) return false;
+    bool answer = fstat(folder, &found) == 0 && (found.st_mode & 07777) == UPPER_MODE &&
+                  found.st_uid == geteuid() && found.st_gid == getegid() && has_no_attributes(folder) &&
+                  files_is_empty(folder);
+    close(folder);
+    return answer;
+}
+
+bool spare_give(const char *path) {
+    char upper[PATH_MAX], old[PATH_MAX], parent[PATH_MAX], spare[PATH_MAX];
+    if (!compose(upper, path, "upper") || !compose(old, path, "work/old") || strlen(path) >= sizeof parent) return false;
+    if (!is_untouched(upper) || access(old, F_OK) == 0) return false;
+    strcpy(parent, path);
+    *strrchr(parent, '/') = 0;
+    return spare_path(spare, parent) && rename(path, spare) == 0; /* fails where there is one: it is not empty */
+}

@@ -1,0 +1,21 @@
+/* Scratch folders used again. Making one and removing it are a dozen changes of a disk's journal, a fifth of a whole start;
+ * so a folder in which a container left nothing is put aside under another name, and the next start takes it: two
+ * renames. What overlayfs left in the work directory is removed while the next command runs, when we only wait.
+ *
+ * One for each processor is kept (PARENT/spare.N): as many as can be taken at the same time without a search.
+ */
+#ifndef WHERRY_SPARE_H
+#define WHERRY_SPARE_H
+
+#include <stdbool.h>
+
+/* Makes a spare folder of `parent` the scratch folder `path`; false where there is none. */
+bool spare_take(const char *parent, const char *path);
+
+/* Removes what an earlier overlay left in a folder that was taken. */
+void spare_clear(const char *path);
+
+/* Puts a scratch folder aside, unless something was changed in it; false: it must be removed. */
+bool spare_give(const char *path);
+
+#endif
