@@ -24,17 +24,64 @@ _ARCHITECTURES = {
     "arm64": (0xC00000B7, "arm64", None),
 }
 
-_Code = list[tuple[int, int, int, int]]
+_Instruction = tuple[int, int, int, int]
+_Code = list[_Instruction]
+_FAR = 255
+"""How many instructions a comparison can leap over; it knows no way back."""
+
+
+class _Program:
+    """Built from its end, so that where a jump goes to is always there already.
+
+    A *place* is an instruction's distance from the end. Pieces that say the same stand there once, as long as they are
+    near enough: a start pays for each instruction (the kernel translates them).
+    """
+
+    def __init__(self) -> None:
+        self._reversed: _Code = []
+        self._known: dict[tuple[_Instruction, ...], int] = {}
+
+    def code(self) -> _Code:
+        return self._reversed[::-1]
+
+    def add(self, instruction: _Instruction) -> int:
+        self._reversed.append(instruction)
+        return len(self._reversed)
+
+    def place(self, code: _Code) -> int:
+        """Where ``code``, which ends in returns, stands."""
+        key = tuple(code)
+        known = self._known.get(key)
+        if known is None or (len(code) == 1 and self._leap(known) > _FAR // 2):
+            for instruction in reversed(code):
+                known = self.add(instruction)
+            assert known is not None
+            self._known[key] = known
+        return known
+
+    def compare(self, jump: int, value: int, then: int, otherwise: int) -> int:
+        """A comparison of what is loaded; ``then`` and ``otherwise`` are places."""
+        if self._leap(then) > _FAR - 1:  # the second bridge moves the first one away by one
+            then = self.add((_JUMP, 0, 0, self._leap(then)))
+        if self._leap(otherwise) > _FAR:
+            otherwise = self.add((_JUMP, 0, 0, self._leap(otherwise)))
+        return self.add((jump, self._leap(then), self._leap(otherwise), value))
+
+    def _leap(self, place: int) -> int:
+        return len(self._reversed) - place
 
 
 def assemble(profile: Profile, architecture: str) -> bytes:
     """The filter's program: an array of struct sock_filter in the machine's (little-endian) order."""
     audit, table, compatible = _ARCHITECTURES[architecture]
-    code: _Code = [(_LOAD, 0, 0, _ARCHITECTURE_AT)]
-    code += _branch(_EQUAL, audit, _tree(profile, table), [])
+    program = _Program()
+    other = program.place([(_RETURN, 0, 0, profile.newer)])
     if compatible is not None and profile.compatible:
-        code += _branch(_EQUAL, compatible[0], _tree(profile, compatible[1]), [])
-    code.append((_RETURN, 0, 0, profile.newer))
+        there = _tree(program, profile, compatible[1])
+        other = program.compare(_EQUAL, compatible[0], there, other)
+    program.compare(_EQUAL, audit, _tree(program, profile, table), other)
+    program.add((_LOAD, 0, 0, _ARCHITECTURE_AT))
+    code = program.code()
     if len(code) > 4096:
         raise UsageError("the seccomp profile is too large", why=f"{len(code)} instructions; the kernel takes 4096")
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
@@ -60,7 +107,7 @@ def _holds(condition: Condition, arguments: tuple[int, ...]) -> bool:
     }[condition.operator]
 
 
-def _tree(profile: Profile, table: str) -> _Code:
+def _tree(program: _Program, profile: Profile, table: str) -> int:
     from wherry.launch.seccomp.numbers import numbers
 
     by_name: dict[str, list[Rule]] = {}
@@ -68,7 +115,8 @@ def _tree(profile: Profile, table: str) -> _Code:
         for name in rule.names:
             by_name.setdefault(name, []).append(rule)
     leaves = {number: _leaf(by_name.get(name, []), profile.default) for name, number in numbers(table).items()}
-    return [(_LOAD, 0, 0, _NUMBER_AT), *_search(_segments(leaves, profile))]
+    _search(program, _segments(leaves, profile))
+    return program.add((_LOAD, 0, 0, _NUMBER_AT))
 
 
 def _segments(leaves: dict[int, _Code], profile: Profile) -> list[tuple[int, _Code]]:
@@ -86,11 +134,12 @@ def _segments(leaves: dict[int, _Code], profile: Profile) -> list[tuple[int, _Co
     return segments
 
 
-def _search(segments: list[tuple[int, _Code]]) -> _Code:
+def _search(program: _Program, segments: list[tuple[int, _Code]]) -> int:
     if len(segments) == 1:
-        return segments[0][1]
+        return program.place(segments[0][1])
     middle = len(segments) // 2
-    return _branch(_GREATER_EQUAL, segments[middle][0], _search(segments[middle:]), _search(segments[:middle]))
+    upper, lower = _search(program, segments[middle:]), _search(program, segments[:middle])
+    return program.compare(_GREATER_EQUAL, segments[middle][0], upper, lower)
 
 
 def _leaf(rules: list[Rule], default: int) -> _Code:
@@ -146,12 +195,3 @@ def _load(index: int, word: int, mask: int) -> _Code:
     if mask != 0xFFFFFFFF:
         code.append((_AND, 0, 0, mask))
     return code
-
-
-def _branch(jump: int, value: int, then: _Code, otherwise: _Code) -> _Code:
-    """``then`` when the comparison holds, else ``otherwise`` (where it is empty: what follows); both end in returns."""
-    if not otherwise:
-        return [(jump, 1, 0, value), (_JUMP, 0, 0, len(then)), *then]
-    if len(otherwise) <= 255:
-        return [(jump, len(otherwise), 0, value), *otherwise, *then]
-    return [(jump, 0, 1, value), (_JUMP, 0, 0, len(otherwise)), *otherwise, *then]
