@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 from pathlib import Path
 
 from wherry_command import Wherry
@@ -51,3 +52,31 @@ def test_names_appear_in_no_list_of_changes(seeded: Wherry) -> None:
     seeded.ok("run", "--name", "changed", "tiny", "touch", "/new")
     assert seeded.ok("diff", "changed").split() == ["A", "/new"]
     seeded.ok("rm", "changed")
+
+
+def _forget_use(seeded: Wherry) -> list[str]:
+    """Let the names layers look as if no plan had been made with them for long, and none were saved."""
+    shown = seeded.folder / "store" / "shown"
+    for path in shown.iterdir():
+        os.utime(path, (1, 1))
+    for path in (seeded.folder / "run" / "wherry" / "plans").iterdir():
+        path.unlink()
+    return sorted(path.name for path in shown.iterdir() if not path.name.startswith("."))
+
+
+def test_names_of_a_running_container_are_not_pruned(seeded: Wherry) -> None:
+    """However long ago its plan was made."""
+    seeded.ok("run", "-d", "--name", "service", "tiny", "sleep", "600")
+    before = _forget_use(seeded)
+    assert before
+    seeded.ok("prune", "-f")
+    assert sorted(path for path in os.listdir(seeded.folder / "store" / "shown") if path[0] != ".") == before
+    assert seeded.ok("exec", "service", "cat", "/etc/hosts") == Path("/etc/hosts").read_text()
+    seeded.ok("rm", "-f", "service")
+
+
+def test_a_start_after_the_names_went_makes_them_again(seeded: Wherry) -> None:
+    """A saved plan notices that they are gone."""
+    assert seeded.ok("run", "tiny", "cat", "/etc/hosts") == Path("/etc/hosts").read_text()
+    shutil.rmtree(seeded.folder / "store" / "shown")
+    assert seeded.ok("run", "tiny", "cat", "/etc/hosts") == Path("/etc/hosts").read_text()

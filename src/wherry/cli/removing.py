@@ -68,16 +68,21 @@ def prune(given: Given) -> int:
 
 
 def _clear(world: World, *, dry_run: bool = False) -> bool:
-    """What killed launchers left; whether there is any."""
-    from wherry.containers import abandoned_scratch, remove_scratch, scratch_size
+    """What killed launchers left, and the names that were shown to containers; whether there is any."""
+    from wherry.containers import abandoned_scratch, remove_names, remove_scratch, scratch_size, unused_names
 
+    freed = "would be freed" if dry_run else "freed"
     left = abandoned_scratch(world)
     if left:
         size = scratch_size(left)
         count = len(left) if dry_run else remove_scratch(left)
-        freed = "would be freed" if dry_run else "freed"
         print(f"scratch of {count} ended containers: {bytes_for_people(size)} {freed}")
-    return bool(left)
+    names = unused_names(world)
+    if names:
+        size = scratch_size(names)
+        count = len(names) if dry_run else remove_names(world, names)
+        print(f"{count} sets of passwd, hosts and the like that no start uses: {bytes_for_people(size)} {freed}")
+    return bool(left or names)
 
 
 def _remove(world: World, text: str, *, force: bool) -> PruneResult:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wherry.containers.signals import kill, stop, wait
     from wherry.containers.starting import Preview, Start, create, prepare, preview, run, start
     from wherry.containers.sweeping import sweep
+    from wherry.containers.unused import remove_names, unused_names
     from wherry.containers.variables import environment
     from wherry.containers.world import World
 
@@ -61,6 +62,7 @@ _HOMES = {
     "preview": "starting",
     "ps": "listing",
     "read_records": "records",
+    "remove_names": "unused",
     "remove_scratch": "abandoned",
     "rename": "keeping",
     "resolve": "resolving",
@@ -72,6 +74,7 @@ _HOMES = {
     "start": "starting",
     "stop": "signals",
     "sweep": "sweeping",
+    "unused_names": "unused",
     "wait": "signals",
 }
 
@@ -104,6 +107,7 @@ __all__ = [
     "preview",
     "ps",
     "read_records",
+    "remove_names",
     "remove_scratch",
     "rename",
     "resolve",
@@ -115,6 +119,7 @@ __all__ = [
     "start",
     "stop",
     "sweep",
+    "unused_names",
     "wait",
 ]
 

@@ -15,6 +15,9 @@ from wherry.launch.plan import LaunchPlan, Operation
 __all__ = ["MAX_PLANS", "plan_hash", "save", "write_files"]
 
 MAX_PLANS = 512
+_PRUNED = 3
+"""How often files that ``prune`` takes while they are written are written anew."""
+
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
 
@@ -29,6 +32,7 @@ def save(plan: LaunchPlan, prefix: tuple[str, ...], runtime: str) -> str | None:
     path = f"{folder}/{plan_hash(prefix)}.plan"
     named = msgspec.structs.replace(plan, inputs=(Operation("PREFIX", (prefix,)), *plan.inputs))
     try:
+        os.makedirs(folder, 0o700, exist_ok=True)
         _write(path, encode(named, os.geteuid()))
         _trim(folder)
     except (OSError, LaunchError):
@@ -47,38 +51,51 @@ def plan_hash(words: tuple[str, ...]) -> str:
 
 
 def write_files(plan: LaunchPlan) -> None:
-    """Write the small files and directories that the plan shows; those that exist are left (named by their content)."""
+    """Write the small files and directories that the plan shows; those that exist are left (named by their content).
+
+    Their folder is marked as used before, so that ``prune`` leaves it: by the mtime of ``.NAME`` beside it.
+    """
+    if not plan.files:
+        return
+    place = plan.files[0].path
+    try:
+        os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)
+        _mark_used(place)
+        for _ in range(_PRUNED):
+            with contextlib.suppress(FileNotFoundError):  # it went just now, being old
+                _write_missing(plan)
+                return
+        _write_missing(plan)
+    except OSError as error:
+        at = error.filename if isinstance(error.filename, str) else place
+        raise LaunchError(f"cannot write '{at}'", why=error.strerror or str(error)) from None
+
+
+def _mark_used(place: str) -> None:
+    folder, _, name = place.rpartition("/")
+    mark = f"{folder}/.{name}"
+    try:
+        os.utime(mark)
+    except FileNotFoundError:
+        os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _write_missing(plan: LaunchPlan) -> None:
     for file in plan.files:
-        try:
-            if os.path.lexists(file.path):
-                continue
-            if file.content is None:
-                _make_folder(file.path, file.mode)
-            else:
-                _write(file.path, file.content, file.mode)
-        except OSError as error:
-            raise LaunchError(f"cannot write '{file.path}'", why=error.strerror or str(error)) from None
-
-
-def _make_folder(path: str, mode: int) -> None:
-    with contextlib.suppress(FileExistsError):
-        try:
-            os.mkdir(path, 0o700)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-            os.mkdir(path, 0o700)
-        os.chmod(path, mode)  # whatever the umask
+        if os.path.lexists(file.path):
+            continue
+        if file.content is None:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(file.path, 0o700)
+                os.chmod(file.path, file.mode)  # whatever the umask
+        else:
+            _write(file.path, file.content, file.mode)
 
 
 def _write(path: str, content: bytes, mode: int = 0o600) -> None:
     # The number alone is not enough: other pid namespaces (and nodes) have the same.
     temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        descriptor = os.open(temporary, flags, 0o600)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        descriptor = os.open(temporary, flags, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             file.write(content)

@@ -17,7 +17,7 @@ from wherry.store.store import FORMAT, Store, open_at, open_store
 from wherry.store.values import ImageRecord, Layer, LayerMeta, LayerSource, Lease, Name
 
 if TYPE_CHECKING:
-    from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image
+    from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image, used_elsewhere
     from wherry.store.disk import Usage, usage
     from wherry.store.flight import Timing
     from wherry.store.space import Space, human, suggestion
@@ -43,6 +43,7 @@ __all__ = [
     "remove_image",
     "suggestion",
     "usage",
+    "used_elsewhere",
 ]
 
 _LATER = {
@@ -56,6 +57,7 @@ _LATER = {
     "suggestion": "space",
     "Usage": "disk",
     "usage": "disk",
+    "used_elsewhere": "collect",
 }
 
 

@@ -12,18 +12,19 @@ from wherry.base.digest import Digest
 from wherry.base.errors import Conflict, NotFound
 from wherry.base.reference import Reference
 from wherry.store import leases, removal, sources
-from wherry.store.discard import delete_tree, sweep
+from wherry.store.discard import delete_tree, file_system_time, sweep
 from wherry.store.disk import usage
 from wherry.store.faults import reported
 from wherry.store.flight import collecting
 from wherry.store.leases import session_of
 from wherry.store.marks import own_records
+from wherry.store.processes import current
 from wherry.store.removal import Look, Running, names_of, not_here, remove_record
 from wherry.store.store import Store
 from wherry.store.sweeping import remove_unmarked
 from wherry.store.values import ImageRecord
 
-__all__ = ["PruneResult", "Running", "enforce_limit", "prune", "remove_image", "usage"]
+__all__ = ["PruneResult", "Running", "enforce_limit", "prune", "remove_image", "usage", "used_elsewhere"]
 
 
 class PruneResult(msgspec.Struct, frozen=True):
@@ -133,6 +134,13 @@ def enforce_limit(
             if record.digest not in spared and _try_removal(store, record.digest, look, dry_run=False):
                 result = _joined(result, _after(store, named, (record.digest,), trash))
     return msgspec.structs.replace(result, over=max(0, usage(store).total - max_size))
+
+
+def used_elsewhere(store: Store, runtime: str) -> bool:
+    """Whether another node, or another session than that of ``runtime``, may be running something from this store."""
+    now, me, session = file_system_time(store.path), current(), session_of(runtime)
+    held = (lease for record in own_records(store) for lease in leases.all_of(store.path, record.digest))
+    return any(leases.may_be_used(lease, now, me.node, me.boot_id, session) for lease in held)
 
 
 def _try_removal(store: Store, digest: Digest, look: Look, dry_run: bool) -> bool:
