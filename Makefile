@@ -18,7 +18,7 @@ demo:                ## make a Debian image, pull it, and do astronomy in it as 
 	@scripts/setup-debian demo && scripts/as-user demo/run
 
 test:                ## check, then all tests, as an unprivileged user (root: installs what is missing)
-	@scripts/setup-debian test && scripts/as-user scripts/test $(PYTEST)
+	@scripts/setup-debian test && scripts/with-docker scripts/as-user scripts/test $(PYTEST)
 
 check:               ## format, lint, types, layers, C warnings
 	@scripts/setup-debian check && scripts/as-user scripts/check

@@ -1,4 +1,4 @@
-"""Where a benchmark works: folders, the registry with its images, root's two favours, and plain root file systems."""
+"""Where a benchmark works: folders, the registry with its images, root's favour, and plain root file systems."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Workplace:
 
 
 def ask_root(what: str) -> str:
-    """A favour of the root part of ``bench/run``: ``drop`` (caches), ``docker`` (its socket, or why there is none)."""
+    """A favour of the root part of ``bench/run``: ``drop`` (caches)."""
     address = os.environ.get("WHERRY_BENCH_ROOT", "")
     if not address:
         return ""

@@ -50,8 +50,8 @@ def symlink(name: str, target: str) -> Item:
     return Item(name, tarfile.SYMTYPE, target=target, mode=0o777)
 
 
-def hardlink(name: str, target: str) -> Item:
-    return Item(name, tarfile.LNKTYPE, target=target)
+def hardlink(name: str, target: str, mode: int = 0o644) -> Item:
+    return Item(name, tarfile.LNKTYPE, target=target, mode=mode)
 
 
 def whiteout(name: str) -> Item:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import images
+from docker_daemon import Docker, connect
 from registry_server import RegistryServer, serve
 from wherry_command import Wherry
 
@@ -71,3 +72,12 @@ def seeded(tmp_path_factory: pytest.TempPathFactory, tiny: str) -> Wherry:
     command.ok("pull", "-q", tiny)
     command.ok("tag", tiny, "tiny")
     return command
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Docker:
+    """A docker daemon's client; skips with one line where there is no daemon."""
+    found = connect(tmp_path_factory.mktemp("docker"))
+    if isinstance(found, str):
+        pytest.skip(f"no docker here: {found}")
+    return found

@@ -1,4 +1,4 @@
-"""The trees that Wherry makes are those that umoci makes of the same images, entry by entry."""
+"""The trees that Wherry makes are those that umoci and docker make of the same images, entry by entry."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import subprocess
 import tarfile
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import images
+from docker_daemon import Docker
 from layers import Item, directory, file, hardlink, make_removable, symlink, tar_of, whiteout, write_layout
 from wherry.image import Image, flatten, load_file
 from wherry.image.table import TableEntry, read_entries
@@ -31,7 +33,7 @@ _ODD = (
         directory("shared", mode=0o2775, gid=50),
         directory("closed", mode=0o500),
         file("closed/inner", b"x", mode=0o400),
-        hardlink("bin/su-too", "bin/su"),
+        hardlink("bin/su-too", "bin/su", mode=0o4755),
         symlink("usr/bin", "../bin"),
         symlink("absolute", "/etc"),
         symlink("dangling", "nowhere/at/all"),
@@ -150,3 +152,140 @@ def _described(place: str, status: os.stat_result, fact: TableEntry | None) -> t
         os.chmod(place, stat.S_IMODE(status.st_mode) | 0o400)
     with open(place, "rb") as content:
         return ("file", mode, status.st_mtime_ns, xattrs, hashlib.file_digest(content, "sha256").hexdigest())
+
+
+# ---- docker ---------------------------------------------------------------------------------------------------------
+
+_DOCKERS_OWN = {".dockerenv", "dev/console", "dev/pts", "dev/shm", "proc", "sys"}
+_DOCKERS_OWN |= {"etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab"}
+"""What docker puts into a container's first layer, or empties there, whatever the image has."""
+
+_TOUCHED = {"dev", "etc"}
+"""Directories that got new times by that."""
+
+_CAPABILITY = "SCHILY.xattr.security.capability"
+_MAY_PING = {_CAPABILITY: "\x01\0\0\x02\0\x20\0\0" + "\0" * 12}
+
+_ROOTS = (
+    Item("dev/zero", tarfile.CHRTYPE, mode=0o666, device=(1, 5)),
+    Item("dev/disk", tarfile.BLKTYPE, mode=0o660, gid=6, device=(8, 0)),
+    file("owned", b"x", uid=1000, gid=100_000),
+    symlink("owned-link", "owned"),
+    file("ping", b"#!", mode=0o755, pax=_MAY_PING),
+    file("both", b"#!", mode=0o6711, uid=33, gid=33),
+)
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT], ids=["pax", "gnu"])
+def test_an_odd_image_is_as_docker_exports_it(store: Store, tmp_path: Path, docker: Docker, form: int) -> None:
+    # Docker's overlay2 makes no link to a file of an earlier layer; its builder writes the file again, as here.
+    again = (file("linked-below", b"lower content"), *_ODD[1])
+    layers = (_ODD[0] + _ROOTS, again, _ODD[2])
+    layout = write_layout(tmp_path / "layout", [tar_of(items, form) for items in layers], form="gzip")
+    _compare_with_docker(store, layout, docker, "odd")
+
+
+@pytest.mark.parametrize("name", ["tiny", "small"])
+def test_a_made_image_is_as_docker_exports_it(store: Store, docker: Docker, name: str) -> None:
+    _compare_with_docker(store, images.image(name), docker, name)
+
+
+class _Seen(NamedTuple):
+    """What root sees at a path; ``names`` are all that a file has, ``detail`` what is particular to the kind."""
+
+    kind: str
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    detail: object = None
+    mtime: int = 0
+    names: tuple[str, ...] = ()
+
+
+def _compare_with_docker(store: Store, layout: Path, docker: Docker, name: str) -> None:
+    image = load_file(store, str(layout))
+    docker.take(layout, name)
+    try:
+        with docker.exported(name) as tar:
+            theirs = _exported(tar)
+    finally:
+        docker("rmi", "--force", name)
+    ours = _as_root_would_see(flatten(store, image), _facts(image))
+    for trees in (ours, theirs):
+        for path in _DOCKERS_OWN & trees.keys():
+            del trees[path]
+        for path in _TOUCHED & trees.keys():
+            trees[path] = trees[path]._replace(mtime=0)
+        for path in _implicit(image) & trees.keys():
+            trees[path] = _Seen(trees[path].kind)
+    paths = sorted(ours.keys() | theirs.keys())
+    assert [(path, ours.get(path), theirs.get(path)) for path in paths if ours.get(path) != theirs.get(path)] == []
+
+
+def _exported(tar: tarfile.TarFile) -> dict[str, _Seen]:
+    found: dict[str, _Seen] = {}
+    names: dict[str, list[str]] = defaultdict(list)
+    for member in tar:
+        path = member.name.removeprefix("./").strip("/")
+        if path in ("", "."):
+            continue
+        names[member.linkname if member.islnk() else path].append(path)
+        if not member.islnk():
+            found[path] = _exported_entry(tar, member)
+    for first, all_ in names.items():
+        seen = found[first]
+        found |= dict.fromkeys(all_, seen._replace(names=tuple(sorted(all_)) if seen.kind == "file" else ()))
+    return found
+
+
+def _exported_entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> _Seen:
+    kinds = {tarfile.DIRTYPE: "dir", tarfile.SYMTYPE: "symlink", tarfile.FIFOTYPE: "fifo"}
+    kinds |= {tarfile.CHRTYPE: "char", tarfile.BLKTYPE: "block"}
+    kind = kinds.get(member.type, "file")
+    detail: object = None
+    if kind == "file":
+        content = tar.extractfile(member)
+        assert content is not None
+        detail = (hashlib.file_digest(content, "sha256").hexdigest(), member.pax_headers.get(_CAPABILITY, "").encode())
+    elif kind in ("char", "block"):
+        detail = (member.devmajor, member.devminor)
+    elif kind == "symlink":
+        detail = member.linkname
+    return _Seen(kind, member.mode & 0o7777, member.uid, member.gid, detail, int(member.mtime))
+
+
+def _as_root_would_see(root: str, facts: dict[str, TableEntry]) -> dict[str, _Seen]:
+    """A tree of ours, with what the table has of it: owners, set-id bits, capabilities, devices."""
+    found: dict[str, _Seen] = {}
+    for path, (kind, mode, mtime_ns, *rest) in _listing(root, {}).items():
+        assert isinstance(kind, str) and isinstance(mode, int) and isinstance(mtime_ns, int)
+        names = rest.pop() if kind == "file" else ()
+        assert isinstance(names, tuple)
+        fact = next((facts[name] for name in names or (path,) if name in facts), None)
+        detail = rest[0] if kind == "symlink" else None
+        if kind == "file":
+            capability = fact.xattrs.get(_CAPABILITY.removeprefix("SCHILY.xattr."), b"") if fact else b""
+            detail = (rest[1], capability)
+        if fact is not None and kind != "symlink":
+            mode |= fact.mode & 0o6000
+        owner = (fact.uid, fact.gid) if fact else (0, 0)
+        found[path] = _Seen(kind, mode, *owner, detail, max(0, mtime_ns // 10**9), tuple(sorted(names)))
+    for path, fact in facts.items():
+        if fact.kind in ("char", "block"):
+            found[path] = _Seen(fact.kind, fact.mode, fact.uid, fact.gid, fact.device, fact.mtime_ns // 10**9)
+    return found
+
+
+def _implicit(image: Image) -> set[str]:
+    """Directories that a layer puts something into without naming them: docker makes them anew, we keep the lower's."""
+    named: dict[str, int] = {}
+    used: dict[str, int] = {}
+    for number, layer in enumerate(image.layers):
+        for entry in read_entries(layer.table):
+            if entry.kind == "dir":
+                named[entry.path] = number
+            path = entry.path
+            while path:
+                path = path.rpartition("/")[0]
+                used[path] = number
+    return {path for path, number in used.items() if number > named.get(path, -1)}
