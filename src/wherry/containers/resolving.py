@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import InvalidName, NotFound, RegistryError, UsageError, WherryError
+from wherry.base.errors import HostLacks, InvalidName, NotFound, RegistryError, UsageError, WherryError
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from wherry.image import Image
 
 __all__ = ["MissingImage", "Resolved", "image_named", "resolve"]
+
+
+_LEAST_SCRATCH = 1000**2
+"""Bytes; how much a command will write is not known, but below this hardly anything starts."""
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -131,11 +135,24 @@ def _by_name(
     from wherry.base.progress import silent
     from wherry.containers.pulling import fetch
 
+    _require_scratch(world)
     fetch(world, reference, platform=platform, progress=progress or silent)
     pulled = _held(world, reference, platform)
     if pulled is None:
         raise NotFound(f"image '{reference.familiar}' was removed while it was pulled", hint="pull it again")
     return Resolved(pulled, text, pulled=True)
+
+
+def _require_scratch(world: World) -> None:
+    """Raise before a long pull what would stop the start after it: no room for a writable layer."""
+    from wherry.store import require
+
+    hint = "free space there, or name a folder of yours on another disk of this node: export WHERRY_SCRATCH=/a/folder"
+    try:
+        place = world.scratch[0]
+    except HostLacks:
+        return  # the start will say so, if it needs one
+    require(place, _LEAST_SCRATCH, "the container's writable layer", hint)
 
 
 def _by_id(world: World, text: str) -> Image | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image, used_elsewhere
     from wherry.store.disk import Usage, usage
     from wherry.store.flight import Timing
-    from wherry.store.space import Space, human, suggestion
+    from wherry.store.space import Space, human, require, suggestion
 
 __all__ = [
     "FORMAT",
@@ -41,6 +41,7 @@ __all__ = [
     "open_store",
     "prune",
     "remove_image",
+    "require",
     "suggestion",
     "usage",
     "used_elsewhere",
@@ -54,6 +55,7 @@ _LATER = {
     "Timing": "flight",
     "Space": "space",
     "human": "space",
+    "require": "space",
     "suggestion": "space",
     "Usage": "disk",
     "usage": "disk",

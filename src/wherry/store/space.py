@@ -1,14 +1,15 @@
-"""How much room there is: the file system's, and the user's quota where the kernel tells it.
+"""How much room there is: the file system's, and the quotas of the user and of the group where the kernel tells them.
 
-Quotas are read by quotactl_fd(2) (Linux 5.14) or quotactl(2), for local file systems with user quotas (ext4, XFS,
-tmpfs). File servers (NFS, Lustre) keep theirs to themselves; many report it as the free space instead, else the
-write's own EDQUOT is translated (``faults``).
+Quotas are read by quotactl_fd(2) (Linux 5.14) or quotactl(2), for local file systems (ext4, XFS, tmpfs); those of a
+project are reported as the free space there. File servers (NFS, Lustre) keep theirs to themselves; many report them as
+the free space, too, else the write's own EDQUOT is translated (``faults``).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -20,7 +21,7 @@ _SUGGEST_AT = 0.8
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """A user's quota, in bytes and in files; a limit of 0 is none."""
+    """What a user, or the group that new files belong to, may have, in bytes and in files; a limit of 0 is none."""
 
     used: int
     limit: int
@@ -36,10 +37,16 @@ class Space(msgspec.Struct, frozen=True):
     quota: Quota | None = None
 
 
-def require(path: str, bytes_needed: int, what: str) -> None:
+_STORE_HINT = (
+    "'wherry df' shows what is used, 'wherry prune' frees what no image needs; or keep images elsewhere: "
+    "export WHERRY_STORE=/a/folder/on/a/larger/file/system"
+)
+
+
+def require(path: str, bytes_needed: int, what: str, hint: str = _STORE_HINT) -> None:
     """Raise :class:`StoreFull` unless ``bytes_needed`` fit below ``path``; where nothing can be told, pass.
 
-    ``what`` begins the message: ``the image 'debian:12'``.
+    ``what`` begins the message: ``the image 'debian:12'``; ``hint`` ends it.
     """
     try:
         space = measure(path)
@@ -57,8 +64,7 @@ def require(path: str, bytes_needed: int, what: str) -> None:
     raise StoreFull(
         f"{what} needs {human(bytes_needed)} in '{path}'",
         why=why,
-        hint="'wherry df' shows what is used, 'wherry prune' frees what no image needs; or keep images elsewhere: "
-        "export WHERRY_STORE=/a/folder/on/a/larger/file/system",
+        hint=hint,
     )
 
 
@@ -110,18 +116,41 @@ def human(size: int) -> str:
 # ---- quotactl(2) ----------------------------------------------------------------------------------------------------
 
 _Q_GETQUOTA = 0x800007
-_USRQUOTA = 0
+_USRQUOTA, _GRPQUOTA = 0, 1
 _QIF_DQBLKSIZE = 1024
 _SYS_QUOTACTL_FD = 443  # the same number on x86-64 and aarch64
 
 
 def read_quota(path: str) -> Quota | None:
-    """This user's quota on the file system of ``path``; None where there is none or the kernel does not say."""
+    """The tighter of this user's and the group's quota on the file system of ``path``.
+
+    None where there is none or the kernel does not say.
+    """
+    try:
+        folder = os.stat(path)
+    except OSError:
+        return None
+    group = folder.st_gid if folder.st_mode & stat.S_ISGID else os.getegid()
+    return tightest([_read_quota(path, _USRQUOTA, os.getuid()), _read_quota(path, _GRPQUOTA, group)])
+
+
+def tightest(quotas: Sequence[Quota | None]) -> Quota | None:
+    """What all of them leave, in bytes and in files."""
+    by_bytes = [quota for quota in quotas if quota is not None and quota.limit]
+    by_files = [quota for quota in quotas if quota is not None and quota.files_limit]
+    if not by_bytes and not by_files:
+        return None
+    least = min(by_bytes, key=lambda quota: quota.limit - quota.used, default=Quota(0, 0))
+    fewest = min(by_files, key=lambda quota: quota.files_limit - quota.files, default=Quota(0, 0))
+    return Quota(least.used, least.limit, fewest.files, fewest.files_limit)
+
+
+def _read_quota(path: str, kind: int, owner: int) -> Quota | None:
     import ctypes
     import struct
 
-    command = ctypes.c_uint((_Q_GETQUOTA << 8) | _USRQUOTA)
-    uid = ctypes.c_uint(os.getuid())
+    command = ctypes.c_uint((_Q_GETQUOTA << 8) | kind)
+    identifier = ctypes.c_uint(owner)
     answer = ctypes.create_string_buffer(struct.calcsize("=8QI4x"))  # struct if_dqblk, linux/quota.h
     try:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -129,14 +158,14 @@ def read_quota(path: str) -> Quota | None:
     except OSError:
         return None
     try:
-        status = libc.syscall(ctypes.c_long(_SYS_QUOTACTL_FD), ctypes.c_uint(fd), command, uid, answer)
+        status = libc.syscall(ctypes.c_long(_SYS_QUOTACTL_FD), ctypes.c_uint(fd), command, identifier, answer)
     finally:
         os.close(fd)
     if status != 0:
         device = _device_of(path)
         if not device or not hasattr(libc, "quotactl"):
             return None
-        if libc.quotactl(ctypes.c_int(command.value), device.encode(), ctypes.c_int(uid.value), answer) != 0:
+        if libc.quotactl(ctypes.c_int(command.value), device.encode(), ctypes.c_int(identifier.value), answer) != 0:
             return None
     return parse_quota(answer.raw)
 

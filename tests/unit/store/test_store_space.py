@@ -82,6 +82,22 @@ def test_the_kernels_answer_about_a_quota(data: bytes, expected: Quota | None) -
     assert space.parse_quota(data) == expected
 
 
+@pytest.mark.parametrize(
+    ("user", "group", "expected"),
+    [
+        (None, None, None),
+        (Quota(10, 100), None, Quota(10, 100)),
+        (Quota(10, 100), Quota(900, 950), Quota(900, 950)),
+        (Quota(10, 100), Quota(0, 0, 7, 8), Quota(10, 100, 7, 8)),
+        (Quota(10, 100, 1, 100), Quota(20, 1000, 7, 8), Quota(10, 100, 7, 8)),
+    ],
+)
+def test_the_tighter_of_the_users_and_the_groups_quota_counts(
+    user: Quota | None, group: Quota | None, expected: Quota | None
+) -> None:
+    assert space.tightest([user, group]) == expected
+
+
 def test_where_the_kernel_knows_no_quota_there_is_none() -> None:
     assert space.read_quota("/proc") is None
     assert space.read_quota("/nonexistent") is None
