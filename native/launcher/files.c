@@ -102,16 +102,10 @@ int files_remove_tree(const char *path) {
     return first == 0 ? 0 : (errno = first, -1);
 }
 
-bool files_is_empty(int folder) {
-    _Alignas(struct entry) char entries[512];
-    long length;
-    while ((length = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
-        for (long at = 0; at < length;) {
-            struct entry *entry = (struct entry *)(entries + at);
-            if (strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0) return false;
-            at += entry->length;
-        }
-    return length == 0;
+int files_empty(int folder) {
+    int first = 0;
+    empty_folder(folder, &first);
+    return first == 0 ? 0 : (errno = first, -1);
 }
 
 int files_replace(const char *path, const char *bytes, size_t length) {

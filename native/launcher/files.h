@@ -2,7 +2,6 @@
 #ifndef WHERRY_FILES_H
 #define WHERRY_FILES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -13,8 +12,8 @@ int files_make_folders(const char *path, mode_t mode);
    errno of the first failure on -1; what could be removed is gone. */
 int files_remove_tree(const char *path);
 
-/* Whether an open folder that was not read yet has no entries. */
-bool files_is_empty(int folder);
+/* Removes what is in an open folder that was not read yet, as files_remove_tree(). */
+int files_empty(int folder);
 
 /* Writes a whole new file by way of a temporary name beside it (PATH.new). */
 int files_replace(const char *path, const char *bytes, size_t length);

@@ -59,13 +59,14 @@ static bool has_no_attributes(int folder) {
     return true;
 }
 
-static bool is_untouched(const char *upper) {
+/* What was in the writable layer goes; false where something stays, or the directory itself was changed. */
+static bool make_as_new(const char *upper) {
     struct stat found;
     int folder = open(upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0) return false;
     bool answer = fstat(folder, &found) == 0 && (found.st_mode & 07777) == UPPER_MODE &&
                   found.st_uid == geteuid() && found.st_gid == getegid() && has_no_attributes(folder) &&
-                  files_is_empty(folder);
+                  files_empty(folder) == 0;
     close(folder);
     return answer;
 }
@@ -73,7 +74,7 @@ static bool is_untouched(const char *upper) {
 bool spare_give(const char *path) {
     char upper[PATH_MAX], old[PATH_MAX], parent[PATH_MAX], spare[PATH_MAX];
     if (!compose(upper, path, "upper") || !compose(old, path, "work/old") || strlen(path) >= sizeof parent) return false;
-    if (!is_untouched(upper) || access(old, F_OK) == 0) return false;
+    if (access(old, F_OK) == 0 || !make_as_new(upper)) return false;
     strcpy(parent, path);
     *strrchr(parent, '/') = 0;
     return spare_path(spare, parent) && rename(path, spare) == 0; /* fails where there is one: it is not empty */

@@ -1,5 +1,5 @@
 /* Scratch folders used again. Making one and removing it are a dozen changes of a disk's journal, a fifth of a whole start;
- * so a folder in which a container left nothing is put aside under another name, and the next start takes it: two
+ * so a folder is emptied and put aside under another name, and the next start takes it: two
  * renames. What overlayfs left in the work directory is removed while the next command runs, when we only wait.
  *
  * One for each processor is kept (PARENT/spare.N): as many as can be taken at the same time without a search.
@@ -15,7 +15,7 @@ bool spare_take(const char *parent, const char *path);
 /* Removes what an earlier overlay left in a folder that was taken. */
 void spare_clear(const char *path);
 
-/* Puts a scratch folder aside, unless something was changed in it; false: it must be removed. */
+/* Empties a scratch folder and puts it aside; false: it cannot be as new, or one waits already: it must be removed. */
 bool spare_give(const char *path);
 
 #endif
