@@ -1,0 +1,73 @@
+/* Sockets that have a path. */
+#include "../text.h"
+#include "export.h"
+
+struct address { /* sockaddr_un */
+    uint16_t family;
+    char path[108];
+};
+
+/* Where the socket is: the address to use in place of `asked`. A path that has become too long goes by a descriptor of
+   its folder, which the caller closes (-1: none). 0 or a negative error; 1: the address is not of this kind. */
+static int find_socket(const struct address *asked, uint32_t size, unsigned how, struct address *made, int *folder) {
+    char path[sizeof asked->path + 1];
+    struct place at;
+    *folder = -1;
+    if (view()->count == 0 || asked == NULL || size < 4 || size > sizeof *asked || asked->family != 1 /* AF_UNIX */ ||
+        asked->path[0] == 0) /* abstract */
+        return 1;
+    text_move(path, asked->path, size - 2);
+    path[size - 2] = 0;
+    int found = place_find(view(), KERNEL_CWD, path, how, &at);
+    if (found < 0) return found;
+    struct line line = {made->path, 0, sizeof made->path, false};
+    made->family = asked->family;
+    made->path[0] = 0;
+    line_add(&line, at.path);
+    if (!line.full) return 0;
+    char *slash = (char *)text_last(at.path, '/'); /* it is in the room: what was asked would have fitted */
+    *slash = 0;
+    *folder = kernel_open(KERNEL_CWD, at.path, KERNEL_PATH);
+    if (*folder < 0) return *folder;
+    char number[21];
+    text_number(number, (unsigned long)*folder);
+    line = (struct line){made->path, 0, sizeof made->path, false};
+    const char *parts[] = {"/proc/self/fd/", number, "/", slash + 1};
+    for (size_t i = 0; i < 4; i++) line_add(&line, parts[i]);
+    if (!line.full) return 0;
+    kernel_close(*folder);
+    return -KERNEL_ENAMETOOLONG;
+}
+
+static uint32_t size_of(const struct address *address) { return (uint32_t)text_length(address->path) + 3; }
+
+EXPORT int bind(int socket, const void *address, uint32_t size) {
+    struct address made;
+    int folder, found = find_socket(address, size, PLACE_CREATES, &made, &folder);
+    if (found == -KERNEL_EEXIST) found = -98; /* EADDRINUSE */
+    if (found < 0) return (int)answer(found);
+    long result = found == 1 ? kernel(SYS_bind, socket, address, size) : kernel(SYS_bind, socket, &made, size_of(&made));
+    if (folder >= 0) kernel_close(folder);
+    return (int)answer(result);
+}
+
+/* A connection may take long, and end by a signal or with its thread: what is no path goes to the C library's way. */
+EXPORT int connect(int socket, const void *address, uint32_t size) {
+    struct address made;
+    int folder, found = find_socket(address, size, PLACE_FOLLOW, &made, &folder);
+    if (found < 0) return (int)answer(found);
+    long result =
+        found == 1 ? kernel(SYS_connect, socket, address, size) : kernel(SYS_connect, socket, &made, size_of(&made));
+    if (folder >= 0) kernel_close(folder);
+    return (int)answer(result);
+}
+
+EXPORT long sendto(int socket, const void *data, size_t length, int flags, const void *address, uint32_t size) {
+    struct address made;
+    int folder, found = find_socket(address, size, PLACE_FOLLOW, &made, &folder);
+    if (found < 0) return answer(found);
+    if (found == 0) address = &made, size = size_of(&made);
+    long result = kernel(SYS_sendto, socket, data, length, flags, address, size);
+    if (folder >= 0) kernel_close(folder);
+    return answer(result);
+}

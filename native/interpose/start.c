@@ -1,0 +1,162 @@
+#include "start.h"
+
+#include "kernel.h"
+#include "libraries.h"
+#include "place.h"
+#include "text.h"
+
+enum { MOST_SCRIPTS = 4, MOST_LEADING = 2 + 2 * MOST_SCRIPTS, LIST_ROOM = 8192 };
+
+/* The first arguments, once scripts' interpreters are put before them. */
+struct leading {
+    const char *words[MOST_LEADING];
+    size_t count;
+    char interpreters[MOST_SCRIPTS][256], arguments[MOST_SCRIPTS][256];
+};
+
+const char *start_variable(char *const *envp, const char *name) {
+    size_t length = text_length(name);
+    for (; envp != NULL && *envp != NULL; envp++)
+        if (text_starts(*envp, name) && (*envp)[length] == '=') return *envp + length + 1;
+    return NULL;
+}
+
+/* "#! INTERPRETER [ARGUMENT]": both and the script's path take the place of the first word. */
+static const char *lead(struct leading *leading, unsigned level, const struct program *program, const char *path) {
+    size_t more = program->argument[0] != 0 ? 2 : 1;
+    for (size_t i = leading->count; i > 1; i--) leading->words[i - 1 + more] = leading->words[i - 1];
+    text_move(leading->interpreters[level], program->interpreter, sizeof program->interpreter);
+    text_move(leading->arguments[level], program->argument, sizeof program->argument);
+    leading->words[0] = leading->interpreters[level];
+    if (more == 2) leading->words[1] = leading->arguments[level];
+    leading->words[more] = path;
+    leading->count += more;
+    return leading->words[0];
+}
+
+/* LD_PRELOAD: we first, then what the program's user wants, which is said in guest paths (or was mapped before). */
+static void add_preloads(struct view *view, const char *wanted, struct line *line) {
+    line_add(line, "LD_PRELOAD=");
+    line_add(line, view->preload);
+    for (const char *at = wanted, *end; at != NULL && *at != 0; at = *end == 0 ? end : end + 1) {
+        char path[512];
+        struct place place = {.path = path};
+        for (end = at; *end != 0 && *end != ':' && *end != ' '; end++) {}
+        size_t length = (size_t)(end - at);
+        if (length == 0 || length >= sizeof path) continue;
+        text_move(path, at, length);
+        path[length] = 0;
+        if (text_same(path, view->preload)) continue;
+        if (path[0] == '/' && place_find(view, KERNEL_CWD, path, PLACE_FOLLOW, &place) != 0) continue;
+        line_bytes(line, ":", 1);
+        line_add(line, place.path);
+    }
+}
+
+static bool is_ours(const char *entry) {
+    return text_starts(entry, "LD_PRELOAD=") || text_starts(entry, START_CONFIG "=") || text_starts(entry, START_SELF "=");
+}
+
+/* The loader's list of folders: the user's, the program's own, the image's. */
+static void list_libraries(struct view *view, const struct program *program, char *const *envp, struct line *line) {
+    char found[LIST_ROOM] = "";
+    struct line image = {found, 0, sizeof found, false};
+    const char *wanted = start_variable(envp, "LD_LIBRARY_PATH");
+    if (wanted != NULL) libraries_map(view, wanted, NULL, line);
+    libraries_map(view, program->libraries, program->guest, line);
+    if (view->libraries == NULL) libraries_find(view, &image);
+    libraries_map(view, view->libraries != NULL ? view->libraries : found, NULL, line);
+}
+
+static long compose(struct view *view, const struct program *program, const struct leading *leading, const char *path,
+                    char *const *argv, char *const *envp, start_act *act, void *context) {
+    struct place loader;
+    char folders[LIST_ROOM] = "", preloads[2048], config[PATH_ROOM + 32], self[2 * PATH_ROOM];
+    struct line list = {folders, 0, sizeof folders, false}, preload = {preloads, 0, sizeof preloads, false};
+    struct line file = {config, 0, sizeof config, false}, tell = {self, 0, sizeof self, false};
+    int answer = place_find(view, KERNEL_CWD, program->interpreter, PLACE_FOLLOW, &loader);
+    if (answer < 0) return answer;
+    if (!kernel_may(loader.path, 1)) return -KERNEL_ENOENT;
+    list_libraries(view, program, envp, &list);
+    add_preloads(view, start_variable(envp, "LD_PRELOAD"), &preload);
+    line_add(&file, START_CONFIG "=");
+    line_add(&file, view->config);
+    const char *told[] = {START_SELF "=", program->guest, "\n", text_base(path), "\n", leading->words[0]};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) line_add(&tell, told[i]);
+    if (list.full || preload.full || file.full || tell.full) return -KERNEL_E2BIG;
+
+    size_t arguments = 0, variables = 0, at = 0, kept = 0;
+    while (argv != NULL && argv[arguments] != NULL) arguments++;
+    while (envp != NULL && envp[variables] != NULL) variables++;
+    const char *words[arguments + MOST_LEADING + 8];
+    words[at++] = leading->words[0];
+    words[at++] = "--inhibit-cache";
+    words[at++] = "--library-path";
+    words[at++] = folders;
+    words[at++] = program->host;
+    for (size_t i = 1; i < leading->count; i++) words[at++] = leading->words[i];
+    for (size_t i = 1; i < arguments; i++) words[at++] = argv[i];
+    words[at] = NULL;
+    const char *entries[variables + 4];
+    for (size_t i = 0; i < variables; i++)
+        if (!is_ours(envp[i])) entries[kept++] = envp[i];
+    entries[kept++] = preloads;
+    entries[kept++] = config;
+    entries[kept++] = self;
+    entries[kept] = NULL;
+    return act(context, loader.path, (char *const *)words, (char *const *)entries);
+}
+
+long start(struct view *view, int folder, const char *path, char *const *argv, char *const *envp, start_act *act,
+           void *context, struct refusal *refusal) {
+    struct leading leading = {.words = {argv != NULL && argv[0] != NULL ? argv[0] : path}, .count = 1};
+    struct program program;
+    const char *asked = path;
+    for (unsigned level = 0;; level++) {
+        program_look(view, folder, asked, &program);
+        refusal->kind = program.kind;
+        text_move(refusal->path, asked, text_length(asked) < PATH_ROOM ? text_length(asked) + 1 : 0);
+        if (program.kind != PROGRAM_SCRIPT) break;
+        if (level == MOST_SCRIPTS) return -KERNEL_ELOOP;
+        asked = lead(&leading, level, &program, asked);
+        folder = KERNEL_CWD;
+    }
+    if (program.kind == PROGRAM_MISSING) return -program.error;
+    if (program.kind != PROGRAM_OK) return -KERNEL_ENOEXEC;
+    return compose(view, &program, &leading, path, argv, envp, act, context);
+}
+
+void start_explain(const struct refusal *refusal) {
+    char text[PATH_ROOM + 256];
+    struct line line = {text, 0, sizeof text, false};
+    if (refusal->kind < PROGRAM_STATIC) return;
+    const char *parts[] = {"wherry: '", refusal->path, "' ", program_says(refusal->kind),
+                           ": the fakechroot engine cannot run it; --engine proot can\n"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) line_add(&line, parts[i]);
+    kernel(SYS_write, 2, text, line.length);
+}
+
+long start_search(struct view *view, const char *name, char *const *argv, char *const *envp, start_act *act,
+                  void *context, struct refusal *refusal) {
+    if (text_find(name, '/') != NULL) return start(view, KERNEL_CWD, name, argv, envp, act, context, refusal);
+    const char *path = start_variable(envp, "PATH");
+    long worst = -KERNEL_ENOENT;
+    refusal->kind = PROGRAM_MISSING;
+    refusal->path[0] = 0;
+    if (name[0] == 0) return worst;
+    if (path == NULL) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for (const char *at = path, *end; at != NULL; at = *end == 0 ? NULL : end + 1) {
+        char candidate[PATH_ROOM];
+        struct line line = {candidate, 0, sizeof candidate, false};
+        for (end = at; *end != 0 && *end != ':'; end++) {}
+        candidate[0] = 0;
+        line_bytes(&line, at, (size_t)(end - at));
+        if (end > at) line_bytes(&line, "/", 1);
+        line_add(&line, name);
+        if (line.full) continue;
+        long answer = start(view, KERNEL_CWD, candidate, argv, envp, act, context, refusal);
+        if (answer != -KERNEL_ENOENT && answer != -KERNEL_ENOTDIR && answer != -KERNEL_EACCES) return answer;
+        if (answer == -KERNEL_EACCES) worst = answer;
+    }
+    return worst;
+}
