@@ -22,7 +22,8 @@ def _same(at: Workplace, rounds: int) -> str:
     cases = interleave(
         [
             Case("wherry", lambda n: wherry.start(at, "small", true)),
-            Case("wherry, scratch on tmpfs", lambda n: wherry.start_in_memory(at, "small", true)),
+            Case("wherry, runtime directory on tmpfs", lambda n: wherry.start_in_session(at, "small", true)),
+            Case("wherry, scratch too", lambda n: wherry.start_in_memory(at, "small", true)),
             Case("ch-run", lambda n: chrun.start(at, "small", true)),
             Case("bwrap", lambda n: bwrap.start(at, "small", true)),
             Case("docker", lambda n: docker.start(at, "small", true), rounds=min(rounds, SLOW)),
@@ -42,7 +43,8 @@ def _other_commands(at: Workplace, rounds: int) -> str:
     cases = interleave(
         [
             Case("wherry", lambda n: wherry.start(at, "small", true(n))),
-            Case("wherry, scratch on tmpfs", lambda n: wherry.start_in_memory(at, "small", true(n))),
+            Case("wherry, runtime directory on tmpfs", lambda n: wherry.start_in_session(at, "small", true(n))),
+            Case("wherry, scratch too", lambda n: wherry.start_in_memory(at, "small", true(n))),
             Case("ch-run", lambda n: chrun.start(at, "small", true(n))),
             Case("bwrap", lambda n: bwrap.start(at, "small", true(n))),
         ],
@@ -63,7 +65,11 @@ def _other_directories(at: Workplace, rounds: int) -> str:
     cases = interleave(
         [
             Case("wherry", lambda n: wherry.start(at, "small", ["/bin/true"], "--here", cwd=here(n))),
-            Case("wherry, scratch on tmpfs", lambda n: bound(wherry.start_in_memory, lambda _: ("--here",), n)),
+            Case(
+                "wherry, runtime directory on tmpfs",
+                lambda n: bound(wherry.start_in_session, lambda _: ("--here",), n),
+            ),
+            Case("wherry, scratch too", lambda n: bound(wherry.start_in_memory, lambda _: ("--here",), n)),
             Case("ch-run", lambda n: bound(chrun.start, chrun.here, n)),
             Case("bwrap", lambda n: bound(bwrap.start, bwrap.here, n)),
         ],

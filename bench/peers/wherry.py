@@ -30,6 +30,14 @@ def start(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str
     return Command([program("wherry"), "run", *options, name, *argv], environment(at), cwd)
 
 
+def start_in_session(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str = "/") -> Command:
+    """The same with plans on a tmpfs, where login managers put a user's runtime directory."""
+    session = at.memory / "session"
+    session.mkdir(parents=True, exist_ok=True, mode=0o700)
+    env = {**environment(at), "XDG_RUNTIME_DIR": str(session)}
+    return Command([program("wherry"), "run", *options, name, *argv], env, cwd)
+
+
 def start_in_memory(at: Workplace, name: str, argv: Sequence[str], *options: str, cwd: str = "/") -> Command:
     """The same with plans and the writable layer on a tmpfs: plans as with a login manager, the layer as where
     ``run.scratch`` names one. Some disks take longer to remove a folder than a start takes."""
