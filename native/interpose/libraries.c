@@ -1,14 +1,17 @@
 #include "libraries.h"
 
+#include <elf.h>
+
 #include "kernel.h"
-#include "place.h"
 
 enum { CONF_ROOM = 4096, MOST_FILES = 64, MOST_NESTED = 3 };
 
 #if defined(__aarch64__)
 #define MULTIARCH "aarch64-linux-gnu"
+enum { OUR_MACHINE = EM_AARCH64 };
 #else
 #define MULTIARCH "x86_64-linux-gnu"
+enum { OUR_MACHINE = EM_X86_64 };
 #endif
 
 static bool has_folder(const struct line *line, const char *folder, size_t length) {
@@ -115,7 +118,7 @@ static void read_conf(struct view *view, struct line *line, const char *path, un
     }
 }
 
-void libraries_find(struct view *view, struct line *line) {
+void libraries_list(struct view *view, struct line *line) {
     static const char usual[][40] = {
         "/lib/" MULTIARCH, "/usr/lib/" MULTIARCH, "/lib64", "/usr/lib64", "/lib", "/usr/lib",
     };
@@ -124,33 +127,44 @@ void libraries_find(struct view *view, struct line *line) {
         add_if_there(view, line, usual[i], text_length(usual[i]));
 }
 
-/* One folder with $ORIGIN filled in, ended; false: it does not fit or has another $NAME. */
-static bool fill_in(const char *folder, size_t length, const char *origin, char *path) {
+/* One folder's file with $ORIGIN filled in; false: it does not fit or has another $NAME. */
+static bool fill_in(const char *folder, size_t length, const char *origin, const char *name, char *path) {
     struct line line = {path, 0, PATH_ROOM, false};
     path[0] = 0;
     size_t skip = text_starts(folder, "$ORIGIN") ? 7 : text_starts(folder, "${ORIGIN}") ? 9 : 0;
     if (skip > length) skip = 0;
     if (skip > 0) {
-        if (origin == NULL) return false;
-        const char *base = text_base(origin);
-        line_bytes(&line, origin, (size_t)(base - origin));
+        if (origin == NULL || text_base(origin) == origin) return false;
+        line_bytes(&line, origin, (size_t)(text_base(origin) - origin - 1));
     }
     line_bytes(&line, folder + skip, length - skip);
+    line_add(&line, "/");
+    line_add(&line, name);
     return !line.full && text_find(path, '$') == NULL;
 }
 
-void libraries_map(struct view *view, const char *folders, const char *origin, struct line *line) {
+/* A library for another processor may have the same name: loaders pass over it. */
+static bool is_library(const char *host) {
+    Elf64_Ehdr head = {.e_type = ET_NONE};
+    int file = kernel_open(KERNEL_CWD, host, KERNEL_READ);
+    if (file < 0) return false;
+    long size = kernel(SYS_read, file, &head, sizeof head);
+    kernel_close(file);
+    return size == sizeof head && text_equal((char *)head.e_ident, ELFMAG, SELFMAG) &&
+           head.e_ident[EI_CLASS] == ELFCLASS64 && head.e_machine == OUR_MACHINE;
+}
+
+bool libraries_search(struct view *view, const char *folders, const char *origin, const char *name,
+                      struct place *found) {
     for (const char *at = folders, *end; *at != 0; at = *end == 0 ? end : end + 1) {
         char path[PATH_ROOM];
-        struct place place;
         for (end = at; *end != 0 && *end != ':' && *end != ';'; end++) {}
-        size_t length = (size_t)(end - at);
-        if (length == 0 || !fill_in(at, length, origin, path)) continue;
-        if (path[0] != '/') {
-            add_folder(line, path, text_length(path));
-            continue;
+        if (end == at || !fill_in(at, (size_t)(end - at), origin, name, path)) continue;
+        if (place_find(view, KERNEL_CWD, path, PLACE_FOLLOW, found) == 0 && is_library(found->path)) {
+            if (found->path != found->room) text_move(found->room, found->path, text_length(found->path) + 1);
+            found->path = found->room;
+            return true;
         }
-        if (place_find(view, KERNEL_CWD, path, PLACE_FOLLOW, &place) != 0) continue;
-        add_folder(line, place.path, text_length(place.path));
     }
+    return false;
 }

@@ -119,7 +119,7 @@ static int check(const char *path) {
 static int list_libraries(void) {
     char text[8192] = "";
     struct line line = {text, 0, sizeof text, false};
-    libraries_find(&seen, &line);
+    libraries_list(&seen, &line);
     printf("libraries %s\n", text);
     return 0;
 }

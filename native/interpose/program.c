@@ -56,67 +56,19 @@ static void look_at_script(const char *head, struct program *program) {
     if (program->interpreter[0] == 0) program->kind = PROGRAM_TEXT;
 }
 
-struct elf {
-    int file;
-    Elf64_Ehdr head;
-    Elf64_Phdr parts[32];
-    size_t count;
-};
-
-static const Elf64_Phdr *find_part(const struct elf *elf, unsigned type) {
-    for (size_t i = 0; i < elf->count; i++)
-        if (elf->parts[i].p_type == type) return &elf->parts[i];
-    return NULL;
-}
-
-/* Where the file has what the program sees at this address; 0: nowhere. */
-static uint64_t offset_of(const struct elf *elf, uint64_t address) {
-    for (size_t i = 0; i < elf->count; i++) {
-        const Elf64_Phdr *part = &elf->parts[i];
-        if (part->p_type == PT_LOAD && address >= part->p_vaddr && address - part->p_vaddr < part->p_filesz)
-            return address - part->p_vaddr + part->p_offset;
-    }
-    return 0;
-}
-
-static void find_libraries(const struct elf *elf, struct program *program) {
-    const Elf64_Phdr *dynamic = find_part(elf, PT_DYNAMIC);
-    uint64_t strings = 0, path = 0;
-    bool found = false;
-    if (dynamic == NULL) return;
-    for (uint64_t at = 0, size = dynamic->p_filesz; at < size;) {
-        Elf64_Dyn some[32];
-        long got = read_at(elf->file, some, sizeof some, dynamic->p_offset + at);
-        if (got < (long)sizeof some[0]) break;
-        for (size_t i = 0; i < (size_t)got / sizeof some[0]; i++) {
-            if (some[i].d_tag == DT_NULL) size = 0;
-            if (size == 0) break;
-            if (some[i].d_tag == DT_STRTAB) strings = some[i].d_un.d_ptr;
-            if (some[i].d_tag == DT_RUNPATH || (some[i].d_tag == DT_RPATH && !found))
-                found = true, path = some[i].d_un.d_val;
-        }
-        at += sizeof some;
-    }
-    uint64_t offset = offset_of(elf, strings);
-    if (found && offset != 0) read_text(elf->file, program->libraries, sizeof program->libraries, offset + path);
-}
-
 static void look_at_elf(int file, const char *bytes, struct program *program) {
-    struct elf elf = {.file = file};
-    text_move((char *)&elf.head, bytes, sizeof elf.head);
+    Elf64_Ehdr head;
+    Elf64_Phdr part;
+    text_move((char *)&head, bytes, sizeof head);
     program->kind = PROGRAM_OTHER_ARCH;
-    if (elf.head.e_ident[EI_CLASS] != ELFCLASS64 || elf.head.e_machine != OUR_MACHINE) return;
-    program->kind = PROGRAM_TEXT;
-    if (elf.head.e_phentsize != sizeof elf.parts[0] || (elf.head.e_type != ET_EXEC && elf.head.e_type != ET_DYN)) return;
-    elf.count = elf.head.e_phnum < 32 ? elf.head.e_phnum : 32;
-    long got = read_at(file, elf.parts, elf.count * sizeof elf.parts[0], elf.head.e_phoff);
-    if (got != (long)(elf.count * sizeof elf.parts[0])) return;
-    const Elf64_Phdr *loader = find_part(&elf, PT_INTERP);
-    program->kind = PROGRAM_STATIC;
-    if (loader == NULL || loader->p_filesz == 0 || loader->p_filesz > sizeof program->interpreter) return;
-    read_text(file, program->interpreter, loader->p_filesz, loader->p_offset);
-    program->kind = text_starts(text_base(program->interpreter), "ld-musl") ? PROGRAM_MUSL : PROGRAM_OK;
-    find_libraries(&elf, program);
+    if (head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_machine != OUR_MACHINE) return;
+    program->kind = head.e_type == ET_EXEC || head.e_type == ET_DYN ? PROGRAM_STATIC : PROGRAM_TEXT;
+    for (size_t i = 0; i < head.e_phnum && program->kind == PROGRAM_STATIC; i++) {
+        if (read_at(file, &part, sizeof part, head.e_phoff + i * sizeof part) != sizeof part) break;
+        if (part.p_type != PT_INTERP || part.p_filesz > sizeof program->interpreter) continue;
+        read_text(file, program->interpreter, part.p_filesz, part.p_offset);
+        program->kind = text_starts(text_base(program->interpreter), "ld-musl") ? PROGRAM_MUSL : PROGRAM_OK;
+    }
 }
 
 static int look(int file, struct view *view, struct program *program) {
@@ -142,7 +94,7 @@ static int look(int file, struct view *view, struct program *program) {
 void program_look(struct view *view, int folder, const char *path, struct program *program) {
     struct place at;
     program->kind = PROGRAM_MISSING;
-    program->interpreter[0] = program->argument[0] = program->libraries[0] = 0;
+    program->interpreter[0] = program->argument[0] = 0;
     program->error = -place_find(view, folder, path, PLACE_FOLLOW, &at);
     if (path[0] == 0) program->error = KERNEL_ENOENT;
     if (program->error != 0) return;

@@ -28,7 +28,6 @@ struct program {
     char guest[PATH_ROOM]; /* the same as a guest path */
     char interpreter[256]; /* the loader, or the script's; a guest path */
     char argument[256];    /* the script's one argument, or "" */
-    char libraries[1024];  /* where the program says that its libraries are (RUNPATH, RPATH), or "" */
 };
 
 /* Looks at a guest path, absolute or of the working directory. */

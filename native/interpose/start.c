@@ -1,11 +1,10 @@
 #include "start.h"
 
 #include "kernel.h"
-#include "libraries.h"
 #include "place.h"
 #include "text.h"
 
-enum { MOST_SCRIPTS = 4, MOST_LEADING = 2 + 2 * MOST_SCRIPTS, LIST_ROOM = 8192 };
+enum { MOST_SCRIPTS = 4, MOST_LEADING = 2 + 2 * MOST_SCRIPTS };
 
 /* The first arguments, once scripts' interpreters are put before them. */
 struct leading {
@@ -34,75 +33,60 @@ static const char *lead(struct leading *leading, unsigned level, const struct pr
     return leading->words[0];
 }
 
-/* LD_PRELOAD: we first, then what the program's user wants, which is said in guest paths (or was mapped before). */
-static void add_preloads(struct view *view, const char *wanted, struct line *line) {
-    line_add(line, "LD_PRELOAD=");
-    line_add(line, view->preload);
-    for (const char *at = wanted, *end; at != NULL && *at != 0; at = *end == 0 ? end : end + 1) {
-        char path[512];
-        struct place place = {.path = path};
-        for (end = at; *end != 0 && *end != ':' && *end != ' '; end++) {}
-        size_t length = (size_t)(end - at);
-        if (length == 0 || length >= sizeof path) continue;
-        text_move(path, at, length);
-        path[length] = 0;
-        if (text_same(path, view->preload)) continue;
-        if (path[0] == '/' && place_find(view, KERNEL_CWD, path, PLACE_FOLLOW, &place) != 0) continue;
-        line_bytes(line, ":", 1);
-        line_add(line, place.path);
-    }
-}
-
 static bool is_ours(const char *entry) {
-    return text_starts(entry, "LD_PRELOAD=") || text_starts(entry, START_CONFIG "=") || text_starts(entry, START_SELF "=");
+    return text_starts(entry, "LD_PRELOAD=") || text_starts(entry, "LD_AUDIT=") || text_starts(entry, START_CONFIG "=") ||
+           text_starts(entry, START_SELF "=");
 }
 
-/* The loader's list of folders: the user's, the program's own, the image's. */
-static void list_libraries(struct view *view, const struct program *program, char *const *envp, struct line *line) {
-    char found[LIST_ROOM] = "";
-    struct line image = {found, 0, sizeof found, false};
-    const char *wanted = start_variable(envp, "LD_LIBRARY_PATH");
-    if (wanted != NULL) libraries_map(view, wanted, NULL, line);
-    libraries_map(view, program->libraries, program->guest, line);
-    if (view->libraries == NULL) libraries_find(view, &image);
-    libraries_map(view, view->libraries != NULL ? view->libraries : found, NULL, line);
+/* Before glibc 2.35 an audited program paid for each call through a library that is bound when first used: there all
+   are bound at once. Loaders since then have that version's name among their own. */
+static bool binds_slowly(const char *loader) {
+    char head[8192];
+    static const char version[] = "GLIBC_2.35";
+    int file = kernel_open(KERNEL_CWD, loader, KERNEL_READ);
+    long size = file < 0 ? 0 : kernel(SYS_read, file, head, sizeof head);
+    if (file >= 0) kernel_close(file);
+    for (long i = 0; i + (long)sizeof version <= size; i++)
+        if (head[i] == 'G' && text_equal(head + i, version, sizeof version)) return false;
+    return true;
 }
 
 static long compose(struct view *view, const struct program *program, const struct leading *leading, const char *path,
                     char *const *argv, char *const *envp, start_act *act, void *context) {
     struct place loader;
-    char folders[LIST_ROOM] = "", preloads[2048], config[PATH_ROOM + 32], self[2 * PATH_ROOM];
-    struct line list = {folders, 0, sizeof folders, false}, preload = {preloads, 0, sizeof preloads, false};
-    struct line file = {config, 0, sizeof config, false}, tell = {self, 0, sizeof self, false};
+    char text[4][2 * PATH_ROOM]; /* our entries of the environment */
+    struct line lines[4];
     int answer = place_find(view, KERNEL_CWD, program->interpreter, PLACE_FOLLOW, &loader);
     if (answer < 0) return answer;
     if (!kernel_may(loader.path, 1)) return -KERNEL_ENOENT;
-    list_libraries(view, program, envp, &list);
-    add_preloads(view, start_variable(envp, "LD_PRELOAD"), &preload);
-    line_add(&file, START_CONFIG "=");
-    line_add(&file, view->config);
-    const char *told[] = {START_SELF "=", program->guest, "\n", text_base(path), "\n", leading->words[0]};
-    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) line_add(&tell, told[i]);
-    if (list.full || preload.full || file.full || tell.full) return -KERNEL_E2BIG;
+    const char *preloads = start_variable(envp, "LD_PRELOAD");
+    const char *first[][7] = {
+        {START_CONFIG "=", view->config},
+        {START_SELF "=", program->guest, "\n", text_base(path), "\n", leading->words[0]},
+        {"LD_AUDIT=", view->preload},
+        {"LD_PRELOAD=", view->preload, preloads == NULL ? "" : ":", preloads == NULL ? "" : preloads},
+    };
+    for (size_t i = 0; i < 4; i++) {
+        lines[i] = (struct line){text[i], 0, sizeof text[i], false};
+        for (const char **part = first[i]; *part != NULL; part++) line_add(&lines[i], *part);
+        if (lines[i].full) return -KERNEL_E2BIG;
+    }
 
     size_t arguments = 0, variables = 0, at = 0, kept = 0;
     while (argv != NULL && argv[arguments] != NULL) arguments++;
     while (envp != NULL && envp[variables] != NULL) variables++;
-    const char *words[arguments + MOST_LEADING + 8];
+    const char *words[arguments + MOST_LEADING + 4];
     words[at++] = leading->words[0];
     words[at++] = "--inhibit-cache";
-    words[at++] = "--library-path";
-    words[at++] = folders;
     words[at++] = program->host;
     for (size_t i = 1; i < leading->count; i++) words[at++] = leading->words[i];
     for (size_t i = 1; i < arguments; i++) words[at++] = argv[i];
     words[at] = NULL;
-    const char *entries[variables + 4];
+    const char *entries[variables + 6];
+    for (size_t i = 0; i < 4; i++) entries[kept++] = text[i];
+    if (start_variable(envp, "LD_BIND_NOW") == NULL && binds_slowly(loader.path)) entries[kept++] = START_BIND_NOW;
     for (size_t i = 0; i < variables; i++)
         if (!is_ours(envp[i])) entries[kept++] = envp[i];
-    entries[kept++] = preloads;
-    entries[kept++] = config;
-    entries[kept++] = self;
     entries[kept] = NULL;
     return act(context, loader.path, (char *const *)words, (char *const *)entries);
 }

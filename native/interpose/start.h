@@ -1,8 +1,8 @@
 /* Executing a guest program: its loader from the image, its libraries from the image, us in it.
  *
  *   execve("/usr/bin/fit", {"fit", "x"}, e)  becomes
- *   execve("TREE/lib64/ld-linux-x86-64.so.2", {"/usr/bin/fit", "--inhibit-cache", "--library-path", "TREE/lib/...:...",
- *          "TREE/usr/bin/fit", "x"}, e + LD_PRELOAD WHERRY_INTERPOSE WHERRY_INTERPOSE_SELF)
+ *   execve("TREE/lib64/ld-linux-x86-64.so.2", {"fit", "--inhibit-cache", "TREE/usr/bin/fit", "x"},
+ *          {"WHERRY_INTERPOSE=...", "WHERRY_INTERPOSE_SELF=...", "LD_AUDIT=...", "LD_PRELOAD=...", e...})
  *
  * Nothing is allocated: it runs in a child that shares its parent's memory (vfork) as well.
  */
@@ -15,6 +15,9 @@
 /* What the child must be told beside its configuration: "PROGRAM\nNAME\nARGV0", see library/load.c. */
 #define START_CONFIG "WHERRY_INTERPOSE"
 #define START_SELF "WHERRY_INTERPOSE_SELF"
+
+/* What we set LD_BIND_NOW to: see start.c. */
+#define START_BIND_NOW "LD_BIND_NOW=wherry"
 
 /* What to do with the composed command line; its answer (0 or a negative error) is start()'s. */
 typedef long start_act(void *context, const char *file, char *const *argv, char *const *envp);

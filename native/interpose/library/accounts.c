@@ -3,9 +3,9 @@
 #include "export.h"
 
 extern void *fopen(const char *path, const char *mode);
-extern int fclose(void *stream);
-extern void rewind(void *stream);
-extern void *realloc(void *memory, size_t size);
+extern int fclose(void *stream) WEAK;
+extern void rewind(void *stream) WEAK;
+extern void *realloc(void *memory, size_t size) WEAK;
 
 struct user { /* struct passwd */
     char *name, *password;
@@ -18,8 +18,8 @@ struct group {
     char **members;
 };
 
-extern int fgetpwent_r(void *stream, struct user *user, char *text, size_t room, struct user **found);
-extern int fgetgrent_r(void *stream, struct group *group, char *text, size_t room, struct group **found);
+extern int fgetpwent_r(void *stream, struct user *user, char *text, size_t room, struct user **found) WEAK;
+extern int fgetgrent_r(void *stream, struct group *group, char *text, size_t room, struct group **found) WEAK;
 
 #define USERS "/etc/passwd"
 #define GROUPS "/etc/group"

@@ -5,7 +5,7 @@
 #include "../text.h"
 #include "export.h"
 
-extern char **environ;
+extern char **environ WEAK;
 
 static long become(void *context, const char *file, char *const *argv, char *const *envp) {
     (void)context;

@@ -11,6 +11,9 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* Of the C library. Where there is none, for the loader (audit.c), it is not called. */
+#define WEAK __attribute__((weak))
+
 /* The same function under another name. */
 #define ALIAS(name, of) extern EXPORT __typeof__(of) name __attribute__((alias(#of)))
 
@@ -25,7 +28,7 @@
 /* What this process sees, read at the first use. */
 struct view *view(void);
 
-extern int *__errno_location(void);
+extern int *__errno_location(void) WEAK;
 
 static inline long answer(long result) {
     if (result >= 0 || result <= -PATH_ROOM) return result;

@@ -4,8 +4,8 @@
 #include "real.h"
 
 extern void *opendir(const char *path);
-extern void *readdir(void *folder);
-extern int closedir(void *folder);
+extern void *readdir(void *folder) WEAK;
+extern int closedir(void *folder) WEAK;
 extern int scandir(const char *path, void *list, void *choose, void *order);
 extern int scandirat(int folder, const char *path, void *list, void *choose, void *order);
 

@@ -3,8 +3,8 @@
 #include "../walk.h"
 #include "export.h"
 
-extern void *malloc(size_t size);
-extern _Noreturn void __chk_fail(void);
+extern void *malloc(size_t size) WEAK;
+extern _Noreturn void __chk_fail(void) WEAK;
 
 /* Links in /proc are told by the kernel, in the host's words. */
 static long read_proc_link(const struct place *at, char *text, size_t room) {

@@ -9,9 +9,9 @@
 static struct view seen;
 static bool ready;
 
-extern char **environ __attribute__((weak));
-extern char *program_invocation_name __attribute__((weak));
-extern char *program_invocation_short_name __attribute__((weak));
+extern char **environ WEAK;
+extern char *program_invocation_name WEAK;
+extern char *program_invocation_short_name WEAK;
 
 static _Noreturn void give_up(const char *path, const char *why) {
     char text[PATH_ROOM + 128];
@@ -98,5 +98,8 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envp
     char *self = take(START_SELF);
     if (self != NULL) take_part(self + text_length(START_SELF "="), argv);
     take(START_CONFIG);
+    take("LD_AUDIT");
+    const char *bound = start_variable(environ, "LD_BIND_NOW");
+    if (bound != NULL && text_same(bound, START_BIND_NOW + 12)) take("LD_BIND_NOW");
     hide_preload();
 }

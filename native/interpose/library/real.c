@@ -13,7 +13,7 @@ struct object {
     Elf64_Half count;
 };
 
-extern int dl_iterate_phdr(int (*visit)(struct object *object, size_t size, void *data), void *data);
+extern int dl_iterate_phdr(int (*visit)(struct object *object, size_t size, void *data), void *data) WEAK;
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 
 struct tables {

@@ -7,7 +7,7 @@
 
 #define REALS(REAL) \
     REAL(fopen) REAL(freopen) REAL(opendir) REAL(scandir) REAL(scandirat) REAL(glob) REAL(statvfs) REAL(pathconf) \
-    REAL(dlopen) REAL(dlmopen) REAL(dladdr) REAL(posix_spawn) REAL(posix_spawn_file_actions_addopen) \
+    REAL(dladdr) REAL(posix_spawn) REAL(posix_spawn_file_actions_addopen) \
     REAL(posix_spawn_file_actions_addchdir_np) REAL(pclose) REAL(setmntent) REAL(bindtextdomain)
 
 enum real {

@@ -4,13 +4,13 @@
 #include "export.h"
 #include "real.h"
 
-extern char **environ;
-extern void *fdopen(int file, const char *mode);
-extern int fclose(void *stream);
-extern int fileno(void *stream);
+extern char **environ WEAK;
+extern void *fdopen(int file, const char *mode) WEAK;
+extern int fclose(void *stream) WEAK;
+extern int fileno(void *stream) WEAK;
 extern int pclose(void *stream);
-extern void *malloc(size_t size);
-extern void free(void *memory);
+extern void *malloc(size_t size) WEAK;
+extern void free(void *memory) WEAK;
 
 enum { CHILD_ENDS = 17, INTERRUPT = 2, QUIT = 3, BLOCK = 0, SET = 2, SIGNAL_BYTES = 8 };
 

@@ -4,9 +4,9 @@
 #include "export.h"
 #include "real.h"
 
-extern char **environ;
-extern char *strdup(const char *text);
-extern const char *gnu_get_libc_version(void) __attribute__((weak));
+extern char **environ WEAK;
+extern char *strdup(const char *text) WEAK;
+extern const char *gnu_get_libc_version(void) WEAK;
 extern int posix_spawn(int *child, const char *path, const void *actions, const void *attributes, char *const *argv,
                        char *const *envp);
 extern int posix_spawn_file_actions_addopen(void *actions, int file, const char *path, int flags, unsigned mode);

@@ -2,9 +2,9 @@
 #include "../text.h"
 #include "export.h"
 
-extern void *malloc(size_t size);
-extern char *getenv(const char *name);
-extern void *fdopen(int file, const char *mode);
+extern void *malloc(size_t size) WEAK;
+extern char *getenv(const char *name) WEAK;
+extern void *fdopen(int file, const char *mode) WEAK;
 extern int mkdir(const char *path, unsigned mode);
 
 enum { ATTEMPTS = 200 };
