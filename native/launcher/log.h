@@ -1,4 +1,4 @@
-/* The log of a detached container: Docker's json-file form, {"log":"line\n","stream":"stdout","time":"..."}. */
+/* The log of a kept container: Docker's json-file form, {"log":"line\n","stream":"stdout","time":"..."}. */
 #ifndef WHERRY_LOG_H
 #define WHERRY_LOG_H
 

@@ -46,7 +46,7 @@ static int open_null(int flags, struct failure *failure) {
     return null >= 0 ? null : failure_set(failure, STEP_STREAMS, errno, "");
 }
 
-/* The command's output into pipes that the launcher reads, for the log. */
+/* The command's output into pipes that the launcher reads, for the log; a terminal's is read anyway. */
 static int open_log(struct run *run, struct failure *failure) {
     run->streams.log = open(run->host.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (run->streams.log < 0) return failure_set(failure, STEP_LOG, errno, run->host.log);
@@ -65,7 +65,7 @@ static int open_streams(struct run *run, struct failure *failure) {
     bool detached = (stdio & STDIO_DETACH) != 0, terminal = (stdio & STDIO_TERMINAL) != 0;
     if (((stdio & STDIO_INPUT) == 0 || detached) && (run->start.streams[0] = open_null(O_RDONLY, failure)) < 0)
         return -1;
-    if (detached && run->host.log != NULL) {
+    if (run->host.log != NULL) {
         if (open_log(run, failure) != 0) return -1;
     } else if (detached) {
         if ((run->start.streams[1] = run->start.streams[2] = open_null(O_WRONLY, failure)) < 0) return -1;
@@ -88,7 +88,9 @@ static void close_given_streams(struct run *run) {
         if (i == 1 && run->start.streams[2] == given) break;
     }
     if (run->start.terminal_socket < 0) {
-        if ((run->start.stdio & STDIO_DETACH) == 0) close(STDIN_FILENO), close(STDOUT_FILENO);
+        if ((run->start.stdio & STDIO_DETACH) != 0) return;
+        close(STDIN_FILENO);
+        if (run->streams.log < 0) close(STDOUT_FILENO);
         return;
     }
     close(run->start.terminal_socket);

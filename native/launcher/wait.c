@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -25,9 +27,12 @@ struct relay {
     const struct child *child;
     const struct streams *streams;
     struct flow input;
+    struct flow output[2]; /* to the caller's stdout and stderr; to -1 where there is none */
     struct terminal terminal;
     struct log_line line[2];
-    bool over;
+    bool over;        /* process 1 has ended */
+    bool asked;       /* to end: then nothing is waited for that the caller does not read */
+    bool interrupted; /* by Ctrl-C */
 };
 
 static bool ended(const struct child *child) {
@@ -54,31 +59,30 @@ static void wait_plainly(const struct host *host, const struct child *child, boo
     }
 }
 
-static void write_whole(int to, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t n = write(to, bytes, length);
-        if (n < 0 && errno == EAGAIN) {
-            struct pollfd ready = {.fd = to, .events = POLLOUT};
-            poll(&ready, 1, -1);
-            continue;
-        }
-        if (n < 0 && errno != EINTR) return;
-        if (n < 0) continue;
-        bytes += n;
-        length -= (size_t)n;
-    }
-}
-
-/* One read of the command's output. False when it is over. */
-static bool pass_output(struct relay *relay, int from, int stream) {
-    char bytes[CHUNK];
-    ssize_t n = read(from, bytes, sizeof bytes);
+/* One read of the command's output, the flow being empty. False when it is over. */
+static bool take_output(struct relay *relay, int from, int stream) {
+    struct flow *flow = &relay->output[stream];
+    ssize_t n = read(from, flow->bytes, sizeof flow->bytes);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
     if (n <= 0) return false; /* EIO of a master: nobody has the slave open any more */
     if (relay->streams->log >= 0)
-        log_write(&relay->line[stream], relay->streams->log, stream, bytes, (size_t)n);
-    else
-        write_whole(STDOUT_FILENO, bytes, (size_t)n);
+        log_write(&relay->line[stream], relay->streams->log, stream, flow->bytes, (size_t)n);
+    flow->at = 0;
+    flow->length = flow->to >= 0 ? (size_t)n : 0;
+    return true;
+}
+
+/* No more than a pipe that is ready surely takes, so that signals are never kept waiting. False when nobody reads. */
+static bool give_output(struct flow *flow) {
+    ssize_t n = write(flow->to, flow->bytes + flow->at, flow->length < PIPE_BUF ? flow->length : PIPE_BUF);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+    if (n < 0) {
+        flow->to = -1;
+        flow->length = 0;
+        return false;
+    }
+    flow->at += (size_t)n;
+    flow->length -= (size_t)n;
     return true;
 }
 
@@ -113,35 +117,61 @@ static void take_signal(struct relay *relay, int signals, bool same_group) {
         if (info.si_signo == SIGCHLD && ended(relay->child)) relay->over = true;
         if (info.si_signo == SIGWINCH && relay->streams->master >= 0) terminal_resize(relay->streams->master);
         if (info.si_signo == SIGTSTP) stop_ourselves(relay);
+        if (info.si_signo == SIGINT && info.si_code == SI_KERNEL) relay->interrupted = true;
+        if (info.si_signo != SIGCHLD && info.si_signo != SIGWINCH && info.si_signo != SIGTSTP) relay->asked = true;
         child_forward(relay->child, &info, same_group);
     }
 }
 
+enum { SIGNALS, INPUT, MASTER, FIRST, SECOND, TO_FIRST, TO_SECOND, COUNT };
+
+/* What to wait for: nothing is read of the command before what it wrote last has been passed on. */
+static void set_polls(struct pollfd polls[COUNT], const struct relay *relay, const int source[COUNT]) {
+    for (int i = MASTER; i <= SECOND; i++) {
+        bool full = relay->output[i == SECOND].length > 0;
+        short events = (short)((full ? 0 : POLLIN) | (i == MASTER && relay->input.length > 0 ? POLLOUT : 0));
+        polls[i] = (struct pollfd){.fd = events != 0 ? source[i] : -1, .events = events};
+    }
+    for (int i = 0; i < 2; i++) {
+        const struct flow *flow = &relay->output[i];
+        polls[TO_FIRST + i] = (struct pollfd){.fd = flow->length > 0 ? flow->to : -1, .events = POLLOUT};
+    }
+    polls[INPUT] = (struct pollfd){.fd = relay->input.length == 0 ? relay->input.from : -1, .events = POLLIN};
+}
+
+static void pass_outputs(struct relay *relay, const struct pollfd polls[COUNT], int source[COUNT]) {
+    for (int i = 0; i < 2; i++) {
+        int *from = &source[FIRST + i];
+        if (polls[TO_FIRST + i].revents == 0 || give_output(&relay->output[i]) || *from < 0) continue;
+        close(*from); /* the command is told as if it had written there itself */
+        *from = -1;
+    }
+    for (int i = MASTER; i <= SECOND; i++)
+        if (source[i] >= 0 && (polls[i].revents & ~POLLOUT) != 0 && relay->output[i == SECOND].length == 0 &&
+            !take_output(relay, source[i], i == SECOND))
+            source[i] = -1;
+}
+
 static void relay_all(const struct host *host, struct relay *relay, bool same_group) {
-    enum { SIGNALS, INPUT, MASTER, FIRST, SECOND, COUNT };
+    const struct streams *streams = relay->streams;
+    int source[COUNT] = {[MASTER] = streams->master, [FIRST] = streams->output[0], [SECOND] = streams->output[1]};
     sigset_t set;
-    child_signals(&set, relay->streams->master >= 0);
+    child_signals(&set, streams->master >= 0);
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    struct pollfd polls[COUNT] = {
-        [SIGNALS] = {.fd = signals, .events = POLLIN},
-        [INPUT] = {.fd = relay->input.from, .events = POLLIN},
-        [MASTER] = {.fd = relay->streams->master},
-        [FIRST] = {.fd = relay->streams->output[0], .events = POLLIN},
-        [SECOND] = {.fd = relay->streams->output[1], .events = POLLIN},
-    };
+    struct pollfd polls[COUNT] = {[SIGNALS] = {.fd = signals, .events = POLLIN}};
     relay->over = ended(relay->child);
     for (;;) {
-        polls[INPUT].fd = relay->input.length == 0 ? relay->input.from : -1;
-        polls[MASTER].events = (short)(POLLIN | (relay->input.length > 0 ? POLLOUT : 0));
-        int ready = poll(polls, COUNT, relay->over ? 0 : host->lease == NULL ? -1 : RENEWAL_SECONDS * 1000);
-        if (ready == 0 && relay->over) break; /* all that it wrote has been read */
+        bool waits = !relay->asked && (relay->output[0].length > 0 || relay->output[1].length > 0);
+        int timeout = relay->over && !waits ? 0 : host->lease == NULL ? -1 : RENEWAL_SECONDS * 1000;
+        set_polls(polls, relay, source);
+        int ready = poll(polls, COUNT, timeout);
+        if (ready == 0 && timeout == 0) break; /* all that it wrote has been read */
         if (ready == 0) host_renew_lease(host);
-        if (ready < 0) continue;
+        if (ready <= 0) continue;
         if (polls[SIGNALS].revents != 0) take_signal(relay, signals, same_group);
         pass_input(&relay->input, polls[INPUT].revents, polls[MASTER].revents & POLLOUT);
-        for (int i = MASTER; i < COUNT; i++)
-            if ((polls[i].revents & ~POLLOUT) != 0 && !pass_output(relay, polls[i].fd, i == SECOND)) polls[i].fd = -1;
-        if (polls[MASTER].fd < 0) relay->input.from = -1, relay->input.length = 0;
+        pass_outputs(relay, polls, source);
+        if (source[MASTER] < 0) relay->input.from = -1, relay->input.length = 0;
     }
     close(signals);
 }
@@ -160,10 +190,15 @@ void wait_for(const struct start *start, const struct host *host, const struct c
             relay->streams = streams;
             relay->input.from = from_caller ? STDIN_FILENO : -1;
             relay->input.to = streams->master;
+            bool to_caller = (start->stdio & STDIO_DETACH) == 0;
+            relay->output[0].to = to_caller ? STDOUT_FILENO : -1;
+            relay->output[1].to = to_caller ? STDERR_FILENO : -1;
+            if (streams->log >= 0) signal(SIGPIPE, SIG_IGN); /* a reader that goes must not end the launcher */
             if (streams->master >= 0) fcntl(streams->master, F_SETFL, O_RDWR | O_NONBLOCK);
             if (streams->master >= 0) terminal_resize(streams->master);
             if (from_caller) terminal_raw(&relay->terminal);
             relay_all(host, relay, same_group);
+            outcome->interrupted = relay->interrupted && same_group;
             terminal_restore(&relay->terminal);
             for (int i = 0; i < 2; i++)
                 if (streams->log >= 0) log_flush(&relay->line[i], streams->log, i);

@@ -9,10 +9,10 @@
 struct streams {
     int master;    /* of the container's terminal */
     int output[2]; /* the reading ends of the command's stdout and stderr, with a log */
-    int log;       /* the json-file log, or -1: the terminal's output goes to standard output */
+    int log;       /* the json-file log, or -1 */
 };
 
-/* Until the container is over; collects it. */
+/* Until the container is over; collects it. What is read goes to the log and, unless detached, to the caller. */
 void wait_for(const struct start *start, const struct host *host, const struct child *child,
               const struct streams *streams, struct outcome *outcome, struct failure *failure);
 

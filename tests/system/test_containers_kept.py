@@ -84,6 +84,44 @@ def test_output_without_a_newline_at_its_end_is_kept(lab: Wherry) -> None:
     assert lab.ok("logs", "cut") == "no newline"
 
 
+def test_a_named_container_in_the_foreground_has_a_log_too(lab: Wherry) -> None:
+    script = "echo out; echo err >&2; test -t 1 || echo no terminal; cat"
+    result = lab("run", "-i", "--name", "front", "tiny", "sh", "-c", script, stdin="in\n")
+    assert (result.status, result.stdout, result.stderr) == (0, "out\nno terminal\nin\n", "err\n")
+    kept = lab("logs", "front")
+    assert (kept.stdout, kept.stderr) == (result.stdout, result.stderr)
+    again = lab("start", "-a", "front")
+    assert again.stdout == "out\nno terminal\n"
+    assert lab.ok("logs", "front") == result.stdout + again.stdout
+
+
+def test_a_named_container_s_output_is_whole_and_its_status_its_own(lab: Wherry) -> None:
+    script = "head -c 3000000 /dev/zero | tr '\\0' x; head -c 1000000 /dev/zero | tr '\\0' y >&2; exit 7"
+    result = lab("run", "--name", "much", "tiny", "sh", "-c", script)
+    assert (result.status, result.stdout, result.stderr) == (7, "x" * 3000000, "y" * 1000000)
+    kept = lab("logs", "much")
+    assert (kept.stdout, kept.stderr) == (result.stdout, result.stderr)
+
+
+def test_a_reader_that_goes_away_ends_a_named_container_as_any_other(lab: Wherry) -> None:
+    process = lab.start("run", "--name", "piped", "tiny", "yes", stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"y\n"
+    process.stdout.close()
+    assert process.wait(timeout=20) == 141
+    assert lab.ok("inspect", "--format", "{{.State.ExitCode}}", "piped") == "141\n"
+
+
+def test_signals_reach_a_named_container_whose_output_nobody_reads(lab: Wherry) -> None:
+    process = lab.start(
+        "run", "--name", "stuck", "tiny", "sh", "-c", "trap 'exit 5' TERM; yes & wait", stdout=subprocess.PIPE
+    )
+    until(lambda: lab("logs", "--tail", "1", "stuck").stdout == "y\n")
+    process.terminate()
+    assert process.wait(timeout=20) == 5
+    assert process.stdout is not None
+    process.stdout.close()
+
+
 def test_a_taken_name_is_an_error_that_names_its_owner(lab: Wherry) -> None:
     container = forever(lab, "taken")
     result = lab("run", "--name", "taken", "tiny", "true")
@@ -321,7 +359,7 @@ def test_an_end_that_never_came_is_recognised(lab: Wherry) -> None:
 def test_images_of_kept_containers_are_not_removed(lab: Wherry) -> None:
     lab.ok("create", "--name", "needs", "tiny", "true")
     names = lab.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split()
-    digest = lab.ok("images", "-q", "--no-trunc").split()[0]
+    digest = lab.ok("images", "-q", "--no-trunc", "tiny").strip()
     assert lab("rmi", digest).status != 0
     lab.ok("prune", "-f")
     assert lab.ok("start", "-a", "needs") == ""

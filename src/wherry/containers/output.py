@@ -1,4 +1,4 @@
-"""What a container in the background printed: Docker's json-file lines, split by stream."""
+"""What a kept container printed: Docker's json-file lines, split by stream."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def logs(
 
     With ``follow`` also what comes until the container ends.
 
-    Raises :class:`NotFound` when there is no log: it never ran in the background.
+    Raises :class:`NotFound` when there is no log: the container is not kept, or never started.
     """
     world = world or World()
     if tail is not None and tail < 0:
@@ -132,9 +132,9 @@ def _pause(running: Running) -> None:
 
 
 def _no_log(found: Found) -> NotFound:
-    if found.kept is None or not found.kept.options.detach:
+    if found.kept is None:
         return NotFound(
             f"container '{found.shown}' has no log",
-            why="its output went where it was started; only containers in the background (-d) have one",
+            why="its output went where it was started; only containers with --name or -d have one",
         )
     return NotFound(f"container '{found.shown}' has no log yet", hint=f"wherry start {found.shown}")

@@ -56,7 +56,7 @@ def streams(job: Job) -> list[Operation]:
     if options.shell:
         bits |= _STDIN | _TERMINAL | (0 if options.terminal else _IF_TERMINAL)
     found = [Operation("STDIO", (bits,))]
-    if kept is not None and kept.log and options.detach:
+    if kept is not None and kept.log:
         found.append(Operation("LOG", (kept.log,)))
     descriptors = tuple(str(number) for number in sorted(set(options.preserve_fds)))
     found.append(Operation("FDS", (descriptors, _DESCRIPTOR_VARIABLES)))

@@ -1,4 +1,4 @@
-"""``wherry logs``: what a container in the background printed."""
+"""``wherry logs``: what a container printed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _run(given: Given) -> int:
 
 VERB = Verb(
     "logs",
-    "show what a container in the background printed",
+    "show what a container with a name, or in the background, printed",
     _run,
     options=(
         Option(("-f", "--follow"), "go on until the container ends"),
