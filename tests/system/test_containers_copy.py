@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -202,3 +205,113 @@ def test_a_pipe_is_refused_with_what_it_is(box: Wherry, tmp_path: Path) -> None:
     result = box("cp", str(tmp_path / "pipe"), "box:/data")
     assert result.status == 125
     assert "it is a pipe" in result.stderr
+
+
+def archive(*members: tuple[str, object], compressed: str = "") -> bytes:
+    """A tar with these members: bytes are a file's content, None a directory, ``->x`` a link, ``=x`` a hard link."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=f"w:{compressed}") as made:
+        for name, content in members:
+            header = tarfile.TarInfo(name)
+            header.mode = 0o755 if content is None else 0o640
+            header.mtime = 1577934245
+            if content is None:
+                header.type = tarfile.DIRTYPE
+            elif isinstance(content, str):
+                header.type = tarfile.SYMTYPE if content.startswith("->") else tarfile.LNKTYPE
+                header.linkname = content.lstrip("->=")
+            data = content if isinstance(content, bytes) else b""
+            header.size = len(data)
+            made.addfile(header, io.BytesIO(data))
+    return out.getvalue()
+
+
+def test_a_directory_comes_out_as_an_archive(box: Wherry, tmp_path: Path) -> None:
+    with open(tmp_path / "out.tar", "wb") as file:
+        assert box.start("cp", "box:/data", "-", stdout=file).wait() == 0
+    with tarfile.open(tmp_path / "out.tar") as made:
+        assert sorted(made.getnames()) == ["data", *(f"data/{name}" for name in BOX)]
+        one = made.getmember("data/one")
+        assert (one.mode, int(one.mtime), one.uid) == (0o640, 1577934245, os.getuid())
+        assert made.extractfile(one).read() == b"one\n"  # type: ignore[union-attr]
+        assert made.getmember("data/etc").linkname == "/etc"
+    whole = subprocess.run(["tar", "-tf", tmp_path / "out.tar"], capture_output=True, text=True, check=True)
+    assert whole.stdout.splitlines()[0] == "data/"
+
+
+def test_the_content_of_a_directory_comes_out_below_a_dot(box: Wherry, tmp_path: Path) -> None:
+    with open(tmp_path / "out.tar", "wb") as file:
+        assert box.start("cp", "box:/data/.", "-", stdout=file).wait() == 0
+    with tarfile.open(tmp_path / "out.tar") as made:
+        assert sorted(made.getnames()) == [".", *(f"./{name}" for name in BOX)]
+
+
+BOX = ("etc", "link", "locked", "one", "sub", "sub/two")
+
+
+@pytest.mark.parametrize("compressed", ["", "gz", "xz"])
+def test_an_archive_goes_in(box: Wherry, tmp_path: Path, compressed: str) -> None:
+    data = archive(
+        ("./", None),
+        ("deep/er/file", b"content"),
+        ("/absolute", b"below all the same"),
+        ("empty/", None),
+        ("first", b"two names"),
+        ("second", "=first"),
+        ("soft", "->first"),
+        ("one", b"replaced"),
+        ("deep/", None),
+        compressed=compressed,
+    )
+    box.ok("cp", "-", "box:/data", stdin=data)
+    back = inside(box, "/data", tmp_path)
+    assert (back / "deep" / "er" / "file").read_bytes() == b"content"
+    assert (back / "deep" / "er" / "file").stat().st_mode & 0o777 == 0o640
+    assert int((back / "first").stat().st_mtime) == 1577934245
+    assert (back / "absolute").read_bytes() == b"below all the same"
+    assert (back / "second").read_bytes() == (back / "soft").read_bytes() == b"two names"
+    assert (back / "one").read_bytes() == b"replaced" and (back / "sub" / "two").exists() and (back / "empty").is_dir()
+
+
+def test_what_goes_out_as_an_archive_goes_in_again(box: Wherry, tmp_path: Path) -> None:
+    with open(tmp_path / "out.tar", "wb") as file:
+        assert box.start("cp", "box:/data", "-", stdout=file).wait() == 0
+    box.ok("cp", "-", "box:/var", stdin=(tmp_path / "out.tar").read_bytes())
+    assert inside(box, "/var/data/sub/two", tmp_path).read_text() == "two\n"
+
+
+HOSTILE = [
+    ([("../escape", b"x")], "leads out"),
+    ([("a/../../escape", b"x")], "leads out"),
+    ([("etc/escape", b"x")], ""),  # /data/etc is a link to /etc: not followed
+    ([("out", "->/"), ("out/escape", b"x")], ""),
+    ([("name", "=/etc/passwd")], "hard link"),
+    ([("name", "=../../etc/passwd")], "leads out"),
+    ([("name", "=one")], "hard link"),  # there, but not of this archive
+]
+
+
+@pytest.mark.parametrize(("members", "said"), HOSTILE, ids=[str(members) for members, _ in HOSTILE])
+def test_no_archive_leads_out_of_the_directory(
+    box: Wherry, tmp_path: Path, members: list[tuple[str, object]], said: str
+) -> None:
+    result = box("cp", "-", "box:/data", stdin=archive(*members))
+    assert result.status == 125 and said in result.stderr and "bug" not in result.stderr
+    for place in ("/escape", "/etc/escape", "/data/escape", "/data/name"):
+        assert box("cp", f"box:{place}", str(tmp_path / "x")).status == 125
+    assert not Path("/etc/escape").exists() and not Path("/escape").exists()
+
+
+@pytest.mark.parametrize("cut", [100, 512, 700, 1500])
+def test_a_cut_or_damaged_archive_is_told(box: Wherry, cut: int) -> None:
+    whole = archive(("a", b"x" * 2000), ("b", b"y" * 2000))
+    broken = whole[:cut] if cut != 512 else whole[:2560] + b"\1" * 600 + whole[3160:]
+    for data in (broken, archive(("a", os.urandom(5000)), compressed="gz")[: cut + 1000], b"no archive", b""):
+        result = box("cp", "-", "box:/data", stdin=data)
+        assert (result.status, "tar archive" in result.stderr) == (125, True), (len(data), result.stderr)
+
+
+def test_an_archive_wants_a_directory_that_is_there(box: Wherry) -> None:
+    for path in ("/data/none", "/data/one"):
+        result = box("cp", "-", f"box:{path}", stdin=archive(("a", b"x")))
+        assert result.status == 125 and f"cannot unpack an archive into '{path}'" in result.stderr

@@ -17,9 +17,26 @@ import msgspec
 from wherry.base.errors import Conflict, NotFound, WherryError
 from wherry.containers.trees import remove_at
 
-__all__ = ["Cut", "Item", "read_tree", "receive", "send", "stays", "take", "write_tree"]
+__all__ = [
+    "AS_IT_IS",
+    "Content",
+    "Cut",
+    "Entry",
+    "Item",
+    "copied_name",
+    "kind_on_disk",
+    "read_tree",
+    "receive",
+    "send",
+    "stays",
+    "take",
+    "write_tree",
+]
 
 _CHUNK = 1 << 20
+
+AS_IT_IS = -1
+"""The mode of a directory that is left as it is, and has the usual one where it is new."""
 
 
 class Cut(WherryError):
@@ -29,8 +46,9 @@ class Cut(WherryError):
 class Item(msgspec.Struct, frozen=True, array_like=True):
     """One thing of a tree. ``path`` are its components below the copied thing (none: the thing itself).
 
-    ``kind`` is ``dir``, ``file`` or ``link``; ``size`` bytes of content follow a file; ``name`` is set on the first
-    item: what the copied thing is called, empty when only the content of a directory is meant (``PATH/.``).
+    ``kind`` is ``dir``, ``file``, ``link``, or ``hard`` (a further name of the file at ``target`` below the top, which
+    came before); ``size`` bytes of content follow a file; ``name`` is set on the first item: what the copied thing is
+    called, empty when only the content of a directory is meant (``PATH/.``).
     """
 
     path: tuple[str, ...]
@@ -52,9 +70,8 @@ def read_tree(path: str) -> Iterator[Entry]:
     Sockets, pipes and devices are passed over, and refused where they are all. Raises :class:`NotFound`,
     :class:`WherryError`.
     """
-    contents = path.rstrip("/").endswith("/.") or path in (".", "./")
-    follow = contents or path.endswith("/")
-    name = "" if contents else os.path.basename(path.rstrip("/"))
+    name = copied_name(path)
+    follow = not name or path.endswith("/")
     real = path.rstrip("/") or "/"
     try:
         found = os.stat(real) if follow else os.lstat(real)
@@ -65,6 +82,11 @@ def read_tree(path: str) -> Iterator[Entry]:
         return
     check_kind(path, found.st_mode)
     yield from _walk(real, (), found, name)
+
+
+def copied_name(path: str) -> str:
+    """What the thing at ``path`` is called where it goes; empty when only the content of a directory is meant."""
+    return "" if path.rstrip("/").endswith("/.") or path in (".", "./") else os.path.basename(path.rstrip("/"))
 
 
 def send(entries: Iterable[Entry], pipe: IO[bytes]) -> None:
@@ -119,6 +141,9 @@ def take(entries: Iterator[Entry], destination: str, kind_of: Callable[[str], st
         yield from entries
 
     there = kind_of(destination)
+    if first.mode == AS_IT_IS and there != "dir":
+        why = "it is a file" if there else "there is no such directory"
+        raise NotFound(f"cannot unpack an archive into '{destination}'", why=why, hint="name a directory that exists")
     if there == "dir":
         if first.kind == "dir" and not first.name:
             return destination, whole()
@@ -151,8 +176,11 @@ def write_tree(entries: Iterator[Entry], destination: str) -> None:
             parts = (name, *item.path) if name else item.path
             check_parts(item.path)
             with _folder(base, parts[:-1]) as folder:
-                _write(folder, parts[-1] if parts else ".", item, content)
-            if item.kind == "dir":
+                if item.kind == "hard":
+                    _link(base, (*parts[: len(parts) - len(item.path)], *item.target.split("/")), folder, parts[-1])
+                else:
+                    _write(folder, parts[-1] if parts else ".", item, content)
+            if item.kind == "dir" and item.mode != AS_IT_IS:
                 times.append((parts, item.mode, item.mtime_ns))
         for parts, mode, mtime_ns in reversed(times):
             with _folder(base, parts) as folder:
@@ -257,7 +285,7 @@ def _content(file: IO[bytes], size: int, real: str) -> Content:
 def _write(folder: int, name: str, item: Item, content: Content) -> None:
     if item.kind == "dir":
         try:
-            os.mkdir(name, 0o700, dir_fd=folder)
+            os.mkdir(name, 0o755 if item.mode == AS_IT_IS else 0o700, dir_fd=folder)
         except FileExistsError:
             if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) and name != ".":
                 raise
@@ -276,6 +304,14 @@ def _write(folder: int, name: str, item: Item, content: Content) -> None:
             os.fchmod(file.fileno(), item.mode)
     with contextlib.suppress(OSError):
         os.utime(name, ns=(item.mtime_ns, item.mtime_ns), dir_fd=folder, follow_symlinks=False)
+
+
+def _link(base: int, target: tuple[str, ...], folder: int, name: str) -> None:
+    check_parts(target)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+    with _folder(base, target[:-1]) as there:
+        os.link(target[-1], name, src_dir_fd=there, dst_dir_fd=folder, follow_symlinks=False)
 
 
 @contextlib.contextmanager

@@ -9,17 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import msgspec
 
 from wherry.base.errors import Conflict, HostLacks, NotFound, WherryError
 from wherry.containers.kept import Container
-from wherry.containers.transfer import Entry, Item, check_kind, check_parts, stays, take
+from wherry.containers.transfer import AS_IT_IS, Entry, Item, check_kind, check_parts, copied_name, stays, take
 from wherry.containers.trees import remove_tree
 from wherry.containers.world import World
 from wherry.image import Entry as Node
 from wherry.image import Tree
 
-__all__ = ["merged_view", "read_stopped", "upper_of", "write_stopped"]
+__all__ = ["kind_in", "merged_view", "read_stopped", "upper_of", "write_stopped"]
 
 _OPAQUE = "user.overlay.opaque"
 _CHUNK = 1 << 20
@@ -49,15 +51,24 @@ def merged_view(world: World, container: Container) -> Tree:
 def read_stopped(world: World, container: Container, path: str) -> Iterator[Entry]:
     """As :func:`~wherry.containers.transfer.read_tree`, in the container's view."""
     view = merged_view(world, container)
-    contents = path.endswith("/.")
-    follow = contents or path.endswith("/")
+    name = copied_name(path)
+    follow = not name or path.endswith("/")
     absolute = "/" + path.strip("/")
     node = view.stat(absolute, follow=follow)
     if node is None:
         raise NotFound(f"there is no '{path}' in container '{container.name or container.id[:12]}'")
     check_kind(path, node.mode)
-    name = "" if contents else os.path.basename(absolute.rstrip("/."))
     yield from _walk(view, node, (), name)
+
+
+def kind_in(view: Tree) -> Callable[[str], str]:
+    """What is at a path of a view, for :func:`~wherry.containers.transfer.take`."""
+
+    def kind_of(asked: str) -> str:
+        found = view.stat("/" + asked.strip("/"))
+        return "" if found is None else ("dir" if found.is_dir else "file")
+
+    return kind_of
 
 
 def write_stopped(world: World, container: Container, entries: Iterator[Entry], path: str) -> None:
@@ -81,11 +92,7 @@ def write_stopped(world: World, container: Container, entries: Iterator[Entry], 
         with contextlib.suppress(FileExistsError):
             os.mkdir(f"{folder}/work", 0o700)
 
-    def kind_of(asked: str) -> str:
-        found = view.stat("/" + asked.strip("/"))
-        return "" if found is None else ("dir" if found.is_dir else "file")
-
-    target, whole = take(entries, "/" + path.lstrip("/"), kind_of)
+    target, whole = take(entries, "/" + path.lstrip("/"), kind_in(view))
     parent = view.resolve(os.path.dirname(target.rstrip("/")) or "/")
     base = (parent.rstrip("/") + "/" + os.path.basename(target.rstrip("/"))).rstrip("/")
     if target in ("/", "/."):
@@ -97,6 +104,9 @@ def write_stopped(world: World, container: Container, entries: Iterator[Entry], 
     try:
         for item, content in whole:
             check_parts(item.path)
+            if item.kind == "hard":  # its target is a file that was put here before
+                check_parts(tuple(item.target.split("/")))
+                item = msgspec.structs.replace(item, target=f"{upper}{base}/{item.target}")
             _put(view, upper, base + "".join(f"/{part}" for part in item.path), item, content)
     except BaseException as error:
         if new:
@@ -126,20 +136,24 @@ def _walk(view: Tree, node: Node, parts: tuple[str, ...], name: str) -> Iterator
 def _put(view: Tree, upper: str, path: str, item: Item, content: Iterator[bytes]) -> None:
     _copy_up(view, upper, os.path.dirname(path))
     real = f"{upper}{path}"
-    there = view.stat(path or "/", follow=False)
+    there = _kind_there(view, real, path)
     if item.kind == "dir":
-        if there is not None and not there.is_dir:
+        if there == "other":
             raise Conflict(f"cannot copy a directory to '{path}'", why="it is not a directory")
-        if there is not None:
+        if there:
             _copy_up(view, upper, path)
             return
         hidden = _remove(real)
-        os.mkdir(real, item.mode | 0o700)
+        os.mkdir(real, 0o755 if item.mode == AS_IT_IS else item.mode | 0o700)
         if hidden:
             os.setxattr(real, _OPAQUE, b"y")
         return
-    if there is not None and there.is_dir:
+    if there == "dir":
         raise Conflict(f"cannot copy over '{path}'", why="it is a directory")
+    if item.kind == "hard":
+        _remove(real)
+        os.link(item.target, real, follow_symlinks=False)
+        return
     _remove(real)
     if item.kind == "link":
         os.symlink(item.target, real)
@@ -151,6 +165,22 @@ def _put(view: Tree, upper: str, path: str, item: Item, content: Iterator[bytes]
                     rest = rest[file.write(rest) :]
             os.fchmod(file.fileno(), item.mode)
     os.utime(real, ns=(item.mtime_ns, item.mtime_ns), follow_symlinks=False)
+
+
+def _kind_there(view: Tree, real: str, path: str) -> str:
+    """``dir``, ``other`` or nothing; the writable layer is asked first, since the view knows not what we put there."""
+    try:
+        found = os.lstat(real)
+    except FileNotFoundError:
+        there = view.stat(path or "/", follow=False)
+        return "" if there is None else "dir" if there.is_dir else "other"
+    if _is_whiteout(found):
+        return ""
+    return "dir" if stat.S_ISDIR(found.st_mode) else "other"
+
+
+def _is_whiteout(found: os.stat_result) -> bool:
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
 
 
 def _copy_up(view: Tree, upper: str, path: str) -> None:
@@ -176,4 +206,4 @@ def _remove(real: str) -> bool:
     except FileNotFoundError:
         return False
     remove_tree(real)
-    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+    return _is_whiteout(found)
