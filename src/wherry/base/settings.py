@@ -56,9 +56,13 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All values, each with its source (``built in``, a file's path, ``WHERRY_STORE`` or ``--flag``)."""
+    """All values, each with its source (``built in``, a file's path, ``WHERRY_STORE`` or ``--flag``).
+
+    ``locked`` are the keys that only the site may set, each with the file that says so.
+    """
 
     entries: dict[str, _Entry]
+    locked: dict[str, str] = {}
 
     def text(self, name: str) -> str:
         return str(self._entry(name).value)
@@ -83,8 +87,13 @@ class Settings(msgspec.Struct, frozen=True):
         return self._entry(name).source
 
     def with_flag(self, name: str, value: Value, flag: str) -> Settings:
-        """The same settings with one value given on the command line by ``flag``."""
-        return Settings({**self.entries, name: _Entry(value, flag)})
+        """The same settings with one value given on the command line by ``flag``.
+
+        Raises :class:`SettingsError` when the site has locked the key; its own value may be repeated.
+        """
+        if value != self._entry(name).value:
+            _check_lock(name, flag, self.locked)
+        return Settings({**self.entries, name: _Entry(value, flag)}, self.locked)
 
     def _entry(self, name: str) -> _Entry:
         try:
@@ -125,7 +134,7 @@ def load(outside: Outside) -> Settings:
         if text:
             _check_lock(key.name, key.environment, locked)
             entries[key.name] = _Entry(_from_text(key, text), key.environment)
-    return Settings(entries)
+    return Settings(entries, locked)
 
 
 def size_in_bytes(name: str, text: str) -> int:
@@ -204,7 +213,7 @@ def _set(
 def _check_lock(name: str, source: str, locked: Mapping[str, str]) -> None:
     found = locked.get(name) or locked.get(_pattern(name))
     if found:
-        raise SettingsError(f"{source} sets '{name}'", why=f"the site has locked it in {found}")
+        raise SettingsError(f"{source} sets '{name}'", why=f"the site has locked it in '{found}'")
 
 
 def _locks(section: object, path: str) -> tuple[str, ...]:

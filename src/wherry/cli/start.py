@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import posixpath
 
-import msgspec
-
 from wherry.base.errors import UsageError
 from wherry.base.outside import Outside
-from wherry.base.settings import Settings
-from wherry.cli import binds
 from wherry.cli.grammar import Given
+from wherry.containers import binding
 from wherry.launch.options import Bind, RunOptions, Ulimit
 
-__all__ = ["environment", "run_options", "with_settings"]
+__all__ = ["environment", "run_options"]
 
 LIMITS = (
     *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss"),
@@ -61,13 +58,6 @@ def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOp
     )
 
 
-def with_settings(options: RunOptions, settings: Settings, outside: Outside) -> RunOptions:
-    """The same options with the binds that the settings add to every container."""
-    taken = {bind.target for bind in options.binds} | {target for target, _ in options.tmpfs}
-    added = binds.of_settings(settings, outside, taken)
-    return msgspec.structs.replace(options, binds=(*added, *options.binds)) if added else options
-
-
 def environment(given: Given, outside: Outside) -> tuple[str, ...]:
     """The lines of the files named by ``--env-file``, then the values of ``-e``; later ones win."""
     entries: list[str] = []
@@ -111,15 +101,15 @@ def _command(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _mounts(given: Given, outside: Outside) -> tuple[tuple[Bind, ...], tuple[tuple[str, str], ...]]:
-    bound = [binds.volume(text, outside) for text in given.many("volume")]
-    memory = [binds.tmpfs(text) for text in given.many("tmpfs")]
+    bound = [binding.volume(text, outside) for text in given.many("volume")]
+    memory = [binding.tmpfs(text) for text in given.many("tmpfs")]
     for text in given.many("mount"):
-        made = binds.mount(text, outside)
+        made = binding.mount(text, outside)
         if isinstance(made, Bind):
             bound.append(made)
         else:
             memory.append(made)
-    binds.check_targets(tuple(bound), tuple(memory))
+    binding.check_targets(tuple(bound), tuple(memory))
     return tuple(bound), tuple(memory)
 
 
@@ -190,7 +180,7 @@ def _limit(what: str, text: str) -> int:
 def _signal(text: str | None) -> str | None:
     if text is None:
         return None
-    from wherry.cli.signals import signal_name
+    from wherry.containers import signal_name
 
     return signal_name(text)
 

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from wherry.base.errors import CommandFailed, UsageError
+from wherry.containers.binding import volume
 from wherry.containers.records import Record
 from wherry.containers.world import World
 from wherry.launch import Bind, ExecOptions, RunOptions
@@ -105,7 +106,7 @@ def run(
         image=image,
         command=_words(command),
         env=tuple(name if value is None else f"{name}={value}" for name, value in (env or {}).items()),
-        binds=_with_settings(world, tuple(_bind(bind) for bind in binds)),
+        binds=tuple(bind if isinstance(bind, Bind) else volume(bind, world.outside) for bind in binds),
         workdir=workdir,
         user=user,
         here=here,
@@ -257,31 +258,6 @@ def _words(words: Sequence[str]) -> tuple[str, ...]:
     if isinstance(words, str):
         raise UsageError("a command is a sequence of words", hint=f"pass ['sh', '-c', {words[:60]!r}]")
     return tuple(words)
-
-
-_BIND_WORDS = {"ro", "rw", "slave", "rslave", "private", "rprivate"}
-
-
-def _bind(bind: str | Bind) -> Bind:
-    if isinstance(bind, Bind):
-        return bind
-    parts = bind.split(":")
-    words = set(parts[2].split(",")) if len(parts) == 3 else set()
-    if len(parts) > 3 or not parts[0] or not words <= _BIND_WORDS:
-        raise UsageError(f"'{bind}' is no bind", hint="SOURCE:TARGET, SOURCE:TARGET:ro, or a wherry.Bind")
-    source = os.path.abspath(os.path.expanduser(parts[0]))
-    target = parts[1] if len(parts) > 1 else source
-    if not target.startswith("/"):
-        raise UsageError(f"'{bind}' has a relative target", hint="the path in the container begins with '/'")
-    propagation = "slave" if words & {"slave", "rslave"} else "private"
-    return Bind(source, target, read_only="ro" in words, propagation=propagation)
-
-
-def _with_settings(world: World, binds: tuple[Bind, ...]) -> tuple[Bind, ...]:
-    """The binds that ``run.binds`` adds to every container, where this node has the source, then the caller's."""
-    taken = {bind.target for bind in binds}
-    added = (_bind(text) for text in world.settings.items("run.binds"))
-    return (*(msgspec.structs.replace(bind, optional=True) for bind in added if bind.target not in taken), *binds)
 
 
 def _named(ready: Start, known: str | None = None) -> Start:

@@ -147,7 +147,7 @@ def test_what_the_site_locks_nobody_sets(files: Files, by: str) -> None:
         getattr(files, by).write_text('[run]\nimage = "mine"')
     with pytest.raises(SettingsError) as caught:
         files.load(**({"WHERRY_RUN_IMAGE": "mine"} if by == "variable" else {}))
-    assert caught.value.why == f"the site has locked it in {files.site}"
+    assert caught.value.why == f"the site has locked it in '{files.site}'"
 
 
 def test_a_lock_for_all_registries_holds_for_each(files: Files) -> None:

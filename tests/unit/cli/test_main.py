@@ -185,7 +185,6 @@ def test_a_start_imports_nothing_heavy_before_the_use_case() -> None:
         "verbs.run",
         "launching",
         "start",
-        "binds",
         "moving",
     }
     assert ours == wanted

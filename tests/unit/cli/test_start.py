@@ -13,7 +13,8 @@ from wherry.base.outside import Outside
 from wherry.base.settings import Settings, load
 from wherry.cli import catalogue
 from wherry.cli.main import read
-from wherry.cli.start import run_options, with_settings
+from wherry.cli.start import run_options
+from wherry.containers.completing import complete
 from wherry.launch.options import Bind, RunOptions, Ulimit
 
 
@@ -183,9 +184,40 @@ def test_binds_of_the_settings_are_added_where_the_command_line_leaves_the_place
     chosen = options("-v", "/mine:/data", "--tmpfs", "/scratch", "i")
     settings = settings_with("/site/data:/data", "/scratch:/scratch", "/opt/tools:/opt/tools:ro")
     expected = (Bind("/opt/tools", "/opt/tools", True, optional=True), Bind("/mine", "/data"))
-    assert with_settings(chosen, settings, Outside({})).binds == expected
+    assert complete(chosen, settings, Outside({})).binds == expected
 
 
 def test_a_relative_bind_of_the_settings_is_an_error() -> None:
     with pytest.raises(SettingsError, match="not an absolute path"):
-        with_settings(options("i"), settings_with("./data:/data"), Outside({}))
+        complete(options("i"), settings_with("./data:/data"), Outside({}))
+
+
+LOCKS = [
+    ("--pull always i", 'pull = "never"', "run.pull", "--pull sets 'run.pull'"),
+    ("--network host i", 'network = "none"', "run.network", "--network sets 'run.network'"),
+    ("-v /mine:/data i", 'binds = ["/site:/data:ro"]', "run.binds", "the mount at '/data' overrides"),
+    ("--tmpfs /data i", 'binds = ["/site:/data:ro"]', "run.binds", "the mount at '/data' overrides"),
+    ("-e LICENSE=other i", 'env = ["LICENSE=site"]', "run.env", "'-e LICENSE=other' overrides"),
+]
+
+
+@pytest.mark.parametrize(("line", "setting", "key", "said"), LOCKS, ids=[line for line, *_ in LOCKS])
+def test_no_flag_changes_what_the_site_has_locked(tmp_path: Path, line: str, setting: str, key: str, said: str) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(f"[run]\n{setting}\n[lock]\nkeys = ['{key}']")
+    outside = Outside({"WHERRY_SITE_SETTINGS": str(site)})
+    with pytest.raises(SettingsError) as caught:
+        complete(options(*line.split()), load(outside), outside)
+    assert said in caught.value.what
+    assert str(site) in caught.value.why
+    site.write_text(f"[run]\n{setting}")
+    unlocked = Outside({"WHERRY_SITE_SETTINGS": str(site)})
+    complete(options(*line.split()), load(unlocked), unlocked)
+
+
+def test_a_flag_may_repeat_what_is_locked(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text("[run]\npull = 'never'\nbinds = ['/site:/data']\n[lock]\nkeys = ['run.pull', 'run.binds']")
+    outside = Outside({"WHERRY_SITE_SETTINGS": str(site)})
+    chosen = complete(options("--pull", "never", "-v", "/mine:/other", "i"), load(outside), outside)
+    assert chosen.binds == (Bind("/site", "/data", optional=True), Bind("/mine", "/other"))

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from wherry.base.errors import NetworkFailed, UsageError
-from wherry.containers import output, programs
+from wherry.containers import output
 from wherry.containers.resolving import _with_readings
-from wherry.containers.signals import signal_number
+from wherry.containers.signalnames import signal_name, signal_number
 from wherry.containers.times import ago, now, seconds
-from wherry.launch.options import Bind
 
 
 @pytest.mark.parametrize(
@@ -24,7 +23,16 @@ def test_signals_have_names_and_numbers(name: str, number: int) -> None:
     assert signal_number(name) == number
 
 
-@pytest.mark.parametrize("name", ["", "TERMINATE", "0", "99", "-9", "SIG", "RTMIN+x"])
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("int", "SIGINT"), ("15", "SIGTERM"), ("rtmin", "SIGRTMIN"), ("37", "SIGRTMIN+3"), ("RTMIN+3", "SIGRTMIN+3")],
+)
+def test_a_signal_has_one_spelling(given: str, shown: str) -> None:
+    assert signal_name(given) == shown
+    assert signal_number(shown) == signal_number(given)
+
+
+@pytest.mark.parametrize("name", ["", "TERMINATE", "TERM+1", "0", "99", "-9", "SIG", "RTMIN+x"])
 def test_what_is_no_signal_is_refused(name: str) -> None:
     with pytest.raises(UsageError):
         signal_number(name)
@@ -80,11 +88,3 @@ def test_both_readings_of_a_name_are_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert _with_readings(error, "debian") is error
     assert _with_readings(error, "quay.io/team/tool:1") is error
     assert type(_with_readings(error, "x.tar")) is NetworkFailed
-
-
-def test_binds_of_the_python_face(tmp_path: Path) -> None:
-    assert programs._bind("/a:/b:ro") == Bind("/a", "/b", read_only=True)
-    assert programs._bind("/a") == Bind("/a", "/a")
-    for text in ("", ":/b", "/a:b", "/a:/b:x", "/a:/b:ro:z"):
-        with pytest.raises(UsageError):
-            programs._bind(text)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import posixpath
 
-from wherry.base.errors import SettingsError, UsageError
+from wherry.base.errors import UsageError
 from wherry.base.outside import Outside
-from wherry.base.settings import Settings
 from wherry.launch.options import Bind
 
-__all__ = ["check_targets", "mount", "of_settings", "tmpfs", "volume"]
+__all__ = ["check_targets", "mount", "tmpfs", "volume"]
 
 _PROPAGATION = {"private": "private", "rprivate": "private", "slave": "slave", "rslave": "slave"}
 _IGNORED = ("z", "Z", "rw", "cached", "delegated", "consistent")
@@ -45,26 +44,6 @@ def volume(text: str, outside: Outside) -> Bind:
         elif option not in _IGNORED:
             raise _unknown_option(what, option)
     return Bind(_source(what, source, outside), _target(what, target), read_only, propagation=propagation)
-
-
-def of_settings(settings: Settings, outside: Outside, taken: set[str]) -> tuple[Bind, ...]:
-    """The binds that the setting ``run.binds`` adds, save where ``taken`` says that the command line wants the place.
-
-    A source that this node lacks is passed over: one file of settings serves all nodes of a site.
-    """
-    found = []
-    for text in settings.items("run.binds"):
-        source = text.partition(":")[0]
-        if not source.startswith(("/", "~")):
-            raise SettingsError(
-                f"setting 'run.binds' has '{text}'",
-                why="its source is not an absolute path",
-                hint=f"see {settings.source('run.binds')}",
-            )
-        bind = volume(text, outside)
-        if bind.target not in taken:
-            found.append(Bind(bind.source, bind.target, bind.read_only, propagation=bind.propagation, optional=True))
-    return tuple(found)
 
 
 def mount(text: str, outside: Outside) -> Bind | tuple[str, str]:

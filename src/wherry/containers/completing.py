@@ -1,0 +1,67 @@
+"""What the settings add to a start's options, and what they forbid: once for the command line and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry.base.errors import SettingsError
+from wherry.containers.binding import volume
+
+if TYPE_CHECKING:
+    from wherry.base.outside import Outside
+    from wherry.base.settings import Settings
+    from wherry.launch import RunOptions
+    from wherry.launch.options import Bind
+
+__all__ = ["complete"]
+
+
+def complete(options: RunOptions, settings: Settings, outside: Outside) -> RunOptions:
+    """The same options with the binds of ``run.binds``; what the options say of a place wins.
+
+    Raises :class:`SettingsError` for an option that says something else than a key that the site has locked.
+    """
+    if settings.locked:
+        _check_locks(options, settings)
+    taken = {bind.target for bind in options.binds} | {target for target, _ in options.tmpfs}
+    added = tuple(bind for bind in _binds(settings, outside) if not _is_taken(bind, taken, settings))
+    return msgspec.structs.replace(options, binds=(*added, *options.binds)) if added else options
+
+
+def _check_locks(options: RunOptions, settings: Settings) -> None:
+    for name, value in (("pull", options.pull), ("network", options.network), ("engine", options.engine)):
+        if value is not None:
+            settings.with_flag(f"run.{name}", value, f"--{name}")
+    if "run.env" in settings.locked:
+        theirs = {text.partition("=")[0]: text for text in settings.items("run.env")}
+        for text in options.env:
+            locked = theirs.get(text.partition("=")[0])
+            if locked is not None and locked != text:
+                raise _locked(f"'-e {text}'", "run.env", settings)
+
+
+def _is_taken(bind: Bind, taken: set[str], settings: Settings) -> bool:
+    if bind.target in taken and "run.binds" in settings.locked:
+        raise _locked(f"the mount at '{bind.target}'", "run.binds", settings)
+    return bind.target in taken
+
+
+def _locked(what: str, name: str, settings: Settings) -> SettingsError:
+    why = f"the site has locked it in '{settings.locked[name]}'"
+    return SettingsError(f"{what} overrides '{name}'", why=why, hint=f"leave it out; 'wherry settings {name}' shows it")
+
+
+def _binds(settings: Settings, outside: Outside) -> tuple[Bind, ...]:
+    """A source that this node lacks is passed over: one file of settings serves all nodes of a site."""
+    found = []
+    for text in settings.items("run.binds"):
+        if not text.startswith(("/", "~")):
+            raise SettingsError(
+                f"setting 'run.binds' has '{text}'",
+                why="its source is not an absolute path",
+                hint=f"see {settings.source('run.binds')}",
+            )
+        found.append(msgspec.structs.replace(volume(text, outside), optional=True))
+    return tuple(found)
