@@ -232,7 +232,7 @@ def test_files_are_copied_out_and_in(seeded: Wherry, lab: str, tmp_path: Path) -
     seeded.ok("cp", str(tmp_path / "in"), "lab:/input")
     assert seeded.ok("exec", lab, "cat", "/input") == "input\n"
     assert seeded("cp", "a", "b").status == 125
-    assert "not archives" in seeded("cp", "lab:/etc", "-").stderr
+    assert "etc/" in seeded("cp", "lab:/etc", "-").stdout
 
 
 def test_changes_of_a_container_are_listed(seeded: Wherry) -> None:

@@ -151,7 +151,7 @@ def test_prune_frees_what_nothing_names(wherry: Wherry, tiny: str, layered: str)
         assert result.status == 125 and "next: -f removes unasked" in result.stderr
         assert len(wherry.ok("images", "-q").split()) == 2
     would = wherry.ok("prune", "--dry-run")
-    assert "would be freed" in would and len(wherry.ok("images", "-q").split()) == 2
+    assert "remove   image" in would and "free " in would and len(wherry.ok("images", "-q").split()) == 2
     assert "freed" in wherry.ok("prune", "-f")
     assert len(wherry.ok("images", "-q").split()) == 1
     wherry.ok("prune", "-af")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from wherry.base.errors import NotFound, UsageError
+from wherry import containers
+from wherry.base.errors import UsageError
+from wherry.cli.foreseeing import foresee
 from wherry.cli.grammar import Given
 from wherry.cli.moving import shown
-
-if TYPE_CHECKING:
-    from wherry.containers import World
-    from wherry.image import Image
 
 __all__ = ["load", "save"]
 
@@ -21,60 +19,61 @@ _CHUNK = 1 << 20
 
 def load(given: Given) -> int:
     """Take the image in; print its name as ``docker load`` does, with ``-q`` the digest."""
-    from wherry.containers import World
-
     option, words, quiet = given.text("input"), given.words, given.flag("quiet")
     if option is not None and words:
         raise UsageError("two files are named", why=f"'{option}' and '{words[0]}'", hint="leave -i out")
     path = option if option is not None else words[0] if words else "-"
-    world = World()
-    image = _load_stream(world, quiet=quiet) if path == "-" else _load(world, path, quiet=quiet)
+    if given.flag("dry_run"):
+        with _file(path, None) as real:
+            return foresee(containers.plan_load(real), given.text("format"))
+    world = containers.World()
+    with _file(path, world) as real, shown(quiet) as progress:
+        image = containers.load(real, progress=progress, world=world)
     print(image.digest if quiet else f"loaded: {image.reference or image.digest}")
     return 0
 
 
 def save(given: Given) -> int:
     """Write the image as one archive that Docker and Podman load too."""
-    from wherry.cli.naming import held_image
-    from wherry.containers import World
-    from wherry.image import save_file
-
     path = given.text("output") or "-"
+    if given.flag("dry_run"):
+        return foresee(containers.plan_save(given.word, path), given.text("format"))
     if path == "-" and sys.stdout.isatty():
         raise UsageError("an archive would be written to the terminal", hint=f"wherry save -o FILE {given.word}")
     if path == "-" and sys.__stdout__ is None:
         raise UsageError("there is nowhere to write the archive", why="standard output is closed", hint="-o FILE")
-    world = World()
-    image = held_image(world, given.word)
     with shown(given.flag("quiet")) as progress:
-        save_file(world.store, image, "/dev/stdout" if path == "-" else path, progress=progress)
+        containers.save(given.word, "/dev/stdout" if path == "-" else path, progress=progress)
     return 0
 
 
-def _load(world: World, path: str, *, quiet: bool, shown_as: str = "") -> Image:
-    from wherry.image import is_image_file, load_file
-
-    if not os.path.exists(path):
-        raise NotFound(f"there is no file '{path}'")
-    if not is_image_file(path):
-        raise UsageError(
-            f"'{shown_as or path}' is not an image",
-            why="it is neither an OCI layout nor an archive of one nor a 'docker save' archive",
-        )
-    with shown(quiet) as progress:
-        return load_file(world.store, path, progress=progress)
-
-
-def _load_stream(world: World, *, quiet: bool) -> Image:
-    """Archives are read back and forth, so standard input is kept in the store's own working folder first."""
+@contextmanager
+def _file(path: str, world: containers.World | None) -> Iterator[str]:
+    """The archive as a file: it is read back and forth, so standard input is kept in the store's own working folder
+    first or, without a ``world`` that may be changed, in the temporary one."""
+    if path != "-":
+        yield path
+        return
     if sys.stdin.isatty():
         raise UsageError("no file is named", why="standard input is a terminal", hint="wherry load -i FILE")
-    work = world.store.new_work()
-    try:
-        path = f"{work}/archive"
-        with open(path, "wb") as file:
+    with _folder(world) as folder:
+        with open(f"{folder}/archive", "wb") as file:
             while chunk := sys.stdin.buffer.read(_CHUNK):
                 file.write(chunk)
-        return _load(world, path, quiet=quiet, shown_as="standard input")
+        containers.require_image_file(f"{folder}/archive", "standard input")
+        yield f"{folder}/archive"
+
+
+@contextmanager
+def _folder(world: containers.World | None) -> Iterator[str]:
+    if world is None:
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="wherry-") as temporary:
+            yield temporary
+        return
+    work = world.store.new_work()
+    try:
+        yield work
     finally:
         world.store.discard(work)

@@ -65,11 +65,11 @@ def _is_digest(value: str, digest: str) -> bool:
 
 
 def _row(summary: ContainerSummary, *, whole: bool) -> dict[str, Any]:
-    command = shlex.join(summary.command)
+    command = listing.shortened(shlex.join(summary.command), 20, whole=whole)
     return {
         "ID": summary.id if whole else summary.id[:12],
         "Image": familiar(summary.image),
-        "Command": f'"{command if whole or len(command) <= 20 else command[:19] + "…"}"',
+        "Command": f'"{command}"',
         "CreatedAt": summary.created,
         "RunningFor": listing.since(summary.created),
         "State": summary.state,

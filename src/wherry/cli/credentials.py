@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from wherry.base.errors import UsageError
+from wherry.cli.foreseeing import foresee
 from wherry.cli.grammar import Given
 
 __all__ = ["login", "logout"]
@@ -12,20 +13,14 @@ __all__ = ["login", "logout"]
 
 def login(given: Given) -> int:
     """Take name and password from options, standard input or the terminal; try and keep them."""
-    from wherry.containers import World
-    from wherry.registry import login as log_in
+    from wherry import containers
 
-    world = World()
+    world, auth_file = containers.World(make_store=False), given.text("authfile") or ""
     host = given.word if given.words else world.settings.text("registry.default")
+    if given.flag("dry_run"):
+        return foresee(containers.plan_login(host, auth_file=auth_file, world=world), given.text("format"))
     name = given.text("username") or _ask_name(host, given)
-    done = log_in(
-        host,
-        name,
-        _password(given, host),
-        settings=world.settings,
-        outside=world.outside,
-        auth_file=given.text("authfile") or "",
-    )
+    done = containers.login(host, name, _password(given, host), auth_file=auth_file, world=world)
     print(f"logged in to {done.host} as {name}; kept in {done.kept_in}")
     if not done.verified:
         print(f"  note: {done.host} did not ask for a password, so it could not be tried", file=sys.stderr)
@@ -36,13 +31,13 @@ def login(given: Given) -> int:
 
 def logout(given: Given) -> int:
     """Forget, and say where from."""
-    from wherry.containers import World
-    from wherry.registry import logout as log_out
+    from wherry import containers
 
-    world = World()
+    world, auth_file = containers.World(make_store=False), given.text("authfile") or ""
     host = given.word if given.words else world.settings.text("registry.default")
-    authfile = given.text("authfile") or ""
-    places = log_out(host, settings=world.settings, outside=world.outside, auth_file=authfile)
+    if given.flag("dry_run"):
+        return foresee(containers.plan_logout(host, auth_file=auth_file, world=world), given.text("format"))
+    places = containers.logout(host, auth_file=auth_file, world=world)
     if places:
         print(f"logged out of {host}: removed from {', '.join(places)}")
     else:

@@ -19,7 +19,7 @@ def difference_rows(words: tuple[str, ...]) -> list[dict[str, Any]]:
         except NotFound as error:
             hint = f"two images are compared as: wherry diff {words[0]} OTHER-IMAGE"
             raise NotFound(error.what, why=error.why, hint=error.hint or hint) from None
-    from wherry.cli.naming import held_image
+    from wherry.containers import held_image
     from wherry.image import changes
 
     world = containers.World()

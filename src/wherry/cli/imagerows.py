@@ -87,7 +87,7 @@ def _fields(
 
 def history_rows(world: World, text: str, *, whole: bool) -> list[dict[str, Any]]:
     """The steps by which an image was made, the last first: command, time, and what its layer takes unpacked."""
-    from wherry.cli.naming import held_image
+    from wherry.containers import held_image
     from wherry.image import history
 
     return [_step(step, whole=whole) for step in reversed(tuple(history(held_image(world, text))))]

@@ -59,7 +59,7 @@ def show_environment(given: Given) -> int:
 
 def _document(world: World, text: str, kind: str | None) -> dict[str, Any]:
     from wherry import containers
-    from wherry.cli.naming import held_image
+    from wherry.containers import held_image
 
     if kind == "container":
         return containers.inspect(text)

@@ -7,7 +7,7 @@ import os
 from wherry import containers
 from wherry.base.errors import UsageError
 from wherry.cli.grammar import Given
-from wherry.cli.start import environment, run_options, with_settings
+from wherry.cli.start import environment, run_options
 from wherry.launch.options import ExecOptions, RunOptions
 
 __all__ = ["enter", "start"]
@@ -18,7 +18,7 @@ def start(verb: str, given: Given) -> int:
     from wherry.cli.moving import shown
 
     world = containers.World(make_store=not given.flag("dry_run"))
-    options = with_settings(run_options(given, world.outside, shell=verb == "shell"), world.settings, world.outside)
+    options = run_options(given, world.outside, shell=verb == "shell")
     if given.flag("dry_run"):
         return _preview(verb, options, world, given.text("format"))
     asks_always = (options.pull or world.settings.text("run.pull")) == "always"  # so a saved plan may not answer
@@ -37,7 +37,8 @@ def enter(given: Given) -> int:
     words = given.words[1:] if given.prefix[-1:] == ("--",) else given.words
     if len(words) < 2 or not words[0]:
         raise UsageError("'wherry exec' needs a CONTAINER and a COMMAND", hint="wherry exec CONTAINER COMMAND")
-    world = containers.World()
+    dry_run = given.flag("dry_run")
+    world = containers.World(make_store=not dry_run)
     command = words[2:] if words[1:2] == ("--",) else words[1:]
     options = ExecOptions(
         container=words[0],
@@ -49,7 +50,13 @@ def enter(given: Given) -> int:
         terminal=given.flag("tty"),
         detach=given.flag("detach"),
     )
-    return containers.prepare_exec(options, world=world).execute()
+    prepared = containers.prepare_exec(options, world=world)
+    if dry_run:
+        from wherry.cli.foreseeing import show_plan
+
+        show_plan(prepared.plan, prepared.command, given.text("format"))
+        return 0
+    return prepared.execute()
 
 
 def _preview(verb: str, options: RunOptions, world: containers.World, form: str | None) -> int:
@@ -58,9 +65,9 @@ def _preview(verb: str, options: RunOptions, world: containers.World, form: str 
         missing = f'{{"missing":"{found.missing}"}}' if form == "json" else f"would pull {found.missing} first"
         print(missing)
         return 0
-    from wherry.launch import show, show_json
+    from wherry.cli.foreseeing import show_plan
 
-    print(show_json(found.plan).decode() if form == "json" else show(found.plan, found.command).rstrip("\n"))
+    show_plan(found.plan, found.command, form)
     return 0
 
 

@@ -7,9 +7,24 @@ come twice, for people (``Size``, ``CreatedSince``) and for programs (``Bytes``,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Columns", "Row", "ago", "bytes_for_people", "seconds", "show", "since", "table", "visible"]
+if TYPE_CHECKING:
+    from wherry.cli.grammar import Given
+
+__all__ = [
+    "Columns",
+    "Row",
+    "ago",
+    "bytes_for_people",
+    "seconds",
+    "shortened",
+    "show",
+    "show_ids_or",
+    "since",
+    "table",
+    "visible",
+]
 
 Row = Mapping[str, Any]
 Columns = Sequence[tuple[str, str]]
@@ -41,6 +56,21 @@ def show(rows: Iterable[Row], columns: Columns, form: str | None) -> None:
         return
     for row in rows:
         print(template.render(form, row))
+
+
+def show_ids_or(rows: Sequence[Row], columns: Columns, given: Given) -> int:
+    """What a listing verb prints: with ``-q`` each id once, else the rows as ``--format`` asks."""
+    if given.flag("quiet"):
+        for identity in dict.fromkeys(row["ID"] for row in rows):
+            print(identity)
+    else:
+        show(rows, columns, given.text("format"))
+    return 0
+
+
+def shortened(text: str, length: int, *, whole: bool) -> str:
+    """The text, cut to ``length`` characters unless it is wanted whole (``--no-trunc``)."""
+    return text if whole or len(text) <= length else text[: length - 1] + "…"
 
 
 def table(rows: Sequence[Sequence[str]], heading: Sequence[str]) -> str:

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from wherry.cli.grammar import Option
 
-__all__ = ["AUTHFILE", "DRY_RUN", "EXEC", "FORMAT", "NO_TRUNC", "PLATFORM", "QUIET", "SECTIONS", "START", "STREAMS"]
+__all__ = [
+    "AUTHFILE",
+    "CHANGES",
+    "DRY_RUN",
+    "EXEC",
+    "FORMAT",
+    "NO_TRUNC",
+    "PLAN",
+    "PLATFORM",
+    "QUIET",
+    "SECTIONS",
+    "START",
+    "STREAMS",
+]
 
 FORMAT = Option(
     ("--format",), "table, json, or a template as '{{.Name}}: {{.Size}}'", "text", "table|json|TEMPLATE", empty=True
@@ -15,6 +28,17 @@ FORMAT = Option(
 NO_TRUNC = Option(("--no-trunc",), "show long values whole")
 QUIET = Option(("-q", "--quiet"), "no progress, print only the result")
 DRY_RUN = Option(("--dry-run",), "show what would be done and do nothing")
+CHANGES = (
+    DRY_RUN,
+    Option(("--format",), "how --dry-run shows it", "text", "table|json|TEMPLATE", empty=True),
+)
+"""Of the verbs that change something."""
+
+PLAN = (
+    DRY_RUN,
+    Option(("--format",), "how --dry-run prints the plan", "text", "table|json", ("table", "json")),
+)
+"""Of the verbs that start something."""
 AUTHFILE = Option(
     ("--authfile",), "take credentials from FILE instead of ~/.docker/config.json", "text", "FILE", complete="file"
 )
@@ -104,18 +128,14 @@ _RULES = (
     PLATFORM,
 )
 
-_PLAN = (
-    DRY_RUN,
-    Option(("--format",), "how --dry-run prints the plan", "text", "table|json", ("table", "json")),
-)
-
-START: tuple[Option, ...] = (*_OWN, *_FILES, *_ENVIRONMENT, *STREAMS, *_IDENTITY, *_RULES, *_PLAN)
+START: tuple[Option, ...] = (*_OWN, *_FILES, *_ENVIRONMENT, *STREAMS, *_IDENTITY, *_RULES, *PLAN)
 """The options of ``create`` and ``shell``; ``run`` adds ``-d`` and ``--rm``."""
 
 EXEC: tuple[Option, ...] = (
     *STREAMS,
     *_ENVIRONMENT,
     Option(("-d", "--detach"), "run in the background"),
+    *PLAN,
 )
 
 SECTIONS: tuple[tuple[str, tuple[Option, ...]], ...] = (
@@ -125,6 +145,6 @@ SECTIONS: tuple[tuple[str, tuple[Option, ...]], ...] = (
     ("Streams", STREAMS),
     ("Name and notes", _IDENTITY),
     ("Image, command, limits", _RULES),
-    ("Looking ahead", _PLAN),
+    ("Looking ahead", PLAN),
 )
 """How the help groups the options of a start."""

@@ -18,9 +18,11 @@ def show_pulls(
     world: World, references: list[Reference], platform: str | None, auth_file: str, form: str | None
 ) -> int:
     """Print a row a layer; below each table what comes over the network and what it takes in the store."""
+    from wherry.containers import chosen_auth_file
     from wherry.image import preview_pull
     from wherry.registry import connect
 
+    auth_file = chosen_auth_file(world, auth_file)
     with connect(world.settings, world.outside, auth_file=auth_file) as registry:
         for reference in references:
             found = preview_pull(world.store, registry, reference, platform=platform)

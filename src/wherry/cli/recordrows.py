@@ -38,12 +38,11 @@ def record_rows(given: Given) -> list[dict[str, Any]]:
 
 def _row(record: Any, *, whole: bool) -> dict[str, Any]:
     start, end = record.start, record.end
-    command = shlex.join(start.command)
     row: dict[str, Any] = {
         "ID": start.id if whole else start.id[:12],
         "Started": start.time[:19].replace("T", " "),
         "Image": familiar(start.image),
-        "Command": command if whole or len(command) <= 40 else command[:37] + "...",
+        "Command": listing.shortened(shlex.join(start.command), 40, whole=whole),
         "Status": _status(record),
         "Wall": "",
         "CPU": "",

@@ -1,24 +1,72 @@
-"""``cp``: files into and out of a container, running or not."""
+"""``cp``: files into and out of a container, running or not; also as archives in a stream."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
 
-from wherry.base.errors import UsageError
+from wherry.base.errors import UsageError, WherryError
+from wherry.containers.changes import Change
 from wherry.containers.lookup import Found, find_container
-from wherry.containers.transfer import Entry, read_tree, receive, send, write_tree
+from wherry.containers.running import Running
+from wherry.containers.streams import read_tar, write_tar
+from wherry.containers.transfer import (
+    Entry,
+    Item,
+    copied_name,
+    kind_on_disk,
+    read_tree,
+    receive,
+    send,
+    take,
+    write_tree,
+)
 from wherry.containers.world import World
 
-__all__ = ["cp"]
+__all__ = ["cp", "plan_cp"]
+
+STREAM = "-"
 
 
-def cp(source: str, target: str, *, world: World | None = None) -> None:
+def cp(source: str, target: str, *, stream: IO[bytes] | None = None, world: World | None = None) -> None:
     """Copy a file or directory; exactly one of both is ``CONTAINER:PATH``. Where it goes follows Docker's rules.
 
     Modes and times are kept, owners are the caller's. Symbolic links are copied as such and never followed below the
-    target. Raises :class:`NotFound`, :class:`Conflict` (a directory onto a file), :class:`UsageError`.
+    target. With a ``stream``, ``-`` stands for a tar archive written to it or read from it. Raises :class:`NotFound`,
+    :class:`Conflict` (a directory onto a file), :class:`UsageError`, :class:`BrokenArchive`.
     """
     world = world or World()
+    found, inside, outside, comes_out = _ends(world, source, target)
+    if comes_out:
+        with _opened(world, found, inside) as entries:
+            if stream is not None and outside == STREAM:
+                write_tar(entries, stream)
+            else:
+                write_tree(entries, outside)
+        return
+    _into(world, found, _entries(outside, stream), inside)
+
+
+def plan_cp(
+    source: str, target: str, *, stream: IO[bytes] | None = None, world: World | None = None
+) -> tuple[Change, ...]:
+    """What :func:`cp` would copy, its bytes, and the path that it would get."""
+    world = world or World(make_store=False)
+    found, inside, outside, comes_out = _ends(world, source, target)
+    if comes_out:
+        first, size = _summary(world, found, inside)
+        to = outside if stream is not None and outside == STREAM else take(_only(first), outside, kind_on_disk)[0]
+    else:
+        first, size = _summed(_entries(outside, stream))
+        to = f"{found.shown}:{_place(world, found, first, inside)}"
+    kind = {"dir": "directory", "link": "link"}.get(first.kind, "file")
+    return (Change("copy", kind, source, to, bytes=size),)
+
+
+def _ends(world: World, source: str, target: str) -> tuple[Found, str, str, bool]:
+    """The container, the path in it, the one outside, and whether the copy comes out."""
     from_container, from_path = _split(source)
     to_container, to_path = _split(target)
     if bool(from_container) == bool(to_container):
@@ -28,9 +76,8 @@ def cp(source: str, target: str, *, world: World | None = None) -> None:
             hint="wherry cp CONTAINER:PATH PATH, or wherry cp PATH CONTAINER:PATH",
         )
     if from_container:
-        _out(world, find_container(world, from_container), from_path, to_path)
-    else:
-        _into(world, find_container(world, to_container), from_path, to_path)
+        return find_container(world, from_container), "/" + from_path.lstrip("/"), to_path, True
+    return find_container(world, to_container), "/" + to_path.lstrip("/"), from_path, False
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -43,23 +90,26 @@ def _split(text: str) -> tuple[str, str]:
     return container, path
 
 
-def _out(world: World, found: Found, path: str, target: str) -> None:
-    inside = "/" + path.lstrip("/")
+def _entries(path: str, stream: IO[bytes] | None) -> Iterator[Entry]:
+    return read_tar(stream) if stream is not None and path == STREAM else _started(read_tree(path))
+
+
+@contextmanager
+def _opened(world: World, found: Found, inside: str) -> Iterator[Iterator[Entry]]:
+    """The tree at a path of the container."""
     if found.running is not None:
         from wherry.containers.joined import joined_reader
 
         with joined_reader(found.running, lambda pipe: send(read_tree(inside), pipe)) as pipe:
-            write_tree(receive(pipe), target)
+            yield receive(pipe)
         return
     assert found.kept is not None
     from wherry.containers.upper import read_stopped
 
-    write_tree(read_stopped(world, found.kept, inside), target)
+    yield read_stopped(world, found.kept, inside)
 
 
-def _into(world: World, found: Found, path: str, target: str) -> None:
-    inside = "/" + target.lstrip("/")
-    entries = _started(read_tree(path))
+def _into(world: World, found: Found, entries: Iterator[Entry], inside: str) -> None:
     if found.running is not None:
         from wherry.containers.joined import joined_writer
 
@@ -70,6 +120,56 @@ def _into(world: World, found: Found, path: str, target: str) -> None:
     from wherry.containers.upper import write_stopped
 
     write_stopped(world, found.kept, entries, inside)
+
+
+def _summary(world: World, found: Found, inside: str) -> tuple[Item, int]:
+    """The first item of the tree at a path of the container, and the bytes of all; no content is read."""
+    if found.running is None:
+        with _opened(world, found, inside) as entries:
+            return _summed(entries)
+
+    def look() -> bytes:
+        first, size = _summed(read_tree(inside))
+        return f"{first.kind} {size}".encode()
+
+    kind, size = _asked(found.running, look).decode().split()
+    return Item((), kind, 0, 0, 0, "", copied_name(inside)), int(size)
+
+
+def _place(world: World, found: Found, first: Item, inside: str) -> str:
+    """Where in the container the copied thing would go."""
+    if found.running is not None:
+        return os.fsdecode(_asked(found.running, lambda: os.fsencode(take(_only(first), inside, kind_on_disk)[0])))
+    assert found.kept is not None
+    from wherry.containers.upper import kind_in, merged_view
+
+    return take(_only(first), inside, kind_in(merged_view(world, found.kept)))[0]
+
+
+def _asked(running: Running, work: Callable[[], bytes]) -> bytes:
+    """What ``work`` finds out where the container's files are."""
+    from wherry.containers.joined import joined_reader
+
+    with joined_reader(running, lambda pipe: _write(pipe, work())) as pipe:
+        return pipe.read()
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    pipe.write(data)
+
+
+def _summed(entries: Iterator[Entry]) -> tuple[Item, int]:
+    first, size = None, 0
+    for item, _ in entries:
+        first = first or item
+        size += item.size
+    if first is None:
+        raise WherryError("nothing came to be copied")
+    return first, size
+
+
+def _only(first: Item) -> Iterator[Entry]:
+    yield first, iter(())
 
 
 def _started(entries: Iterator[Entry]) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ from wherry.base.errors import Conflict, InvalidName, StoreError
 from wherry.containers import kept
 from wherry.containers.kept import Container
 
-__all__ = ["check_name", "claim_name", "owner", "release_name"]
+__all__ = ["check_name", "claim_name", "owner", "release_name", "taken"]
 
 _GRACE_SECONDS = 60.0
 """A name that leads nowhere may be one that is being given right now; older ones are left-overs."""
@@ -68,6 +68,15 @@ def _owner_id(containers: str, name: str) -> str:
         return ""
 
 
+def taken(name: str, holder: Container) -> Conflict:
+    """The error for a name that another container has."""
+    return Conflict(
+        f"the name '{name}' is taken",
+        why=f"by container {holder.id[:12]} of image '{holder.image}', made {holder.created[:10]}",
+        hint=f"remove it ('wherry rm -f {name}'), start it ('wherry start {name}'), or choose another name",
+    )
+
+
 def owner(containers: str, name: str) -> Container | None:
     owner_id = _owner_id(containers, name)
     container = kept.read(containers, owner_id) if len(owner_id) == 64 else None
@@ -78,11 +87,7 @@ def _refuse_or_clear(containers: str, name: str) -> None:
     path = f"{containers}/names/{name}"
     holder = owner(containers, name)
     if holder is not None:
-        raise Conflict(
-            f"the name '{name}' is taken",
-            why=f"by container {holder.id[:12]} of image '{holder.image}', made {holder.created[:10]}",
-            hint=f"remove it ('wherry rm -f {name}'), start it ('wherry start {name}'), or choose another name",
-        )
+        raise taken(name, holder)
     try:
         age = time.time() - os.stat(path).st_ctime
     except FileNotFoundError:

@@ -29,9 +29,11 @@ def fetch(
 
     How a registry is reached does not matter to a plan, so it is looked up with an :class:`Outside` of its own.
     """
+    from wherry.containers.images import chosen_auth_file
     from wherry.image import pull
     from wherry.registry import connect
 
+    auth_file = chosen_auth_file(world, auth_file)
     keep_blobs = world.settings.flag("store.keep_blobs")
     with connect(world.settings, Outside(), auth_file=auth_file, progress=progress) as registry:
         image = pull(world.store, registry, reference, platform=platform, progress=progress, keep_blobs=keep_blobs)

@@ -9,13 +9,15 @@ import time
 
 import msgspec
 
-from wherry.base.errors import Conflict, StoreError, UsageError
+from wherry.base.errors import Conflict, StoreError
 from wherry.containers import kept
+from wherry.containers.changes import Change
 from wherry.containers.lookup import Found, find_container, is_elsewhere, must_run, running_kept
 from wherry.containers.running import Running, is_alive
+from wherry.containers.signalnames import signal_name, signal_number
 from wherry.containers.world import World
 
-__all__ = ["kill", "signal_number", "stop", "wait"]
+__all__ = ["kill", "plan_kill", "plan_stop", "stop", "wait"]
 
 _DEFAULT_STOP = "SIGTERM"
 _NOT_FORWARDED = {
@@ -31,8 +33,17 @@ _REMOTE_SECONDS = 2.0
 def kill(name: str, *, signal: str = "SIGKILL", world: World | None = None) -> None:
     """Send a signal to the container's command; ``SIGKILL`` ends the whole container at once."""
     world = world or World()
+    number = signal_number(signal)
     found, running = must_run(world, name)
-    _send(found.shown, running, signal_number(signal))
+    _send(found.shown, running, number)
+
+
+def plan_kill(name: str, *, signal: str = "SIGKILL", world: World | None = None) -> tuple[Change, ...]:
+    """What :func:`kill` would do."""
+    world = world or World(make_store=False)
+    chosen = signal_name(signal)
+    found, _ = must_run(world, name)
+    return (Change("signal", "container", found.shown, chosen),)
 
 
 def stop(name: str, *, seconds: int = 10, signal: str | None = None, world: World | None = None) -> None:
@@ -41,14 +52,10 @@ def stop(name: str, *, seconds: int = 10, signal: str | None = None, world: Worl
     -1 waits for ever. One that does not run is left as it is, as Docker does. Returns when it has ended.
     """
     world = world or World()
-    found = find_container(world, name)
+    found, number = _to_stop(world, name, signal)
     if found.running is None:
-        if found.kept is not None and found.kept.started:
-            return
-        must_run(world, name)
         return
-    chosen = signal or _stop_signal(found.running) or _DEFAULT_STOP
-    _send(found.shown, found.running, signal_number(chosen))
+    _send(found.shown, found.running, number)
     if _ended(found.running, None if seconds < 0 else float(seconds)):
         return
     _send(found.shown, found.running, signals.SIGKILL)
@@ -58,6 +65,28 @@ def stop(name: str, *, seconds: int = 10, signal: str | None = None, world: Worl
             why="a process of it hangs in the kernel, as on a file server that does not answer",
             hint="it ends when the file server is back",
         )
+
+
+def plan_stop(
+    name: str, *, seconds: int = 10, signal: str | None = None, world: World | None = None
+) -> tuple[Change, ...]:
+    """What :func:`stop` would do: nothing to one that does not run."""
+    found, number = _to_stop(world or World(make_store=False), name, signal)
+    if found.running is None:
+        return ()
+    later = "" if seconds < 0 else f", SIGKILL after {seconds} s"
+    return (Change("stop", "container", found.shown, signal_name(str(number)) + later),)
+
+
+def _to_stop(world: World, name: str, signal: str | None) -> tuple[Found, int]:
+    """The container, and the number of the signal that asks it to end."""
+    chosen = signal_number(signal) if signal else 0
+    found = find_container(world, name)
+    if found.running is None:
+        if found.kept is None or not found.kept.started:
+            must_run(world, name)
+        return found, chosen
+    return found, chosen or signal_number(_stop_signal(found.running) or _DEFAULT_STOP)
 
 
 def wait(name: str, *, world: World | None = None) -> int:
@@ -75,20 +104,6 @@ def wait(name: str, *, world: World | None = None) -> int:
         while is_elsewhere(world, found.kept):
             time.sleep(_REMOTE_SECONDS)
     return _status(world, found)
-
-
-def signal_number(name: str) -> int:
-    """``SIGTERM``, ``TERM``, ``15`` or ``SIGRTMIN+3`` as a number; raise :class:`UsageError`."""
-    text = name.upper().removeprefix("SIG")
-    if text.isascii() and text.isdigit() and 0 < int(text) <= signals.SIGRTMAX:
-        return int(text)
-    base, _, offset = text.partition("+")
-    if base == "RTMIN" and (offset.isdigit() or not offset):
-        return signals.SIGRTMIN + int(offset or 0)
-    found = signals.Signals.__members__.get(f"SIG{text}")
-    if found is None:
-        raise UsageError(f"'{name}' is not a signal", hint="a name as TERM, INT, KILL, USR1, or a number")
-    return int(found)
 
 
 class _Stop(msgspec.Struct):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wherry.containers.kept import Container
     from wherry.image import Image
 
-__all__ = ["Preview", "Start", "create", "plan_kept", "prepare", "preview", "run", "start"]
+__all__ = ["Preview", "Start", "create", "plan_kept", "prepare", "preview", "preview_start", "run", "start"]
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -113,7 +113,7 @@ def prepare(
     Raises what resolving, policy and planning raise; :class:`Conflict` when the container's name is taken.
     """
     world = world or World()
-    _check(options)
+    options = _complete(world, options)
     image = _image(world, options, progress)
     _sweep(world)
     if not (options.detach or options.name):
@@ -134,12 +134,13 @@ def preview(
 ) -> Preview:
     """What :func:`run` or :func:`create` would do, without doing anything: nothing is pulled, kept or leased."""
     world = world or World()
-    _check(options)
+    options = _complete(world, options)
     found = resolve(world, options.image, pull=options.pull, platform=options.platform, dry_run=True)
     if isinstance(found, MissingImage):
         return Preview(None, options.command, str(found.reference))
     kept = None
     if options.detach or options.name or verb == "create":
+        _require_free(world, options.name or "")
         kept = _kept(world, "0" * 64, options.name or "", verb)
     plan = with_inputs(_plan(world, options, found.image, kept, dry_run=True), world.outside)
     return Preview(plan, options.command)
@@ -148,7 +149,7 @@ def preview(
 def create(options: RunOptions, *, world: World | None = None, progress: Progress | None = None) -> str:
     """Make a container and keep it, without starting it; return its id."""
     world = world or World()
-    _check(options)
+    options = _complete(world, options)
     image = _image(world, options, progress)
     _plan(world, options, image, _kept(world, "0" * 64, options.name or "", "create"))  # what cannot start is told now
     container = _new_container(world, options, image)
@@ -162,25 +163,40 @@ def start(name: str, *, attach: bool = False, interactive: bool = False, world: 
 
     Raises :class:`Conflict` when it runs, :class:`NotFound` when there is none, or its image is gone.
     """
-    from wherry.containers.lookup import is_elsewhere, kept_named, out_of_reach, running_kept
     from wherry.image import open_image
 
     world = world or World()
+    container, options = _next_start(world, name, attach=attach, interactive=interactive)
+    _sweep(world)
+    image = msgspec.structs.replace(open_image(world.store, container.image_digest), reference=container.image)
+    return _start_kept(world, container, options, image)
+
+
+def preview_start(
+    name: str, *, attach: bool = False, interactive: bool = False, world: World | None = None
+) -> LaunchPlan:
+    """The plan that :func:`start` would execute; raises what that raises, and changes nothing."""
+    world = world or World(make_store=False)
+    container, options = _next_start(world, name, attach=attach, interactive=interactive)
+    return with_inputs(plan_kept(world, container, options), world.outside)
+
+
+def _next_start(world: World, name: str, *, attach: bool, interactive: bool) -> tuple[Container, RunOptions]:
+    """The kept container that may start now, and the options of this start."""
+    from wherry.containers.lookup import is_elsewhere, kept_named, out_of_reach, running_kept
+
     container = kept_named(world, name)
     if running_kept(world, container) is not None:
         raise Conflict(f"container '{name}' runs already", hint=f"wherry exec {name} COMMAND")
     if is_elsewhere(world, container):  # two launchers in one writable layer would spoil it
         raise out_of_reach(world, container)
-    _sweep(world)
-    image = open_image(world.store, container.image_digest)
-    image = msgspec.structs.replace(image, reference=container.image)
     options = msgspec.structs.replace(
         container.options,
         detach=not (attach or interactive),
         interactive=interactive or (attach and container.options.interactive),
         cidfile=None,
     )
-    return _start_kept(world, container, options, image)
+    return container, options
 
 
 def plan_kept(world: World, container: Container, options: RunOptions) -> LaunchPlan:
@@ -191,7 +207,8 @@ def plan_kept(world: World, container: Container, options: RunOptions) -> Launch
     return _plan(world, options, image, _kept(world, container.id, container.name, "run"), dry_run=True)
 
 
-def _check(options: RunOptions) -> None:
+def _complete(world: World, options: RunOptions) -> RunOptions:
+    from wherry.containers.completing import complete
     from wherry.containers.names import check_name
 
     if options.detach and options.shell:
@@ -200,6 +217,7 @@ def _check(options: RunOptions) -> None:
         )
     if options.name:
         check_name(options.name)
+    return complete(options, world.settings, world.outside)
 
 
 def _image(world: World, options: RunOptions, progress: Progress | None) -> Image:
@@ -323,6 +341,16 @@ def _claim(world: World, container: Container) -> None:
             raise
         delete(world.containers, holder, world.kept_parents)
         claim_name(world.containers, container.name, container.id)
+
+
+def _require_free(world: World, name: str) -> None:
+    """Raise as :func:`_claim` would."""
+    from wherry.containers.failed import never_ran
+    from wherry.containers.names import owner, taken
+
+    holder = owner(world.containers, name) if name else None
+    if holder is not None and not never_ran(world, holder):
+        raise taken(name, holder)
 
 
 def _write_cidfile(path: str, container_id: str) -> None:

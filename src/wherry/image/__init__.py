@@ -13,19 +13,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wherry.image.archive import is_image_file, load_file
+    from wherry.image.archive import ArchivedImage, is_image_file, load_file, preview_load
     from wherry.image.differences import Change, changes, changes_of_folder
     from wherry.image.flattening import flatten, flattened_path
     from wherry.image.local import Image, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.platforms import Platform
     from wherry.image.pulling import PullPreview, preview_pull, pull
-    from wherry.image.pushing import push
-    from wherry.image.saving import save_file
+    from wherry.image.pushing import preview_push, push
+    from wherry.image.saving import preview_save, save_file
     from wherry.image.steps import Step, history
     from wherry.image.tree import Entry, Tree, view
 
 __all__ = [
+    "ArchivedImage",
     "Change",
     "ContainerConfig",
     "Descriptor",
@@ -46,7 +47,10 @@ __all__ = [
     "is_image_file",
     "load_file",
     "open_image",
+    "preview_load",
     "preview_pull",
+    "preview_push",
+    "preview_save",
     "pull",
     "push",
     "save_file",
@@ -54,6 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ArchivedImage": "archive",
     "Change": "differences",
     "ContainerConfig": "model",
     "Descriptor": "model",
@@ -74,7 +79,10 @@ _HOMES = {
     "is_image_file": "archive",
     "load_file": "archive",
     "open_image": "local",
+    "preview_load": "archive",
     "preview_pull": "pulling",
+    "preview_push": "pushing",
+    "preview_save": "saving",
     "pull": "pulling",
     "push": "pushing",
     "save_file": "saving",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import msgspec
 
@@ -13,16 +14,25 @@ from wherry.base.progress import Progress, silent
 from wherry.base.reference import Reference
 from wherry.image.decode import decoded
 from wherry.image.faults import storage_failure, threads_needed
-from wherry.image.layers import bring_layers, estimate, wanted_layers
+from wherry.image.layers import bring_layers, estimate, find_layer, wanted_layers
 from wherry.image.layout import FolderLayout, Layout, TarLayout, looks_compressed, names_an_image
 from wherry.image.local import Image
-from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, Descriptor, Index, read_config, read_document
+from wherry.image.model import (
+    OCI_CONFIG,
+    OCI_MANIFEST,
+    Descriptor,
+    ImageConfig,
+    Index,
+    Manifest,
+    read_config,
+    read_document,
+)
 from wherry.image.pipeline import most_bytes
 from wherry.image.platforms import Platform, choose, here
 from wherry.image.pulling import record_image
 from wherry.store import Name, Store
 
-__all__ = ["is_image_file", "load_file"]
+__all__ = ["ArchivedImage", "is_image_file", "load_file", "preview_load"]
 
 _TAR = "application/vnd.oci.image.layer.v1.tar"
 _CHUNK = 1 << 18
@@ -34,6 +44,23 @@ class _DockerImage(msgspec.Struct, rename="pascal"):
     config: str
     layers: list[str]
     repo_tags: list[str] | None = None
+
+
+class ArchivedImage(msgspec.Struct, frozen=True):
+    """An image of an archive as its documents say; its layers are not read yet, but for their digests."""
+
+    names: tuple[Reference, ...]
+    data: bytes
+    manifest: Manifest
+    config_data: bytes
+    config: ImageConfig
+    places: dict[Digest, str]
+    layers: tuple[tuple[Digest, int, bool], ...] = ()
+    """Each layer's diff id, its bytes in the archive, and whether it is here; only of a preview."""
+
+    @property
+    def digest(self) -> Digest:
+        return Digest.of(self.data)
 
 
 def is_image_file(path: str) -> bool:
@@ -56,62 +83,106 @@ def load_file(
     :class:`NotFound` and the errors of :func:`wherry.image.pull`.
     """
     path = os.path.abspath(path)
+    with threads_needed(f"load '{path}'"), _opened(path, _work(store, path)) as layout:
+        loaded = [(_bring(store, layout, found, path, progress), found) for found in _images(layout, path, platform)]
+    if not loaded:
+        raise _empty(path)
+    for image, found in loaded if name else ():
+        for reference in found.names:
+            store.set_name(reference, Name(image.digest))
+    return loaded[0][0]
+
+
+def preview_load(store: Store, path: str, *, platform: str | None = None) -> tuple[ArchivedImage, ...]:
+    """What :func:`load_file` would bring; changes nothing. Raises as that does."""
+    path = os.path.abspath(path)
+    with _opened(path, _temporary()) as layout:
+        found = tuple(_images(layout, path, platform))
+    if not found:
+        raise _empty(path)
+    return tuple(msgspec.structs.replace(image, layers=_layers(store, image)) for image in found)
+
+
+def _layers(store: Store, found: ArchivedImage) -> tuple[tuple[Digest, int, bool], ...]:
+    wanted = wanted_layers(found.manifest.layers, found.config.rootfs.diff_ids)
+    return tuple((each.diff_id, each.descriptor.size, find_layer(store, each) is not None) for each in wanted)
+
+
+def _empty(path: str) -> BrokenArchive:
+    return BrokenArchive(f"'{path}' holds no image", why="its list of images is empty")
+
+
+@contextmanager
+def _opened(path: str, folder: AbstractContextManager[str]) -> Iterator[Layout]:
+    """The archive at ``path``. A compressed one is read back and forth, so it is unpacked into ``folder`` first."""
     try:
-        with threads_needed(f"load '{path}'"):
+        with ExitStack() as stack:
             if os.path.isdir(path):
-                return _load(store, FolderLayout(path), path, platform, name, progress)
-            if looks_compressed(path):
-                return _load_compressed(store, path, platform, name, progress)
-            return _load(store, TarLayout(path), path, platform, name, progress)
+                layout: Layout = FolderLayout(path)
+            elif looks_compressed(path):
+                layout = TarLayout(_decompressed(path, stack.enter_context(folder)))
+            else:
+                layout = TarLayout(path)
+            stack.callback(layout.close)
+            yield layout
     except FileNotFoundError as error:
         raise NotFound(f"there is no file '{path}'") from error
     except OSError as error:
         raise ImageError(f"'{path}' cannot be read", why=(error.strerror or str(error)).lower()) from error
 
 
-def _load_compressed(store: Store, path: str, platform: str | None, name: bool, progress: Progress) -> Image:
-    """A compressed archive is read back and forth, so it is unpacked beside the store first."""
+@contextmanager
+def _work(store: Store, path: str) -> Iterator[str]:
+    """A folder beside the store's layers, where there is room for the archive."""
     store.require_space(os.path.getsize(path) * 3, f"the archive '{path}'")
     work = store.new_work()
     try:
-        with open(path, "rb", buffering=0) as source, open(f"{work}/archive.tar", "xb", buffering=1 << 20) as target:
-            left = most_bytes(os.path.getsize(path))
-            for chunk in decoded(source, os.path.basename(path)):
-                left -= len(chunk)
-                if left < 0:
-                    raise HostileArchive(f"'{path}' is refused", why="it unpacks to over a thousand times its size")
-                try:
-                    target.write(chunk)
-                except OSError as error:
-                    raise storage_failure(error, path, store.path) from error
-        return _load(store, TarLayout(f"{work}/archive.tar"), path, platform, name, progress)
+        yield work
     finally:
         store.discard(work)
 
 
-def _load(store: Store, layout: Layout, path: str, platform: str | None, name: bool, progress: Progress) -> Image:
-    try:
-        if layout.has("index.json"):
-            loaded = _load_oci(store, layout, path, platform, progress)
-        elif layout.has("manifest.json"):
-            loaded = _load_docker(store, layout, path, progress)
-        else:
-            why = "it has neither 'index.json' (OCI) nor 'manifest.json' (docker save)"
-            raise BrokenArchive(f"'{path}' is not an image", why=why)
-    finally:
-        layout.close()
-    for image, names in loaded if name else ():
-        for reference in names:
-            store.set_name(reference, Name(image.digest))
-    if not loaded:
-        raise BrokenArchive(f"'{path}' holds no image", why="its list of images is empty")
-    return loaded[0][0]
+@contextmanager
+def _temporary() -> Iterator[str]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="wherry-") as folder:
+        yield folder
 
 
-_Loaded = list[tuple[Image, list[Reference]]]
+def _decompressed(path: str, folder: str) -> str:
+    target_path = f"{folder}/archive.tar"
+    with open(path, "rb", buffering=0) as source, open(target_path, "xb", buffering=1 << 20) as target:
+        left = most_bytes(os.path.getsize(path))
+        for chunk in decoded(source, os.path.basename(path)):
+            left -= len(chunk)
+            if left < 0:
+                raise HostileArchive(f"'{path}' is refused", why="it unpacks to over a thousand times its size")
+            try:
+                target.write(chunk)
+            except OSError as error:
+                raise storage_failure(error, path, folder) from error
+    return target_path
 
 
-def _load_oci(store: Store, layout: Layout, path: str, platform: str | None, progress: Progress) -> _Loaded:
+def _bring(store: Store, layout: Layout, found: ArchivedImage, path: str, progress: Progress) -> Image:
+    wanted = wanted_layers(found.manifest.layers, found.config.rootfs.diff_ids)
+    store.require_space(estimate(store, wanted), f"the image '{path}'")
+    layers = bring_layers(store, wanted, _FromLayout(layout, found.places), progress)
+    shown = _shown(found.names, path, found.data)
+    return record_image(store, shown, (found.data, None), found.manifest, found.config_data, layers)
+
+
+def _images(layout: Layout, path: str, platform: str | None) -> Iterator[ArchivedImage]:
+    if layout.has("index.json"):
+        return _oci_images(layout, path, platform)
+    if layout.has("manifest.json"):
+        return _docker_images(layout, path)
+    why = "it has neither 'index.json' (OCI) nor 'manifest.json' (docker save)"
+    raise BrokenArchive(f"'{path}' is not an image", why=why)
+
+
+def _oci_images(layout: Layout, path: str, platform: str | None) -> Iterator[ArchivedImage]:
     index = read_document(layout.read("index.json"), "application/vnd.oci.image.index.v1+json", path)
     if not isinstance(index, Index):
         raise BrokenArchive(f"'{path}' is not an image", why="its 'index.json' is no index")
@@ -119,9 +190,7 @@ def _load_oci(store: Store, layout: Layout, path: str, platform: str | None, pro
     named = {_annotated(item) for item in chosen}
     if len(chosen) > 1 and len(named) == 1:  # one image for several platforms
         chosen = [_choose(index, platform, path)]
-    loaded: _Loaded = []
     for item in chosen:
-        texts = [_annotated(item)]
         data = _blob(layout, item, path)
         document = read_document(data, item.media_type, path)
         if isinstance(document, Index):
@@ -130,39 +199,24 @@ def _load_oci(store: Store, layout: Layout, path: str, platform: str | None, pro
             document = read_document(data, inner.media_type, path)
         if isinstance(document, Index):
             raise ImageError(f"'{path}' has an index within an index", why="that is not followed")
-        names = [reference for text in texts if (reference := _reference(text)) is not None]
         config_data = _blob(layout, document.config, path)
         config = read_config(config_data, document, path)
-        wanted = wanted_layers(document.layers, config.rootfs.diff_ids)
-        store.require_space(estimate(store, wanted), f"the image '{path}'")
-        source = _FromLayout(layout, {layer.digest: _place(layer.digest) for layer in document.layers})
-        layers = bring_layers(store, wanted, source, progress)
-        loaded.append(
-            (record_image(store, _shown(names, path, data), (data, None), document, config_data, layers), names)
-        )
-    return loaded
+        places = {layer.digest: _place(layer.digest) for layer in document.layers}
+        yield ArchivedImage(_references([_annotated(item)]), data, document, config_data, config, places)
 
 
-def _load_docker(store: Store, layout: Layout, path: str, progress: Progress) -> _Loaded:
+def _docker_images(layout: Layout, path: str) -> Iterator[ArchivedImage]:
     try:
         listed = msgspec.json.decode(layout.read("manifest.json"), type=list[_DockerImage])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BrokenArchive(f"'{path}' is not an image", why=f"its 'manifest.json': {error}") from None
-    loaded: _Loaded = []
     for item in listed:
         config_data = layout.read(item.config)
         data, places = _docker_manifest(layout, item, config_data)
         document = read_document(data, OCI_MANIFEST, path)
         assert not isinstance(document, Index)
         config = read_config(config_data, document, path)
-        wanted = wanted_layers(document.layers, config.rootfs.diff_ids)
-        store.require_space(estimate(store, wanted), f"the image '{path}'")
-        layers = bring_layers(store, wanted, _FromLayout(layout, places), progress)
-        names = [reference for text in item.repo_tags or () if (reference := _reference(text)) is not None]
-        loaded.append(
-            (record_image(store, _shown(names, path, data), (data, None), document, config_data, layers), names)
-        )
-    return loaded
+        yield ArchivedImage(_references(item.repo_tags or ()), data, document, config_data, config, places)
 
 
 def _docker_manifest(layout: Layout, item: _DockerImage, config: bytes) -> tuple[bytes, dict[Digest, str]]:
@@ -235,6 +289,10 @@ def _annotated(item: Descriptor) -> str:
     )
 
 
+def _references(texts: Iterable[str]) -> tuple[Reference, ...]:
+    return tuple(reference for text in texts if (reference := _reference(text)) is not None)
+
+
 def _reference(text: str) -> Reference | None:
     """The name in an annotation; a bare tag (as skopeo writes it) names nothing."""
     if "/" not in text and ":" not in text:
@@ -246,6 +304,6 @@ def _reference(text: str) -> Reference | None:
     return found if found.digest is None else None
 
 
-def _shown(names: list[Reference], path: str, manifest: bytes) -> str:
+def _shown(names: Sequence[Reference], path: str, manifest: bytes) -> str:
     """What the image is called: its name, else where it was found (with its digest, so that it is no left-over)."""
     return str(names[0]) if names else f"{path}@{Digest.of(manifest)}"

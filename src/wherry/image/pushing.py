@@ -21,7 +21,7 @@ from wherry.image.table import rebuild
 from wherry.registry import Registry
 from wherry.store import Layer, LayerSource, Store
 
-__all__ = ["push"]
+__all__ = ["preview_push", "push"]
 
 _MOUNTS = 3
 """Repositories to mount a layer from that are tried: each that refuses leaves the registry an upload to forget."""
@@ -41,6 +41,18 @@ def push(
     image = image or open_image(store, str(ref))
     with threads_needed(f"push '{ref.familiar}'"):
         return _push_image(store, registry, ref, image, progress)
+
+
+def preview_push(
+    store: Store, registry: Registry, ref: Reference, *, image: Image | None = None
+) -> tuple[Digest, tuple[tuple[Digest, int, bool], ...]]:
+    """The digest of what :func:`push` would send, and each layer's digest, bytes, and whether the registry has it.
+
+    Asks the registry, and changes nothing. A layer that it has in another repository may be mounted, not sent.
+    """
+    image = image or open_image(store, str(ref))
+    parts = dict.fromkeys((item.digest, item.size) for item in (*image.manifest.layers, image.manifest.config))
+    return image.digest, tuple((digest, size, registry.has_blob(ref, digest)) for digest, size in parts)
 
 
 def _push_image(store: Store, registry: Registry, ref: Reference, image: Image, progress: Progress) -> Digest:

@@ -18,7 +18,7 @@ from wherry.image.model import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from wherry.image.table import read_frames, rebuild
 from wherry.store import Layer, Store
 
-__all__ = ["save_file"]
+__all__ = ["preview_save", "save_file"]
 
 _TAR = "application/vnd.oci.image.layer.v1.tar"
 
@@ -29,9 +29,7 @@ def save_file(store: Store, image: Image, path: str, *, progress: Progress = sil
     Layers are written uncompressed, exactly as they were made, so the digest is another than the registry's; the same
     image gives the same file. Raises :class:`ImageError` when a layer cannot be given back or the file not be written.
     """
-    config = store.read_blob(image.manifest.config.digest)
-    layers = {layer.meta.diff_id: (layer, _tar_size(store, image, layer)) for layer in image.layers}
-    manifest = _manifest(image, config, {digest: size for digest, (_, size) in layers.items()})
+    config, manifest, layers = _parts(store, image)
     names = _names(image)
     try:
         with open(path, "wb", buffering=1 << 20) as file, tarfile.open(fileobj=file, mode="w|") as archive:
@@ -51,6 +49,19 @@ def save_file(store: Store, image: Image, path: str, *, progress: Progress = sil
         kind = StoreFull if error.errno in (28, 122) else ImageError
         raise kind(f"'{path}' cannot be written", why=(error.strerror or str(error)).lower()) from error
     return Digest.of(manifest)
+
+
+def preview_save(store: Store, image: Image) -> tuple[Digest, int]:
+    """The digest of the manifest that :func:`save_file` would write, and the bytes of the layers and documents."""
+    config, manifest, layers = _parts(store, image)
+    return Digest.of(manifest), sum(size for _, size in layers.values()) + len(config) + len(manifest)
+
+
+def _parts(store: Store, image: Image) -> tuple[bytes, bytes, dict[Digest, tuple[Layer, int]]]:
+    """Configuration, manifest, and each layer with its tar's size."""
+    config = store.read_blob(image.manifest.config.digest)
+    layers = {layer.meta.diff_id: (layer, _tar_size(store, image, layer)) for layer in image.layers}
+    return config, _manifest(image, config, {digest: size for digest, (_, size) in layers.items()}), layers
 
 
 def _tar_size(store: Store, image: Image, layer: Layer) -> int:

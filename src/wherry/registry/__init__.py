@@ -12,13 +12,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wherry.registry.accounts import Login, login, logout
+    from wherry.registry.accounts import Login, login, login_place, logout
     from wherry.registry.blobs import BlobStream
     from wherry.registry.client import Fetched, Registry, connect
     from wherry.registry.names import parse_reference
     from wherry.registry.pace import Pace
 
-__all__ = ["BlobStream", "Fetched", "Login", "Pace", "Registry", "connect", "login", "logout", "parse_reference"]
+__all__ = [
+    "BlobStream",
+    "Fetched",
+    "Login",
+    "Pace",
+    "Registry",
+    "connect",
+    "login",
+    "login_place",
+    "logout",
+    "parse_reference",
+]
 
 _HOMES = {
     "BlobStream": "blobs",
@@ -28,6 +39,7 @@ _HOMES = {
     "Registry": "client",
     "connect": "client",
     "login": "accounts",
+    "login_place": "accounts",
     "logout": "accounts",
     "parse_reference": "names",
 }

@@ -16,7 +16,7 @@ from wherry.registry.credentials import HUB_KEY, Credential, Wallet, entry_keys,
 from wherry.registry.pace import Pace
 from wherry.registry.session import Session
 
-__all__ = ["Login", "login", "logout"]
+__all__ = ["Login", "login", "login_place", "logout"]
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -48,28 +48,52 @@ def login(
     host = _host(host)
     if not username or not password:
         raise UsageError(f"cannot log in to '{host}'", why="a user's name and a password are needed")
-    path = os.path.expanduser(auth_file or settings.text("registry.auth_file"))
     tried = Credential("the command line", username, password)
     session = client.open_session(settings, outside, pace=pace, wallet=_OneCredential(tried))
     try:
         verified = _verify(session, host)
     finally:
         session.close()
-    wallet = open_wallet(settings, outside)
-    return _keep(path or wallet.write_to, host, tried, dict(os.environ), verified)
+    return _keep(_file(settings, outside, auth_file), host, tried, dict(os.environ), verified)
 
 
-def logout(host: str, *, settings: Settings, outside: Outside, auth_file: str = "") -> tuple[str, ...]:
+def login_place(host: str, *, settings: Settings, outside: Outside, auth_file: str = "") -> tuple[str, str]:
+    """The registry that ``host`` means, and the file or helper where :func:`login` would keep its credentials."""
+    path, host = _file(settings, outside, auth_file), _host(host)
+    helper = _helper(read_auth_file(path), host)
+    return host, f"docker-credential-{helper}" if helper else path
+
+
+def logout(
+    host: str, *, settings: Settings, outside: Outside, auth_file: str = "", dry_run: bool = False
+) -> tuple[str, ...]:
     """Forget the credentials of a registry in every place where they are looked up; returns these places.
 
-    Idempotent: an empty result says that there were none.
+    Idempotent: an empty result says that there were none. ``dry_run`` only says where they are.
     """
     host = _host(host)
     wallet = open_wallet(settings, outside, auth_file)
     places: list[str] = []
     for path in wallet.files:
-        places += _forget(path, host, dict(os.environ))
+        places += _forget(path, host, dict(os.environ), dry_run=dry_run)
     return tuple(places)
+
+
+def _file(settings: Settings, outside: Outside, auth_file: str) -> str:
+    path = os.path.expanduser(auth_file or settings.text("registry.auth_file"))
+    return path or open_wallet(settings, outside).write_to
+
+
+def _server(host: str) -> str:
+    return HUB_KEY if host == DEFAULT_REGISTRY else host
+
+
+def _helper(document: dict[str, object], host: str) -> str:
+    """The credential helper that a credentials file names for the host; empty for none."""
+    special = document.get("credHelpers")
+    found = (special.get(_server(host)) or special.get(host)) if isinstance(special, dict) else None
+    found = found or document.get("credsStore")
+    return found if isinstance(found, str) else ""
 
 
 class _OneCredential(Wallet):
@@ -100,13 +124,10 @@ def _verify(session: Session, host: str) -> bool:
 
 def _keep(path: str, host: str, credential: Credential, environ: dict[str, str], verified: bool) -> Login:
     document = read_auth_file(path)
-    server = HUB_KEY if host == DEFAULT_REGISTRY else host
+    server = _server(host)
     auths = _table(document, "auths")
-    special = document.get("credHelpers")
-    general = document.get("credsStore")
-    helper = (special.get(server) or special.get(host)) if isinstance(special, dict) else None
-    helper = helper or general
-    if isinstance(helper, str) and helper:
+    helper = _helper(document, host)
+    if helper:
         try:
             helpers.store(helper, server, helpers.Secret(credential.user, credential.password), environ)
         except NotFound as error:
@@ -122,19 +143,18 @@ def _keep(path: str, host: str, credential: Credential, environ: dict[str, str],
     return Login(host, path, verified, encoded=True)
 
 
-def _forget(path: str, host: str, environ: dict[str, str]) -> list[str]:
+def _forget(path: str, host: str, environ: dict[str, str], *, dry_run: bool) -> list[str]:
     document = read_auth_file(path)
     if not document:
         return []
     places: list[str] = []
-    server = HUB_KEY if host == DEFAULT_REGISTRY else host
-    special = document.get("credHelpers")
-    helper = (special.get(server) or special.get(host)) if isinstance(special, dict) else None
-    helper = helper or document.get("credsStore")
-    if isinstance(helper, str) and helper:
+    server = _server(host)
+    helper = _helper(document, host)
+    if helper:
         try:
             if helpers.get(helper, server, environ) is not None:
-                helpers.erase(helper, server, environ)
+                if not dry_run:
+                    helpers.erase(helper, server, environ)
                 places.append(f"docker-credential-{helper}")
         except NotFound:
             pass
@@ -143,7 +163,8 @@ def _forget(path: str, host: str, environ: dict[str, str]) -> list[str]:
         names = {name for key in entry_keys(host) for name in (key, f"https://{key}", f"https://{key}/v1/")}
         gone = [auths.pop(name) for name in sorted(names) if name in auths]
         if gone:
-            _write(path, document)
+            if not dry_run:
+                _write(path, document)
             if any(gone):
                 places.append(path)
     return places

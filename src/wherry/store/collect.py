@@ -19,7 +19,7 @@ from wherry.store.flight import collecting
 from wherry.store.leases import session_of
 from wherry.store.marks import own_records
 from wherry.store.processes import current
-from wherry.store.removal import Look, Running, names_of, not_here, remove_record
+from wherry.store.removal import Look, Running, names_of, not_here, remove_record, require_removable
 from wherry.store.store import Store
 from wherry.store.sweeping import remove_unmarked
 from wherry.store.values import ImageRecord
@@ -42,22 +42,32 @@ class PruneResult(msgspec.Struct, frozen=True):
 
 
 def remove_image(
-    store: Store, what: Reference | Digest, running: Running, force: bool = False, *, runtime: str = ""
+    store: Store,
+    what: Reference | Digest,
+    running: Running,
+    force: bool = False,
+    *,
+    runtime: str = "",
+    dry_run: bool = False,
+    gone: tuple[Reference | Digest, ...] = (),
 ) -> PruneResult:
     """Remove a name and, when it was the last one, its image with all that no other image needs.
 
     A digest removes the image with all its names. Raises :class:`NotFound`; :class:`Conflict` when a container runs
     from it (``force`` or not), and without ``force`` when a kept container needs it, another node holds a lease, or a
     digest has several names. With ``force`` a kept container keeps its layers, and other nodes' leases are ignored.
-    ``runtime`` is the folder where the containers are noted that ``running`` sees.
+    ``runtime`` is the folder where the containers are noted that ``running`` sees. ``dry_run`` changes nothing, and
+    takes the names and images in ``gone`` for removed before.
     """
     look = Look(running, session_of(runtime), force)
     digest = what.digest if isinstance(what, Reference) else what
-    with _removing(store, "remove an image") as trash:
+    with _removing(store, "remove an image", dry_run) as trash:
         if isinstance(what, Reference) and digest is None:
-            return _remove_name(store, what, look, trash)
+            return _remove_name(store, what, look, trash, dry_run=dry_run, gone=gone)
         assert digest is not None
-        named = names_of(store, digest)
+        if digest in gone:
+            raise not_here(store, digest.short, False)
+        named = [ref for ref in names_of(store, digest) if ref not in gone]
         if len(named) > 1 and not force:
             listed = ", ".join(ref.familiar for ref in named)
             raise Conflict(
@@ -65,20 +75,30 @@ def remove_image(
                 why=listed,
                 hint=f"remove them one by one, or all: wherry rmi --force {digest.short}",
             )
-        remove_record(store, digest, look)
-        return _after(store, named, (digest,), trash)
+        _remove_or_check(store, digest, look, dry_run)
+        return _after(store, named, (digest,), trash, dry_run=dry_run, gone=gone)
 
 
-def _remove_name(store: Store, ref: Reference, look: Look, trash: list[str]) -> PruneResult:
+def _remove_name(
+    store: Store, ref: Reference, look: Look, trash: list[str], *, dry_run: bool, gone: tuple[Reference | Digest, ...]
+) -> PruneResult:
     found = store.name(ref)
-    if found is None or not os.path.lexists(store.name_path(ref)):
-        raise not_here(store, ref.familiar, found is not None)
-    others = [other for other in names_of(store, found.digest) if other != ref]
+    if found is None or ref in gone or not os.path.lexists(store.name_path(ref)):
+        raise not_here(store, ref.familiar, found is not None and ref not in gone)
+    others = [other for other in names_of(store, found.digest) if other != ref and other not in gone]
     if others or not os.path.lexists(store.record_path(found.digest)):
-        store.remove_name(ref)
-        return _after(store, [ref], (), trash)
-    remove_record(store, found.digest, look)
-    return _after(store, [ref], (found.digest,), trash)
+        if not dry_run:
+            store.remove_name(ref)
+        return _after(store, [ref], (), trash, dry_run=dry_run, gone=gone)
+    _remove_or_check(store, found.digest, look, dry_run)
+    return _after(store, [ref], (found.digest,), trash, dry_run=dry_run, gone=gone)
+
+
+def _remove_or_check(store: Store, digest: Digest, look: Look, dry_run: bool) -> None:
+    if dry_run:
+        require_removable(store, digest, look)
+    else:
+        remove_record(store, digest, look)
 
 
 def prune(
@@ -201,9 +221,19 @@ def _after(
     *,
     unfinished: int = 0,
     dry_run: bool = False,
+    gone: tuple[Reference | Digest, ...] = (),
 ) -> PruneResult:
-    gone = remove_unmarked(store, trash, dry_run=dry_run, going=frozenset(images))
-    return PruneResult(gone.bytes, tuple(names), images, gone.layers, gone.blobs, gone.flat, unfinished)
+    """``gone`` are images that a dry run takes for removed before, so that what they alone needed is not told again."""
+    before = frozenset(one for one in gone if isinstance(one, Digest))
+    went = remove_unmarked(store, trash, dry_run=dry_run, going=before | frozenset(images))
+    result = PruneResult(went.bytes, tuple(names), images, went.layers, went.blobs, went.flat, unfinished)
+    if not gone:
+        return result
+    old = remove_unmarked(store, [], dry_run=True, going=before)
+    layers = tuple(layer for layer in went.layers if layer not in old.layers)
+    return msgspec.structs.replace(
+        result, bytes=went.bytes - old.bytes, layers=layers, blobs=went.blobs - old.blobs, flat=went.flat - old.flat
+    )
 
 
 def _joined(one: PruneResult, two: PruneResult) -> PruneResult:

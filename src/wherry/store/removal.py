@@ -34,6 +34,7 @@ __all__ = [
     "own_names",
     "remove_old_leases",
     "remove_record",
+    "require_removable",
     "resume",
 ]
 
@@ -51,11 +52,7 @@ class Look(msgspec.Struct, frozen=True):
 
 def remove_record(store: Store, digest: Digest, look: Look) -> None:
     """Remove names, record and leases of an image, or nothing and raise :class:`Conflict`, :class:`NotFound`."""
-    if not os.path.lexists(store.record_path(digest)):
-        raise not_here(store, digest.short, store.image_record(digest) is not None)
-    used = _use_of(store, digest, look)
-    if used is not None:
-        raise used  # most are told here, before anything went out of sight
+    require_removable(store, digest, look)  # most are told here, before anything went out of sight
     named = [(ref, store.name(ref)) for ref in names_of(store, digest)]
     for ref, _ in named:
         store.remove_name(ref)
@@ -70,6 +67,15 @@ def remove_record(store: Store, digest: Digest, look: Look) -> None:
             if name is not None and not os.path.lexists(store.name_path(ref)):
                 store.set_name(ref, name)
         raise
+
+
+def require_removable(store: Store, digest: Digest, look: Look) -> None:
+    """Raise what :func:`remove_record` would raise now."""
+    if not os.path.lexists(store.record_path(digest)):
+        raise not_here(store, digest.short, store.image_record(digest) is not None)
+    used = _use_of(store, digest, look)
+    if used is not None:
+        raise used
 
 
 def is_removable(store: Store, digest: Digest, look: Look) -> bool:

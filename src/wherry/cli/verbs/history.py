@@ -14,13 +14,8 @@ def _run(given: Given) -> int:
     from wherry.containers import World
 
     rows = history_rows(World(), given.word, whole=given.flag("no_trunc"))
-    if given.flag("quiet"):
-        for row in rows:
-            print(row["ID"])
-        return 0
     columns = (("LAYER", "ID"), ("CREATED", "CreatedSince"), ("CREATED BY", "CreatedBy"), ("SIZE", "Size"))
-    listing.show(rows, (*columns, ("COMMENT", "Comment")), given.text("format"))
-    return 0
+    return listing.show_ids_or(rows, (*columns, ("COMMENT", "Comment")), given)
 
 
 VERB = Verb(

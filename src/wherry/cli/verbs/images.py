@@ -15,15 +15,10 @@ def _run(given: Given) -> int:
 
     pattern = given.word if given.words else ""
     rows = image_rows(World().store, pattern, filters=given.many("filter"), whole=given.flag("no_trunc"))
-    if given.flag("quiet"):
-        for identity in dict.fromkeys(row["ID"] for row in rows):
-            print(identity)
-        return 0
     columns = [("REPOSITORY", "Repository"), ("TAG", "Tag"), ("IMAGE ID", "ID")]
     if given.flag("digests"):
         columns.insert(2, ("DIGEST", "Digest"))
-    listing.show(rows, [*columns, ("CREATED", "CreatedSince"), ("SIZE", "Size")], given.text("format"))
-    return 0
+    return listing.show_ids_or(rows, [*columns, ("CREATED", "CreatedSince"), ("SIZE", "Size")], given)
 
 
 VERB = Verb(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.grammar import Argument, Given, Option, Verb
-from wherry.cli.options import QUIET
+from wherry.cli.options import CHANGES, QUIET
 
 __all__ = ["VERB"]
 
@@ -21,6 +21,7 @@ VERB = Verb(
     options=(
         Option(("-i", "--input"), "the file; default: standard input", "text", "FILE", complete="file"),
         QUIET,
+        *CHANGES,
     ),
     arguments=(Argument("FILE", required=False, complete="file"),),
     examples=(

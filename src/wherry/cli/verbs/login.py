@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.grammar import Argument, Given, Option, Verb
-from wherry.cli.options import AUTHFILE
+from wherry.cli.options import AUTHFILE, CHANGES
 
 __all__ = ["VERB"]
 
@@ -25,6 +25,7 @@ VERB = Verb(
         ),
         Option(("--password-stdin",), "read the password from standard input"),
         AUTHFILE,
+        *CHANGES,
     ),
     arguments=(Argument("REGISTRY", required=False),),
     examples=(

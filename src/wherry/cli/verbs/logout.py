@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.grammar import Argument, Given, Verb
-from wherry.cli.options import AUTHFILE
+from wherry.cli.options import AUTHFILE, CHANGES
 
 __all__ = ["VERB"]
 
@@ -18,7 +18,7 @@ VERB = Verb(
     "logout",
     "forget the credentials for a registry",
     _run,
-    options=(AUTHFILE,),
+    options=(AUTHFILE, *CHANGES),
     arguments=(Argument("REGISTRY", required=False),),
     examples=(("wherry logout registry.example.org", "removes them from ~/.docker/config.json or its helper"),),
 )

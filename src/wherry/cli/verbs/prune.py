@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.grammar import Given, Option, Verb
-from wherry.cli.options import DRY_RUN
+from wherry.cli.options import CHANGES
 
 __all__ = ["VERB"]
 
@@ -21,10 +21,11 @@ VERB = Verb(
     options=(
         Option(("-a", "--all"), "also images that have a name and are used by no container"),
         Option(("-f", "--force"), "do not ask; needed where there is no terminal to ask on"),
-        DRY_RUN,
+        *CHANGES,
     ),
     examples=(
         ("wherry prune", "show what nothing names, ask, and remove it"),
+        ("wherry prune --dry-run --format json", "what would go, for programs"),
         ("wherry prune -af", "all that no container uses, unasked"),
     ),
 )

@@ -12,22 +12,17 @@ def _run(given: Given) -> int:
     from wherry.cli import listing
     from wherry.cli.containerrows import container_rows
 
-    rows = container_rows(given)
-    if given.flag("quiet"):
-        for row in rows:
-            print(row["ID"])
-        return 0
-    columns = (
-        ("CONTAINER ID", "ID"),
-        ("IMAGE", "Image"),
-        ("COMMAND", "Command"),
-        ("CREATED", "RunningFor"),
-        ("STATUS", "Status"),
-        ("NAMES", "Names"),
-    )
-    listing.show(rows, columns, given.text("format"))
-    return 0
+    return listing.show_ids_or(container_rows(given), _COLUMNS, given)
 
+
+_COLUMNS = (
+    ("CONTAINER ID", "ID"),
+    ("IMAGE", "Image"),
+    ("COMMAND", "Command"),
+    ("CREATED", "RunningFor"),
+    ("STATUS", "Status"),
+    ("NAMES", "Names"),
+)
 
 VERB = Verb(
     "ps",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from wherry.cli.grammar import Argument, Given, Option, Verb
-from wherry.cli.options import AUTHFILE, PLATFORM, QUIET
+from wherry.cli.grammar import Argument, Given, Verb
+from wherry.cli.options import AUTHFILE, CHANGES, PLATFORM, QUIET
 
 __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
     from wherry.cli.moving import shown
-    from wherry.cli.naming import reference_of
-    from wherry.containers import World
-    from wherry.containers.pulling import fetch
+    from wherry.containers import World, fetch, reference_of
 
     world, quiet = World(make_store=not given.flag("dry_run")), given.flag("quiet")
     platform, authfile = given.text("platform"), given.text("authfile") or ""
@@ -36,8 +34,7 @@ VERB = Verb(
         PLATFORM,
         AUTHFILE,
         QUIET,
-        Option(("--dry-run",), "ask the registry, show what would be fetched, and fetch nothing"),
-        Option(("--format",), "how --dry-run shows it", "text", "table|json|TEMPLATE"),
+        *CHANGES,
     ),
     arguments=(Argument("IMAGE", many=True, complete="image"),),
     examples=(

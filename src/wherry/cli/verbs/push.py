@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from wherry.cli.grammar import Argument, Given, Verb
-from wherry.cli.options import AUTHFILE, QUIET
+from wherry.cli.options import AUTHFILE, CHANGES, QUIET
 
 __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
+    from wherry import containers
     from wherry.cli.moving import shown
-    from wherry.cli.naming import reference_to_name
-    from wherry.containers import World
-    from wherry.image import push
-    from wherry.registry import connect
 
-    world, quiet = World(), given.flag("quiet")
-    reference = reference_to_name(world, given.word)
-    authfile = given.text("authfile") or ""
-    with (
-        shown(quiet) as progress,
-        connect(world.settings, world.outside, auth_file=authfile, progress=progress) as registry,
-    ):
-        digest = push(world.store, registry, reference, progress=progress)
+    quiet, auth_file = given.flag("quiet"), given.text("authfile") or ""
+    if given.flag("dry_run"):
+        from wherry.cli.foreseeing import foresee
+
+        return foresee(containers.plan_push(given.word, auth_file=auth_file), given.text("format"))
+    with shown(quiet) as progress:
+        reference, digest = containers.push(given.word, auth_file=auth_file, progress=progress)
     print(digest if quiet else f"{reference.familiar}: {digest}")
     return 0
 
@@ -31,7 +27,7 @@ VERB = Verb(
     "push",
     "send an image to a registry",
     _run,
-    options=(AUTHFILE, QUIET),
+    options=(AUTHFILE, QUIET, *CHANGES),
     arguments=(Argument("IMAGE", complete="image"),),
     examples=(
         ("wherry tag analysis:1 registry.example.org/team/analysis:1", "give the image the registry's name"),

@@ -12,20 +12,11 @@ def _run(given: Given) -> int:
     from wherry.cli import listing
     from wherry.cli.recordrows import record_rows
 
-    rows = record_rows(given)
-    columns = (
-        ("ID", "ID"),
-        ("STARTED", "Started"),
-        ("IMAGE", "Image"),
-        ("COMMAND", "Command"),
-        ("STATUS", "Status"),
-        ("WALL", "Wall"),
-        ("CPU", "CPU"),
-        ("MEMORY", "Memory"),
-    )
-    listing.show(rows, columns, given.text("format"))
-    return 0
+    return listing.show_ids_or(record_rows(given), _COLUMNS, given)
 
+
+_FIELDS = ("ID", "Started", "Image", "Command", "Status", "Wall", "CPU", "Memory")
+_COLUMNS = tuple((field.upper(), field) for field in _FIELDS)
 
 VERB = Verb(
     "record",
@@ -34,6 +25,7 @@ VERB = Verb(
     options=(
         Option(("-n", "--last"), "the last N executions (default 20; 0: all)", "number", "N"),
         Option(("--node",), "only those of this node", "text", "NAME"),
+        Option(("-q", "--quiet"), "print only the ids"),
         NO_TRUNC,
         FORMAT,
     ),

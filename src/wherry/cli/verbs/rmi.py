@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.grammar import Argument, Given, Option, Verb
+from wherry.cli.options import CHANGES
 
 __all__ = ["VERB"]
 
@@ -17,7 +18,7 @@ VERB = Verb(
     "rmi",
     "remove images",
     _run,
-    options=(Option(("-f", "--force"), "remove all names of an image, and ignore missing images"),),
+    options=(Option(("-f", "--force"), "remove all names of an image, and ignore missing images"), *CHANGES),
     arguments=(Argument("IMAGE", many=True, complete="image"),),
     examples=(
         ("wherry rmi debian:12", "remove a name, and the image when it was its last"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.grammar import Argument, Given, Option, Verb
-from wherry.cli.options import QUIET
+from wherry.cli.options import CHANGES, QUIET
 
 __all__ = ["VERB"]
 
@@ -21,6 +21,7 @@ VERB = Verb(
     options=(
         Option(("-o", "--output"), "the file; default: standard output", "text", "FILE", complete="file"),
         QUIET,
+        *CHANGES,
     ),
     arguments=(Argument("IMAGE", complete="image"),),
     examples=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.grammar import Argument, Given, Option, Verb
+from wherry.cli.options import PLAN
 
 __all__ = ["VERB"]
 
@@ -13,6 +14,12 @@ def _run(given: Given) -> int:
     from wherry.cli.several import each
 
     attach, interactive = given.flag("attach"), given.flag("interactive")
+    if given.flag("dry_run"):
+        from wherry.cli.foreseeing import show_plan
+
+        for name in given.words:
+            show_plan(containers.preview_start(name, attach=attach, interactive=interactive), (), given.text("format"))
+        return 0
     if not (attach or interactive):
         return each(given.words, _in_background)
     if len(given.words) > 1:
@@ -34,6 +41,7 @@ VERB = Verb(
     options=(
         Option(("-a", "--attach"), "wait, show the output, pass signals on, and end as the command does"),
         Option(("-i", "--interactive"), "pass standard input on too"),
+        *PLAN,
     ),
     arguments=(Argument("CONTAINER", many=True, complete="container"),),
     examples=(("wherry start lab", "in the background"), ("wherry start -ai lab", "in the foreground, with input")),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from wherry.cli.grammar import Argument, Given, Option, Verb
+from wherry.cli.options import CHANGES
 
 __all__ = ["VERB"]
 
@@ -10,14 +13,16 @@ __all__ = ["VERB"]
 def _run(given: Given) -> int:
     from wherry import containers
     from wherry.cli.several import each
-    from wherry.cli.signals import signal_name
 
-    seconds = given.number("time")
-    chosen = given.text("signal")
-    signal = signal_name(chosen) if chosen else None
-    return each(
-        given.words, lambda name: containers.stop(name, seconds=10 if seconds is None else seconds, signal=signal)
-    )
+    chosen, given_seconds = given.text("signal"), given.number("time")
+    signal = containers.signal_name(chosen) if chosen else None
+    seconds = 10 if given_seconds is None else given_seconds
+    if given.flag("dry_run"):
+        from wherry.cli.foreseeing import foresee_each
+
+        plan = partial(containers.plan_stop, seconds=seconds, signal=signal)
+        return foresee_each(given.words, plan, given.text("format"))
+    return each(given.words, partial(containers.stop, seconds=seconds, signal=signal))
 
 
 VERB = Verb(
@@ -29,6 +34,7 @@ VERB = Verb(
             ("-t", "--timeout", "--time"), "seconds to wait before KILL (default 10; -1: for ever)", "number", "SECONDS"
         ),
         Option(("-s", "--signal"), "signal to send first (default: the container's stop signal)", "text", "SIGNAL"),
+        *CHANGES,
     ),
     arguments=(Argument("CONTAINER", many=True, complete="container"),),
     examples=(("wherry stop server", "TERM, and KILL after ten seconds"), ("wherry stop -t 60 db", "give it a minute")),

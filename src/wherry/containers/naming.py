@@ -1,0 +1,50 @@
+"""Names of images as people type them: to a reference, or to an image that is held here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wherry.base.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from wherry.base.reference import Reference
+    from wherry.containers.world import World
+    from wherry.image import Image
+
+__all__ = ["held_image", "is_digits", "reference_of", "reference_to_name"]
+
+_HEX = frozenset("0123456789abcdef")
+
+
+def reference_of(world: World, text: str) -> Reference:
+    """The reference that ``text`` means here, with the default registry and short names of this machine."""
+    from wherry.registry import parse_reference
+
+    return parse_reference(text, world.settings, world.outside)
+
+
+def reference_to_name(world: World, text: str) -> Reference:
+    """The same, for a name that is to be given; raise :class:`UsageError` for a digest, which nobody can give."""
+    reference = reference_of(world, text)
+    if reference.digest is not None:
+        raise UsageError(f"'{text}' cannot be given as a name", why="a digest follows from the content")
+    return reference
+
+
+def held_image(world: World, text: str) -> Image:
+    """The image of that name, digest or beginning of a digest; raise :class:`NotFound`. Contacts nobody."""
+    from wherry.image import open_image
+
+    if is_digits(text):
+        try:
+            return open_image(world.store, text)
+        except NotFound:
+            if text.startswith("sha256:"):
+                raise
+    return open_image(world.store, str(reference_of(world, text)))
+
+
+def is_digits(text: str) -> bool:
+    """Whether ``text`` may be a digest or the beginning of one (it may be a name all the same)."""
+    digits = text.removeprefix("sha256:")
+    return 6 <= len(digits) <= 64 and _HEX.issuperset(digits)
