@@ -10,8 +10,8 @@ uint64_t facts_hash(const char *text, size_t length) {
 static uint64_t key_of(const struct view *view, const struct area *area, enum fact fact, uint64_t hash) {
     uint64_t generation = 0;
     if ((area->kind & AREA_FIXED) == 0) {
-        if (view->generation == NULL) return 0;
-        generation = __atomic_load_n(view->generation, __ATOMIC_ACQUIRE) + 1;
+        generation = __atomic_load_n(&view->facts->generation, __ATOMIC_ACQUIRE);
+        if (generation == 0) return 0;
     }
     hash ^= (generation << 8 | (unsigned)fact) * 0x9E3779B97F4A7C15ULL;
     hash ^= hash >> 32;
@@ -20,20 +20,22 @@ static uint64_t key_of(const struct view *view, const struct area *area, enum fa
 }
 
 bool facts_known(const struct view *view, const struct area *area, enum fact fact, uint64_t hash) {
-    uint64_t key = key_of(view, area, fact, hash);
-    uint64_t slot = key >> 32 & (FACTS_ROOM - 1);
-    return key != 0 && (__atomic_load_n(&view->facts[slot], __ATOMIC_RELAXED) == key ||
-                        __atomic_load_n(&view->facts[slot ^ 1], __ATOMIC_RELAXED) == key);
+    uint64_t key = key_of(view, area, fact, hash), slot = key >> 32 & (FACTS_ROOM - 1);
+    const uint64_t *known = view->facts->known;
+    return key != 0 && (__atomic_load_n(&known[slot], __ATOMIC_RELAXED) == key ||
+                        __atomic_load_n(&known[slot ^ 1], __ATOMIC_RELAXED) == key);
 }
 
-void facts_learn(struct view *view, const struct area *area, enum fact fact, uint64_t hash) {
-    uint64_t key = key_of(view, area, fact, hash);
+void facts_learn(const struct view *view, const struct area *area, enum fact fact, uint64_t hash) {
+    uint64_t key = key_of(view, area, fact, hash), slot = key >> 32 & (FACTS_ROOM - 1);
+    uint64_t *known = view->facts->known;
     if (key == 0) return;
-    uint64_t slot = key >> 32 & (FACTS_ROOM - 1);
-    if (__atomic_load_n(&view->facts[slot], __ATOMIC_RELAXED) != 0) slot ^= key >> 63; /* either of two may be lost */
-    __atomic_store_n(&view->facts[slot], key, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&known[slot], __ATOMIC_RELAXED) != 0) slot ^= key >> 63; /* one of the two is forgotten */
+    __atomic_store_n(&known[slot], key, __ATOMIC_RELAXED);
 }
 
-void facts_changed(struct view *view) {
-    if (view->generation != NULL) __atomic_fetch_add((uint64_t *)view->generation, 1, __ATOMIC_RELEASE);
+void facts_changed(const struct view *view) {
+    if (view->facts == NULL || view->facts == &view->own) return;
+    /* Never 0, which says that nobody counts. */
+    if (__atomic_add_fetch(&view->facts->generation, 1, __ATOMIC_RELEASE) == 0) facts_changed(view);
 }

@@ -5,9 +5,11 @@
  * SOLID   what this resolved guest path names is no link.
  *
  * Only hashes are kept (63 bits: that two paths of a run meet is not to be expected), each read and written at once, so
- * that threads, signals and children need no lock. In an area that nobody changes a fact stays true. Elsewhere it
- * holds for one *generation*: a number in memory that all processes of the container share, which every call raises
- * that could put a link where a folder was. Without that number nothing is remembered there.
+ * that threads, signals and children need no lock. In an area that nobody changes a fact stays true. Elsewhere it holds
+ * for one *generation*: a number that every call raises that could put a link where a folder was.
+ *
+ * The configuration names a file for them, which all processes of the container map: one finds out for all, and the
+ * generation counts what any of them changes. Without it each process keeps its own, of what nobody changes.
  */
 #ifndef INTERPOSE_FACTS_H
 #define INTERPOSE_FACTS_H
@@ -25,9 +27,9 @@ static inline uint64_t facts_step(uint64_t hash, char byte) { return (hash ^ (un
 uint64_t facts_hash(const char *text, size_t length);
 
 bool facts_known(const struct view *view, const struct area *area, enum fact fact, uint64_t hash);
-void facts_learn(struct view *view, const struct area *area, enum fact fact, uint64_t hash);
+void facts_learn(const struct view *view, const struct area *area, enum fact fact, uint64_t hash);
 
 /* A link may now be where none was. */
-void facts_changed(struct view *view);
+void facts_changed(const struct view *view);
 
 #endif

@@ -47,11 +47,14 @@ static int set_up(const char *path) {
     if (answer != 0)
         return fail(STATUS_FAILED, "cannot use the configuration", path, answer > 0 ? line : strerror((int)-answer), "");
     seen.config = config;
-    if (seen.generation_file != NULL && seen.generation == NULL) {
-        int file = open(seen.generation_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        if (file < 0 || ftruncate(file, sizeof *seen.generation) != 0)
-            return fail(STATUS_FAILED, "cannot make the file", seen.generation_file, strerror(errno), "");
+    if (seen.facts_file != NULL && seen.facts == &seen.own) {
+        struct facts *made = &seen.own; /* empty still: the first generation */
+        made->generation = 1;
+        int file = open(seen.facts_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (file < 0 || pwrite(file, made, sizeof made->generation, 0) < 0 || ftruncate(file, sizeof *made) != 0)
+            return fail(STATUS_FAILED, "cannot make the file", seen.facts_file, strerror(errno), "");
         close(file);
+        made->generation = 0;
     }
     return 0;
 }

@@ -69,7 +69,7 @@ static bool is_plain(const struct view *view, const struct area *area, const cha
                      bool follow) {
     if (shape->odd) return false;
     if (shape->length <= area->guest_length) return true; /* a bind's own target */
-    if ((area->kind & AREA_FIXED) == 0 && view->generation == NULL) return kernel_sees_no_link(host, follow);
+    if ((area->kind & AREA_FIXED) == 0 && view->facts == &view->own) return kernel_sees_no_link(host, follow);
     if (follow) return facts_known(view, area, FACT_PLAIN, shape->hash);
     return facts_known(view, area, FACT_PLAIN, shape->folder_hash);
 }

@@ -63,7 +63,7 @@ static bool understand(struct view *view, char *line) {
     if (second != NULL) return false;
     if (text_same(verb, "host")) return add(view, first, first, AREA_HOST);
     if (text_same(verb, "libraries")) return view->libraries = first, true;
-    if (text_same(verb, "generation")) return view->generation_file = first, true;
+    if (text_same(verb, "facts")) return view->facts_file = first, true;
     return false;
 }
 
@@ -81,6 +81,7 @@ unsigned view_parse(struct view *view, char *text) {
             view->by_host[at] = view->by_host[at - 1];
         view->by_host[at] = area;
     }
+    view->facts = &view->own;
     view->root = view->count == 0 ? NULL : &view->areas[view->count - 1];
     bool one = view->root != NULL && view->root->guest_length == 0 &&
                (view->count == 1 || view->areas[view->count - 2].guest_length > 0);
@@ -116,8 +117,9 @@ long view_read(struct view *view, const char *path) {
         view->count = 0;
         return line;
     }
-    if (view->generation_file != NULL && map(view->generation_file, KERNEL_BOTH, &size, &text) == 0)
-        view->generation = (uint64_t *)(void *)text;
+    if (view->facts_file != NULL && map(view->facts_file, KERNEL_BOTH, &size, &text) == 0 &&
+        size >= sizeof *view->facts)
+        view->facts = (struct facts *)(void *)text;
     return 0;
 }
 

@@ -11,7 +11,7 @@
  *   bind SOURCE TARGET [ro]        a file or folder of the host, canonical, under a guest path
  *   host PATH                      the same on both sides, with the host's links: /proc /sys /dev
  *   libraries DIR:DIR...           where the image's loader looks (guest paths), instead of reading its ld.so.conf
- *   generation FILE                shared by all processes of the container; see facts.h
+ *   facts FILE                     what all processes of the container share; see facts.h
  */
 #ifndef INTERPOSE_VIEW_H
 #define INTERPOSE_VIEW_H
@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VIEW_MOST = 128, FACTS_ROOM = 8192 };
+enum { VIEW_MOST = 128, FACTS_ROOM = 1 << 15 };
 
 enum {
     AREA_READ_ONLY = 1, /* nothing may change it through us */
@@ -34,18 +34,23 @@ struct area {
     unsigned kind;
 };
 
+struct facts {
+    uint64_t generation; /* 0: nobody counts */
+    uint64_t known[FACTS_ROOM];
+};
+
 struct view {
     struct area areas[VIEW_MOST];                    /* the longest guest prefix first */
     const struct area *by_host[VIEW_MOST];           /* the longest host prefix first */
     size_t count;                                    /* 0: nothing is mapped */
     const struct area *root;
     const char *libraries;                           /* or NULL */
-    const char *generation_file;                     /* or NULL */
-    const uint64_t *generation;                      /* or NULL */
+    const char *facts_file;                          /* or NULL */
+    struct facts *facts;                             /* &own, or shared with the other processes */
     uint64_t mounts;                                 /* which last names targets have, as bits of their hashes */
     const char *config, *preload;                    /* the configuration's file and this library's, as host paths */
     const char *program;                             /* this process' program as a guest path, or NULL */
-    uint64_t facts[FACTS_ROOM];
+    struct facts own;
 };
 
 /* Fills in `view` (all zero before) from the text of a configuration, which must stay and is changed. The number of
