@@ -23,6 +23,7 @@ from wherry.base.errors import (
     UnsupportedImage,
     WherryError,
 )
+from wherry.base.reference import Reference
 
 
 @pytest.fixture
@@ -221,8 +222,15 @@ def test_an_absent_registry_is_named_after_three_tries(visitor: Visitor) -> None
         pass
     with pytest.raises(NetworkFailed, match="connection refused") as caught:
         manifest(visitor, gone)
-    assert "login node" in caught.value.hint
+    assert "this machine" in caught.value.hint
     assert visitor.waits == [0.5, 1.0]
+
+
+def test_a_name_that_is_unknown_here_leads_to_the_proxy_and_the_login_node(visitor: Visitor) -> None:
+    with visitor.connect() as registry, pytest.raises(NetworkFailed, match="cannot be resolved") as caught:
+        registry.get_manifest(Reference.parse("registry.invalid/a/b:1"))
+    assert "login node" in caught.value.hint
+    assert "HTTPS_PROXY" in caught.value.hint
 
 
 def test_an_absent_mirror_costs_one_try_a_session(fake: FakeRegistry, visitor: Visitor) -> None:

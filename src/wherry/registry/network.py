@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib3 import exceptions
 
 from wherry.base.errors import NetworkFailed
-from wherry.registry.endpoints import Way, setting
+from wherry.registry.endpoints import Way, is_loopback, setting
 from wherry.registry.failures import Asked, Trouble
 
 __all__ = ["NotSpoken", "explain", "failure"]
@@ -96,6 +96,8 @@ def _words(error: object) -> str:
 
 
 def _no_way_out(asked: Asked) -> str:
+    if is_loopback(asked.host):
+        return "that is this machine: is its registry started, and is the port right?"
     return (
         "computing nodes often have no way out: pull on a login node, or name the site's proxy in HTTPS_PROXY or in "
         "wherry.toml: " + setting(asked.login, 'proxy = "URL"')
