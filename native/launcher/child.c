@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -115,8 +117,82 @@ static void enter(const struct start *start, int pipe, uid_t uid, gid_t gid) {
                  : start->join != NULL ? userns_join(start, &failure)
                                        : userns_map(start->namespace, uid, gid, &failure);
     if (answer == 0 && start->join != NULL) prctl(PR_SET_PDEATHSIG, SIGKILL); /* new credentials had cleared it */
+    if (answer == 0 && start->follow != NULL) answer = plain_follow(start->follow, &failure);
     if (answer == 0 && start->namespace != NULL) answer = mounts_apply(start, &failure);
     if (answer != 0) give_up(pipe, &failure);
+}
+
+/* Ends a process that attended to the command, as the command ended. */
+static noreturn void end_as(int status) {
+    _exit(WIFSIGNALED(status) ? STATUS_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+/* Readers of the command's output must see its end when the command closes it, not when we end. */
+static void close_all_but(int pipe) {
+    if (kernel_close_range(0, (unsigned)pipe - 1, 0) == 0)
+        kernel_close_range((unsigned)pipe + 1, ~0U, 0);
+    else
+        for (int i = 0; i < 1024; i++)
+            if (i != pipe) close(i);
+}
+
+noreturn void child_attend(const struct start *start, char **environment, pid_t first, bool same_group) {
+    struct failure failure = {0};
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* without the wrapper the command would see the host */
+    pid_t command = start_command(start, environment, -1, &failure);
+    if (command < 0) failure_set(&failure, STEP_FORK, errno, "");
+    if (failure.step != STEP_NONE) give_up(start->reports, &failure);
+    report(start->reports, REPORT_STARTED, 0, NULL);
+    close_all_but(start->reports);
+    int status = attend(command, false, same_group);
+    report(start->reports, REPORT_ENDED, status, NULL);
+    kill(first, PLAIN_OVER);
+    end_as(status);
+}
+
+/* As attend() where the launcher is once more inside: hands signals on to it. True when the wrapper ended by itself. */
+static bool relay(pid_t wrapper, int *status) {
+    const struct timespec soon = {.tv_nsec = 10000000};
+    uint64_t held = 0; /* signals, as bits, for one that is not there yet */
+    bool over = false;
+    sigset_t all;
+    siginfo_t info;
+    sigfillset(&all);
+    for (;;) {
+        pid_t ended, inside;
+        while ((ended = waitpid(-1, status, WNOHANG)) > 0)
+            if (ended == wrapper) return true;
+        int number = sigtimedwait(&all, &info, held != 0 || over ? &soon : NULL);
+        if (number < 0 && errno == EAGAIN && over) return false; /* it waits for what the command left */
+        if (number == PLAIN_ORPHANED) return *status = SIGKILL, false;
+        over = over || number == PLAIN_OVER;
+        if (number == CHANNEL && info.si_code == SI_QUEUE && info.si_value.sival_int > 0)
+            held |= UINT64_C(1) << (info.si_value.sival_int - 1);
+        if (held == 0 || (inside = plain_child_of(wrapper)) == 0) continue;
+        for (int i = 1; i <= 64; i++)
+            if ((held >> (i - 1) & 1) != 0) sigqueue(inside, CHANNEL, (union sigval){.sival_int = i});
+        held = 0;
+    }
+}
+
+/* Waits for the wrapper; reports its end, which counts where none was reported from inside, or that all was killed. */
+static noreturn void relay_first(const struct start *start, int pipe, pid_t wrapper) {
+    int status = 0;
+    bool by_itself = relay(wrapper, &status);
+    plain_kill_all(by_itself ? 0 : wrapper);
+    if (by_itself) {
+        struct failure failure;
+        char how[64];
+        const struct record *wrap = plan_find(start->plan, OP_WRAP);
+        struct plan_list words = wrap->field[0].l;
+        snprintf(how, sizeof how, WIFSIGNALED(status) ? "signal %d ended it" : "its status was %d",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        failure_detail(&failure, STEP_WRAPPED, 0, list_next(&words), how);
+        report(pipe, REPORT_WRAPPED, status, &failure);
+    } else if (status == SIGKILL) {
+        report(pipe, REPORT_ENDED, status, NULL);
+    }
+    end_as(status);
 }
 
 static noreturn void be_first(const struct start *start, int pipe, uid_t uid, gid_t gid) {
@@ -130,17 +206,13 @@ static noreturn void be_first(const struct start *start, int pipe, uid_t uid, gi
     pid_t command = start_command(start, environment, terminal, &failure);
     if (command < 0) failure_set(&failure, STEP_FORK, errno, "");
     if (failure.step != STEP_NONE) give_up(pipe, &failure);
-    if ((start->stdio & STDIO_DETACH) != 0) report(pipe, REPORT_STARTED, 0, NULL);
-    /* Readers of the command's output must see its end when the command closes it, not when we end. */
-    if (kernel_close_range(0, (unsigned)pipe - 1, 0) == 0)
-        kernel_close_range((unsigned)pipe + 1, ~0U, 0);
-    else
-        for (int i = 0; i < 1024; i++)
-            if (i != pipe) close(i);
+    if ((start->stdio & STDIO_DETACH) != 0 && start->inside == NULL) report(pipe, REPORT_STARTED, 0, NULL);
+    close_all_but(pipe);
+    if (start->inside != NULL) relay_first(start, pipe, command);
     status = attend(command, start->plain != NULL, terminal < 0);
-    if (start->plain != NULL) plain_kill_all();
+    if (start->plain != NULL) plain_kill_all(0);
     report(pipe, REPORT_ENDED, status, NULL);
-    _exit(WIFSIGNALED(status) ? STATUS_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status));
+    end_as(status);
 }
 
 int child_fork(const struct start *start, struct child *child, struct failure *failure) {
@@ -152,8 +224,10 @@ int child_fork(const struct start *start, struct child *child, struct failure *f
     child->pid = userns_fork(start->namespace == NULL ? 0 : start->namespace->field[0].u);
     if (child->pid < 0) return failure_set(failure, STEP_NAMESPACE, errno, "");
     if (child->pid == 0) {
+        struct start own = *start;
+        own.reports = ends[1];
         close(ends[0]);
-        be_first(start, ends[1], uid, gid);
+        be_first(&own, ends[1], uid, gid);
     }
     close(ends[1]);
     return 0;
@@ -165,11 +239,11 @@ void child_collect(const struct child *child, struct outcome *outcome, struct fa
     bool told = false;
     while (wait4(child->pid, &status, 0, &outcome->usage) < 0 && errno == EINTR) continue;
     while (read(child->reports, &report, sizeof report) == (ssize_t)sizeof report) {
-        if (report.kind == REPORT_STARTED) continue;
+        if (report.kind == REPORT_STARTED || (report.kind == REPORT_WRAPPED && told)) continue;
         told = true;
         status = report.status;
-        if (report.kind == REPORT_FAILURE) *failure = report.failure;
-        outcome->failed = report.kind == REPORT_FAILURE;
+        outcome->failed = report.kind == REPORT_FAILURE || report.kind == REPORT_WRAPPED;
+        if (outcome->failed) *failure = report.failure;
     }
     if (!told && WIFEXITED(status)) {
         outcome->failed = true;

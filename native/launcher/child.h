@@ -13,8 +13,8 @@
 
 /* What process 1 tells the launcher through a pipe; one write each, so that none is torn. */
 struct report {
-    enum { REPORT_FAILURE, REPORT_STARTED, REPORT_ENDED } kind;
-    int status; /* of waitpid(2), with REPORT_ENDED */
+    enum { REPORT_FAILURE, REPORT_STARTED, REPORT_ENDED, REPORT_WRAPPED } kind;
+    int status; /* of waitpid(2), with REPORT_ENDED; REPORT_WRAPPED counts only where nothing else was told */
     struct failure failure;
 };
 
@@ -25,6 +25,9 @@ struct child {
 
 /* Forks process 1. All signals that are forwarded must be blocked (child_block_signals). */
 int child_fork(const struct start *start, struct child *child, struct failure *failure);
+
+/* From inside (inside.h): starts the command, waits for it and reports, as process 1 (`first` here) does elsewhere. */
+noreturn void child_attend(const struct start *start, char **environment, pid_t first, bool same_group);
 
 /* Blocks what is forwarded, remembers the caller's mask. */
 void child_block_signals(sigset_t *caller_mask, bool terminal);

@@ -16,6 +16,7 @@
 #include "confine.h"
 #include "descriptors.h"
 #include "front.h"
+#include "inside.h"
 #include "targets.h"
 
 enum { DROP_DASHES = 1 };
@@ -190,10 +191,24 @@ static char **filled_list(const struct start *start, struct plan_list list, char
     return texts;
 }
 
+/* What stands behind the wrapper's own words: the command, or ourselves inside with the command. */
+static char **wrapped_command(const struct start *start, const struct record *wrap, struct failure *failure) {
+    if (start->inside == NULL) return start->command;
+    char **words = inside_arguments(start, wrap->field[1].l.left, getppid(), failure);
+    size_t count = count_of(start->command) + 1;
+    if (words == NULL) return NULL;
+    words = reallocarray(words, INSIDE_COMMAND + count, sizeof *words);
+    if (words == NULL) return failure_set(failure, STEP_MEMORY, errno, ""), NULL;
+    memcpy(words + INSIDE_COMMAND - 1, start->command, count * sizeof *words);
+    fcntl(start->reports, F_SETFD, 0);
+    return words;
+}
+
 /* Becomes the program that starts the command. Its own variables come first: getenv(3) finds those. */
 static void execute_wrapped(const struct start *start, const struct record *wrap, char **environment,
                             struct failure *failure) {
-    char **argv = filled_list(start, wrap->field[0].l, start->command, failure);
+    char **command = wrapped_command(start, wrap, failure);
+    char **argv = command == NULL ? NULL : filled_list(start, wrap->field[0].l, command, failure);
     char **variables = argv == NULL ? NULL : filled_list(start, wrap->field[1].l, environment, failure);
     if (variables == NULL) return;
     execve(argv[0], argv, variables);
@@ -205,7 +220,7 @@ static void become(const struct start *start, char **environment, int terminal, 
     umask(start->caller_umask);
     if (connect_streams(start, terminal, failure) != 0 || apply(start, wrap != NULL, failure) != 0) return;
     if (confine_apply(start->plan, failure) != 0) return;
-    sigprocmask(SIG_SETMASK, &start->caller_mask, NULL);
+    if (start->inside == NULL) sigprocmask(SIG_SETMASK, &start->caller_mask, NULL); /* else it is set inside */
     if (wrap != NULL) return execute_wrapped(start, wrap, environment, failure);
     execute(start->command, environment, failure);
 }

@@ -92,6 +92,8 @@ static const struct reason reasons[] = {
      "use an image that has it, or a program built for this image"},
     {STEP_ARCHITECTURE, 0, "it is a program for %s", "pull the image for this machine with --platform"},
     {STEP_LOST, 0, "its first process was killed from outside", ""},
+    {STEP_WRAPPED, 0, "%s", "try another engine: --engine; " DOCTOR},
+    {STEP_FOLLOW, 0, "it does not run any more", "wherry ps -a"},
     {STEP_SCRATCH, ENOSPC, "the file system is full",
      "free some space, or set another scratch folder (wherry settings)"},
 

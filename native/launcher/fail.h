@@ -34,6 +34,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(NAMESPACE, "cannot create the container's namespaces") \
     STEP(MAP, "cannot map your user id into the container") \
     STEP(JOIN, "cannot enter the container '%s'") \
+    STEP(FOLLOW, "cannot enter the container of '%s'") \
     STEP(HOSTNAME, "cannot set the container's host name to '%s'") \
     STEP(PROPAGATION, "cannot make the container's mounts private") \
     STEP(OVERLAY, "cannot mount the image's layers on '%s'") \
@@ -61,6 +62,8 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(STREAMS, "cannot connect the command's standard streams") \
     STEP(NO_COMMAND, "no command was given, and the image has none") \
     STEP(WRAP, "cannot start '%s', which starts the container") \
+    STEP(WRAPPED, "'%s' ended before the command did") \
+    STEP(COPY, "cannot make a private copy of '%s'") \
     STEP(EXEC, "cannot execute '%s'") \
     STEP(SEARCH, "cannot find '%s' in the container's PATH") \
     STEP(INTERPRETER, "cannot execute '%s'") \

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "copy.h"
 #include "descriptors.h"
 #include "files.h"
 #include "mounts.h"
@@ -162,6 +163,10 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_NAMESPACE: start->namespace = record; return 0;
     case OP_JOIN: start->join = record; return 0;
     case OP_PLAIN: start->plain = record; return 0;
+    case OP_INSIDE: start->inside = record; return 0;
+    case OP_FOLLOW: return (start->follow = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
+    case OP_SOURCES: return copy_check_sources(start, record, failure);
+    case OP_COPY: return copy_private(start, record, failure);
     default: return 0;
     }
 }

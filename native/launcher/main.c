@@ -7,6 +7,7 @@
  *       spare.c              scratch folders used again
  *     child.c userns.c     process 1 in new namespaces,
  *       plain.c              or a subreaper without any
+ *       inside.c copy.c        and what it needs, such as ourselves once more inside
  *     mounts.c overlay.c   the container's file system
  *       binds.c targets.c
  *     command.c env.c      the command: streams, environment, directory, limits
@@ -25,6 +26,7 @@
 
 #include "fail.h"
 #include "front.h"
+#include "inside.h"
 #include "run.h"
 
 static int report(const struct failure *failure) {
@@ -55,6 +57,7 @@ int main(int argc, char **argv, char **environment) {
     struct front front;
     struct failure failure = {0};
     struct run_result result = {0};
+    if (inside_asked(argc, argv)) inside_run(argv, environment);
     switch (front_find(argc, argv, environment, &front, &failure)) {
     case FRONT_FAILED: return report(&failure);
     case FRONT_PLAN_ANEW: explain(front.reason, environment); break;

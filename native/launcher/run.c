@@ -131,7 +131,7 @@ static bool await_started(struct run *run, struct failure *failure) {
     bool started = n == (ssize_t)sizeof report && report.kind == REPORT_STARTED;
     if (!started) {
         struct failure lost = {.step = STEP_LOST};
-        *failure = n == (ssize_t)sizeof report && report.kind == REPORT_FAILURE ? report.failure : lost;
+        *failure = n == (ssize_t)sizeof report && report.kind != REPORT_ENDED ? report.failure : lost;
     }
     tell_parent(run, started ? NULL : failure);
     leave_caller();

@@ -1,11 +1,21 @@
 #include "slots.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static const char *own_path(void) {
+    char *path = calloc(1, PATH_MAX);
+    return path != NULL && readlink("/proc/self/exe", path, PATH_MAX - 1) > 0 ? path : NULL;
+}
 
 static const char *slot_value(const struct slots *slots, char slot, size_t *length) {
-    const char *value = slot == SLOT_SCRATCH ? slots->scratch : slot == SLOT_CWD ? slots->cwd : slots->id;
+    const char *value = slot == SLOT_SCRATCH ? slots->scratch
+                        : slot == SLOT_CWD   ? slots->cwd
+                        : slot == SLOT_SELF  ? own_path()
+                                             : slots->id;
     if (value == NULL || *value == 0) {
         errno = ENOTSUP;
         return NULL;
@@ -27,7 +37,7 @@ static const char *fill_at(const struct slots *slots, const char *text, size_t a
     return filled;
 }
 
-bool slots_present(const char *text) { return *text >= SLOT_SCRATCH && *text <= SLOT_SHORT_ID; }
+bool slots_present(const char *text) { return *text >= SLOT_SCRATCH && *text <= SLOT_SELF; }
 
 const char *slots_fill(const struct slots *slots, const char *text) {
     return slots_present(text) ? fill_at(slots, text, 0) : text;

@@ -1,14 +1,15 @@
 /* Slots: what a plan leaves open, because it differs from start to start.
  *
- * A text whose first byte is 1, 2, 3 or 4 has that byte replaced by the scratch folder, the current directory, the
- * container's id, or the id's first 12 digits; in NAME=value texts (ENV_SET) the byte after the first `=` counts too.
+ * A text whose first byte is 1 to 5 has that byte replaced by the scratch folder, the current directory, the container's
+ * id, the id's first 12 digits, or our own path; in NAME=value texts (ENV_SET) the byte after the first `=` counts too.
  */
 #ifndef WHERRY_SLOTS_H
 #define WHERRY_SLOTS_H
 
 #include <stdbool.h>
 
-enum { SLOT_SCRATCH = 1, SLOT_CWD = 2, SLOT_ID = 3, SLOT_SHORT_ID = 4, SLOT_ID_DIGITS = 64, SLOT_SHORT_DIGITS = 12 };
+enum { SLOT_SCRATCH = 1, SLOT_CWD = 2, SLOT_ID = 3, SLOT_SHORT_ID = 4, SLOT_SELF = 5 };
+enum { SLOT_ID_DIGITS = 64, SLOT_SHORT_DIGITS = 12 };
 
 struct slots {
     char id[SLOT_ID_DIGITS + 1];

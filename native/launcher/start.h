@@ -21,6 +21,9 @@ struct start {
     struct slots slots;
     unsigned stdio;
     const struct record *namespace, *join, *plain; /* one of them is set */
+    const struct record *inside; /* with plain, or NULL: we start the command from inside (inside.h) */
+    const char *follow;          /* the RUNNING file of the container that we end with, or NULL */
+    int reports;                 /* with inside: what process 1 would report is written here from inside */
     sigset_t caller_mask;
     mode_t caller_umask;
     int streams[3]; /* what the command gets as 0, 1, 2; -1: the caller's own */

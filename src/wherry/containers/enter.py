@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NoReturn
 
 import msgspec
@@ -12,7 +13,7 @@ from wherry.containers.starting import Start
 from wherry.containers.world import World
 from wherry.launch import ExecOptions, Membership, plan_exec, with_inputs
 
-__all__ = ["exec_", "prepare_exec"]
+__all__ = ["exec_", "prepare_exec", "scratch_of"]
 
 
 def exec_(options: ExecOptions, *, world: World | None = None) -> NoReturn:
@@ -32,5 +33,19 @@ def prepare_exec(options: ExecOptions, *, world: World | None = None) -> Start:
             why="another version of Wherry started it",
             hint="enter it with that version, or start it again",
         ) from None
-    plan = plan_exec(options, membership, world.host, paths=world.paths(), running=running.path)
+    plan = plan_exec(
+        options,
+        membership,
+        world.host,
+        paths=world.paths(),
+        running=running.path,
+        scratch=scratch_of(membership),
+    )
     return Start(with_inputs(plan, world.outside), options.command, None, found.id)
+
+
+def scratch_of(membership: Membership) -> str:
+    """The scratch folder of a running container without namespaces; empty for one that has them."""
+    wrapped = membership.join.wrapped
+    folders = [f"{parent}/{membership.id}" for parent in (wrapped.parents if wrapped else ())]
+    return next((folder for folder in folders if os.path.isdir(folder)), "")

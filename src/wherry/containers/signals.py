@@ -122,6 +122,7 @@ def _send(shown: str, running: Running, number: int) -> None:
     them on to the command; what would stop or end the launcher itself to the command."""
     if number == signals.SIGKILL:
         pid, started = running.init_pid, running.init_started
+        number = _killing(running)
     elif number in _NOT_FORWARDED:
         pid, started = _command(running)
     else:
@@ -150,10 +151,42 @@ def _send(shown: str, running: Running, number: int) -> None:
             os.close(descriptor)
 
 
+class _Inside(msgspec.Struct, frozen=True):
+    inside: bool = False
+
+
+class _Join(msgspec.Struct, frozen=True):
+    wrapped: _Inside | None = None
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """How the container was made, from its start line."""
+
+    namespaces: int = 1
+    join: _Join = _Join()
+
+
+def _killing(running: Running) -> int:
+    """What ends all of a container: to kill its init is enough where that is process 1 of a pid namespace; else it is
+    told to (``native/launcher/plain.h``, PLAIN_ORPHANED)."""
+    found = msgspec.json.decode(running.details, type=_Made)
+    return signals.SIGKILL if found.namespaces else signals.SIGRTMAX - 1
+
+
 def _command(running: Running) -> tuple[int, int]:
-    """The command: the first of init's children (what others left to init came later). (0, 0) when it has ended."""
+    """The command: the first of init's children, or of the launcher's inside (``native/launcher/inside.h``), which is
+    the only child of the program that init started. (0, 0) when it has ended."""
     if not is_alive(running.init_pid, running.init_started):
         return 0, 0
+    wrapped = msgspec.json.decode(running.details, type=_Made).join.wrapped
+    found = running.init_pid, 0
+    for _ in range(3 if wrapped is not None and wrapped.inside else 1):
+        found = _first_child(found[0]) if found[0] else found
+    return found
+
+
+def _first_child(parent: int) -> tuple[int, int]:
+    """Its pid and start (what others left to it came later); (0, 0) when there is none."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -162,7 +195,7 @@ def _command(running: Running) -> tuple[int, int]:
                     fields = file.read().rpartition(b")")[2].split()
             except OSError:
                 continue
-            if int(fields[1]) == running.init_pid:
+            if int(fields[1]) == parent:
                 found.append((int(fields[19]), int(name)))
     if not found:
         return 0, 0

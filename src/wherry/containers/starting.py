@@ -236,7 +236,8 @@ def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *,
     facts = ImageFacts(image.reference, image.digest)
     decision = decide(facts, UserFacts(host.uid, host.user, host.node), "run")
     lease = "" if dry_run else world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
-    surroundings = survey(world.outside, options, world.settings, image, host)
+    sources = choice.engine != "namespace"
+    surroundings = survey(world.outside, options, world.settings, image, host, sources=sources)
     kind = tree_kind(choice, options, image, tree, host, surroundings)
     flat = world.flat_tree(image, kind, make=not dry_run)
     return plan_run(

@@ -10,7 +10,7 @@ from wherry.launch.options import RunOptions
 from wherry.launch.plan import Kept, Operation
 from wherry.launch.views import Image
 
-__all__ = ["Joinable", "Membership", "exec_fragment", "fragment_of", "joinable_of"]
+__all__ = ["Joinable", "Membership", "Wrapped", "exec_fragment", "fragment_of", "joinable_of"]
 
 
 class Joinable(msgspec.Struct, frozen=True):
@@ -30,13 +30,28 @@ class Joinable(msgspec.Struct, frozen=True):
     profile: str = ""
 
 
+class Wrapped(msgspec.Struct, frozen=True):
+    """How a program of the host enters the root of a container without namespaces: as WRAP (ops.def), with slots. Its
+    scratch folder is in one of ``parents``. ``inside``: with INSIDE."""
+
+    argv: tuple[str, ...]
+    variables: tuple[str, ...]
+    parents: tuple[str, ...]
+    inside: bool = False
+
+
+class _JoinableByWrap(Joinable, frozen=True):
+    wrapped: Wrapped | None = None
+
+
 class Membership(msgspec.Struct, frozen=True):
     """The part of a RUNNING file's start line that joining needs: ``msgspec.json.decode(details, type=Membership)``."""
 
     id: str
     cwd: str
     namespaces: int
-    join: Joinable
+    join: _JoinableByWrap
+    engine: str = "namespace"
     image: str = ""
     image_digest: str = ""
     name: str = ""
@@ -88,12 +103,19 @@ def fragment_of(
 
 
 def joinable_of(
-    options: RunOptions, person: Person, directory: str, environment: list[Operation], profile: bytes
+    options: RunOptions,
+    person: Person,
+    directory: str,
+    environment: list[Operation],
+    profile: bytes,
+    *,
+    wrapped: Wrapped | None = None,
 ) -> str:
     """A :class:`Joinable` as JSON text."""
     records = tuple((record.kind, _lists(record)) for record in environment)
     text = profile.decode("utf-8", "replace")
-    return _text(Joinable(person.uid, person.gid, person.name, directory, records, options.seccomp or "", text))
+    fields = (person.uid, person.gid, person.name, directory, records, options.seccomp or "", text)
+    return _text(Joinable(*fields) if wrapped is None else _JoinableByWrap(*fields, wrapped))
 
 
 def exec_fragment(membership: Membership, host: Host, version: str) -> str:
@@ -106,7 +128,7 @@ def exec_fragment(membership: Membership, host: Host, version: str) -> str:
         user=host.user,
         node=host.node,
         wherry=version,
-        engine="namespace",
+        engine=membership.engine,
         name=membership.name,
         boot_id=host.boot_id,
         container=membership.id,

@@ -8,15 +8,19 @@ from wherry.host import Host
 from wherry.launch.confine import capability_bits, seccomp_operation
 from wherry.launch.fragment import Joinable, Membership, exec_fragment
 from wherry.launch.options import ExecOptions
-from wherry.launch.plan import CURRENT, LaunchPlan, Operation, Paths
+from wherry.launch.plan import CURRENT, SCRATCH, LaunchPlan, Operation, Paths
 
 __all__ = ["Joinable", "Membership", "plan_exec"]
 
 _STDIN, _TERMINAL, _DETACH = 1, 2, 4
 
 
-def plan_exec(options: ExecOptions, membership: Membership, host: Host, *, paths: Paths, running: str) -> LaunchPlan:
+def plan_exec(
+    options: ExecOptions, membership: Membership, host: Host, *, paths: Paths, running: str, scratch: str = ""
+) -> LaunchPlan:
     """What ``exec`` does. ``membership`` is decoded from the container's start line, ``running`` its RUNNING file.
+
+    ``scratch`` is its scratch folder, needed where its engine makes no namespaces.
 
     The process gets the container's variables, identity, capabilities and filter; ``-e`` wins over them. Raises
     :class:`UsageError` without a command, :class:`HostLacks` for another user than the container's.
@@ -35,15 +39,32 @@ def plan_exec(options: ExecOptions, membership: Membership, host: Host, *, paths
         Operation("RECORD", (f"{paths.state}/records/{host.node}", exec_fragment(membership, host, __version__))),
         Operation("STDIO", (bits,)),
         Operation("FDS", ((), ())),
-        Operation("JOIN", (running, membership.namespaces, options.container)),
+        *_entering(membership, running, scratch, options.container),
         *[Operation(kind, fields) for kind, fields in join.environment],
         *_asked(options),
         Operation("CWD", (directory, 0)),
-        Operation("CAPS", (capability_bits(join.uid),)),
+        *([Operation("CAPS", (capability_bits(join.uid),))] if join.wrapped is None else []),
         seccomp_operation(join.seccomp or None, join.profile.encode(), host),
         Operation("EXEC", ((), (), 0)),
     ]
     return LaunchPlan((), tuple(operations), reusable=False)
+
+
+def _entering(membership: Membership, running: str, scratch: str, name: str) -> list[Operation]:
+    """By its namespaces, or as its own command was started: then it must be told to end with the container."""
+    wrapped = membership.join.wrapped
+    if wrapped is None:
+        return [Operation("JOIN", (running, membership.namespaces, name))]
+
+    def filled(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(text.replace(SCRATCH, scratch).replace(CURRENT, membership.cwd) for text in texts)
+
+    return [
+        Operation("PLAIN"),
+        Operation("WRAP", (filled(wrapped.argv), filled(wrapped.variables))),
+        *([Operation("INSIDE")] if wrapped.inside else []),
+        Operation("FOLLOW", (running,)),
+    ]
 
 
 def _check_user(options: ExecOptions, join: Joinable) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["CURRENT", "ID", "SCRATCH", "Field", "Kept", "LaunchPlan", "Operation", "Paths", "PlanFile"]
+__all__ = ["CURRENT", "ID", "SCRATCH", "SELF", "Field", "Kept", "LaunchPlan", "Operation", "Paths", "PlanFile"]
 
 Field = int | str | bytes | tuple[str, ...]
 
@@ -14,6 +14,8 @@ CURRENT = "\x02"
 """The current directory at the start."""
 ID = "\x03"
 """The container's id, 64 hex digits."""
+SELF = "\x05"
+"""The launcher's own path."""
 
 
 class Operation(msgspec.Struct, frozen=True):

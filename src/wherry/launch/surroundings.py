@@ -24,7 +24,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     ``hosts``, ``resolver`` (resolv.conf) and ``localtime`` are files of the host, None where it has none; ``passwd``,
     ``group`` and ``profile`` (for seccomp) are read only where an option needs them. ``foreign``: layers belong to
-    another user (a site's store).
+    another user (a site's store). ``absent`` are sources of optional binds that do not exist, where that was looked at.
     """
 
     locale: tuple[tuple[str, str], ...] = ()
@@ -36,9 +36,12 @@ class Surroundings(msgspec.Struct, frozen=True):
     group: bytes = b""
     profile: bytes = b""
     foreign: bool = False
+    absent: frozenset[str] = frozenset()
 
 
-def survey(outside: Outside, options: RunOptions, settings: Settings, image: Image, host: Host) -> Surroundings:
+def survey(
+    outside: Outside, options: RunOptions, settings: Settings, image: Image, host: Host, *, sources: bool = False
+) -> Surroundings:
     """Read what planning needs; raises :class:`UsageError` where ``--here`` stands in a system directory."""
     if wants_here(options, settings) and not outside.apart(SYSTEM_FOLDERS):
         if options.here is None:
@@ -64,6 +67,7 @@ def survey(outside: Outside, options: RunOptions, settings: Settings, image: Ima
         group=(_file(outside, "/etc/group") or b"") if options.hostauth else b"",
         profile=_profile(outside, options),
         foreign=_is_foreign(image, host),
+        absent=_absent(outside, options) if sources else frozenset(),
     )
 
 
@@ -104,6 +108,11 @@ def _profile(outside: Outside, options: RunOptions) -> bytes:
     if content is None:
         raise NotFound(f"there is no seccomp profile '{path}'")
     return content
+
+
+def _absent(outside: Outside, options: RunOptions) -> frozenset[str]:
+    optional = (bind.source for bind in options.binds if bind.optional)
+    return frozenset(source for source in optional if not outside.stat(source).exists)
 
 
 def _is_foreign(image: Image, host: Host) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMESPACE", "Choice", "choose", "engine_named", "known_engines", "require_features", "tree_kind"]
 
-_BY_ITSELF: tuple[str, ...] = ("namespace",)
+_BY_ITSELF = ("namespace", "proot")
 """The order in which ``auto`` tries them: the more of a container one makes, the earlier."""
 _ON_REQUEST: tuple[str, ...] = ()
 

@@ -1,0 +1,116 @@
+"""What all engines without namespaces share: what is shown inside, the folders behind it, and the plan around a program
+of the host that enters the root.
+
+There are no mounts: a *shown* path is handed to that program, which makes it appear at another place.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from wherry.base.errors import UsageError
+from wherry.launch.binds import BIND_OPTIONAL, user_mounts
+from wherry.launch.confine import limit_operations, seccomp_operation
+from wherry.launch.fragment import Wrapped, joinable_of
+from wherry.launch.job import Job
+from wherry.launch.opening import books, command, opening, streams
+from wherry.launch.plan import SCRATCH, LaunchPlan, Operation
+
+__all__ = ["Shown", "Wrap", "plain_plan", "require_no_colon", "shown_paths"]
+
+_KERNEL = ("/dev", "/proc", "/sys")
+_WRITABLE = (("/tmp", "tmp", 0o1777), ("/var/tmp", "var-tmp", 0o1777), ("/run", "run", 0o755))
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A path of the host (or a slot) and where it appears inside."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class Wrap(msgspec.Struct, frozen=True):
+    """The program that starts the command: its argv (slots anywhere), variables for it alone. ``inside``: its last word
+    is a path at which it shows our launcher, which then starts the command (ops.def, INSIDE)."""
+
+    argv: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    inside: bool = False
+
+
+def shown_paths(job: Job) -> tuple[Shown, ...]:
+    """All that is shown inside, parents before children: kernel views, writable folders, identity files, what the user
+    binds. Later ones lie over earlier ones."""
+    mounts = [item for item in user_mounts(job.options, job.host, here=job.here, home=job.home) if item.kind == "BIND"]
+    taken = {str(item.fields[1]) for item in mounts}
+    found = [Shown(path, path) for path in _KERNEL if path not in taken]
+    found += [Shown(f"{SCRATCH}/{name}", path) for path, name, _ in _writable(job) if path not in taken]
+    if job.person.private_home and job.person.home not in taken:
+        found.append(Shown(f"{SCRATCH}/home", job.person.home))
+    for target, source in sorted(job.names.shown.items()):
+        # A link in a tree that is not written cannot be replaced; TZ says the zone instead.
+        if target != "/etc/localtime" or job.tree.resolve(target) == target:
+            found.append(Shown(source, target, read_only=True))
+    for item in mounts:
+        source, target, bits = str(item.fields[0]), str(item.fields[1]), int(str(item.fields[2]))
+        if not (bits & BIND_OPTIONAL and source in job.surroundings.absent):
+            found.append(Shown(source, target))
+    return tuple(found)
+
+
+def plain_plan(
+    job: Job, wrap: Wrap, shown: tuple[Shown, ...], *, before: tuple[Operation, ...] = (), notes: tuple[str, ...] = ()
+) -> LaunchPlan:
+    """The whole plan: the opening, folders for what is shown, ``before`` (HOST operations of the engine's),
+    then the command by ``wrap``."""
+    environment = list(job.environment)
+    if job.surroundings.zone:
+        environment.insert(0, Operation("ENV_SET", ((f"TZ={job.surroundings.zone}",),)))
+    scratch = job.paths.scratch if job.kept is None else (job.kept.scratch or job.paths.scratch)
+    wrapped = Wrapped(wrap.argv, wrap.variables, scratch, wrap.inside)
+    joinable = joinable_of(
+        job.options, job.person, job.directory, environment, job.surroundings.profile, wrapped=wrapped
+    )
+    fragment = job.fragment
+    operations = [
+        *opening(job, fragment, joinable, 0),
+        *_folders(job),
+        *before,
+        *books(job, fragment),
+        *streams(job),
+        Operation("SOURCES", (tuple(path.source for path in shown),)),
+        Operation("PLAIN"),
+        Operation("WRAP", (wrap.argv, wrap.variables)),
+        *([Operation("INSIDE")] if wrap.inside else []),
+        *limit_operations(job.options),
+        *environment,
+        Operation("CWD", (job.directory, 1)),
+        seccomp_operation(job.options.seccomp, job.surroundings.profile, job.host),
+        command(job),
+    ]
+    return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)
+
+
+def require_no_colon(shown: tuple[Shown, ...], program: str) -> None:
+    """Raise :class:`UsageError` for a path that cannot stand in the program's options."""
+    for path in shown:
+        for text in (path.source, path.target):
+            if ":" in text:
+                raise UsageError(
+                    f"cannot bind '{text}'",
+                    why=f"{program} takes no path with a ':'",
+                    hint="make a symbolic link to it whose path has none, or use --engine namespace",
+                )
+
+
+def _writable(job: Job) -> list[tuple[str, str, int]]:
+    return [entry for entry in _WRITABLE if entry[0] == "/tmp" or job.tree.exists(entry[0])]
+
+
+def _folders(job: Job) -> list[Operation]:
+    found = [Operation("MKDIR", (f"{SCRATCH}/{name}", mode)) for _, name, mode in _writable(job)]
+    found.append(Operation("MKDIR", (f"{SCRATCH}/home", 0o700)))
+    if job.tree.exists("/run/lock"):
+        found.append(Operation("MKDIR", (f"{SCRATCH}/run/lock", 0o1777)))
+    return found

@@ -1,0 +1,97 @@
+"""The engine ``proot``: a host program that traces the command and rewrites the paths in its system calls.
+
+It needs no privilege and no namespace, only ptrace(2). What it costs: each system call that names a path stops twice,
+and fewer stop where its seccomp acceleration works. It makes no mounts, so nothing can be shown read-only, and the
+image's tree is protected by having no write bits (``plain``); its fake root would override these, so who is shown as
+root gets a private copy.
+"""
+
+from __future__ import annotations
+
+from wherry.host import Host
+from wherry.launch.engines.engine import FEATURES, Machine, Need, Obstacle
+from wherry.launch.engines.plain import Shown, Wrap, plain_plan, require_no_colon, shown_paths
+from wherry.launch.job import Job
+from wherry.launch.options import RunOptions
+from wherry.launch.plan import SCRATCH, SELF, LaunchPlan, Operation
+
+__all__ = ["ENGINE"]
+
+_LACKS = frozenset(
+    (
+        *("bind-read-only", "bind-nonrecursive", "tmpfs", "read-only-root"),
+        *("pid-namespace", "private-network", "hostname"),
+    )
+)
+_INSIDE = "/proc/wherry-inside"
+"""Where our launcher is shown: nothing can be made in /proc, so it is in nobody's way and in no listing."""
+
+
+class Proot:
+    """PRoot (https://proot-me.github.io)."""
+
+    name = "proot"
+
+    def lacks(self, need: Need, host: Host, machine: Machine | None) -> Obstacle | None:
+        proot = machine.proot if machine is not None else None
+        if proot is None or not proot.path:
+            return Obstacle("proot is not installed", "put proot into ~/.local/share/wherry/tools, or into PATH")
+        return None if proot.works else Obstacle(f"'{proot.path}' does not work here ({proot.problem})")
+
+    def features(self, host: Host) -> frozenset[str]:
+        return FEATURES - _LACKS
+
+    def tree(self, options: RunOptions, uid: int, host: Host) -> str:
+        return "flat" if _is_private(options, uid, host) else "plain"
+
+    def plan(self, job: Job) -> LaunchPlan:
+        shown = shown_paths(job)
+        require_no_colon(shown, "proot")
+        private = _is_private(job.options, job.person.uid, job.host)
+        before = [Operation("MKDIR", (f"{SCRATCH}/proot", 0o700))]
+        if private:
+            before.append(Operation("COPY", (job.paths.flat, f"{SCRATCH}/root")))
+        return plain_plan(
+            job,
+            Wrap(_argv(job, f"{SCRATCH}/root" if private else job.paths.flat, shown), _variables(job), inside=True),
+            shown,
+            before=tuple(before),
+            notes=_notes(job, private),
+        )
+
+
+def _is_private(options: RunOptions, uid: int, host: Host) -> bool:
+    return options.copy or uid == 0 or host.uid == 0
+
+
+def _argv(job: Job, root: str, shown: tuple[Shown, ...]) -> tuple[str, ...]:
+    assert job.machine is not None
+    found = [job.machine.proot.path, "-v", "-1", "-r", root]
+    for path in (*shown, Shown(SELF, _INSIDE)):
+        found += ["-b", f"{path.source}:{path.target}"]
+    if not job.person.is_caller:
+        found += ["-i", f"{job.person.uid}:{job.person.gid}"]
+    return (*found, "-w", "/", _INSIDE)
+
+
+def _variables(job: Job) -> tuple[str, ...]:
+    """Its own files go with the container's; without its acceleration where that was not seen to work."""
+    assert job.machine is not None
+    own = f"PROOT_TMP_DIR={SCRATCH}/proot"
+    return (own,) if job.machine.proot.seccomp else (own, "PROOT_NO_SECCOMP=1")
+
+
+def _notes(job: Job, private: bool) -> tuple[str, ...]:
+    if private and not job.options.copy:
+        return (
+            "the container gets a private copy of the image: under proot nothing would keep root from writing to it",
+        )
+    if private:
+        return ()
+    return (
+        "the image is shown read-only, except /tmp, /var/tmp, /run and the home directory; "
+        "--writable-copy gives the container a copy of its own",
+    )
+
+
+ENGINE = Proot()
