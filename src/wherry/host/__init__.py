@@ -1,24 +1,59 @@
 """Host: one frozen description of this machine and this user, found by doing, not by version numbers.
 
 Words: a *trial* is a child process that does the thing in question (new namespaces, an overlay mount, a fresh
-``/proc``) and reports; a *place* is a folder of the user's own (runtime, state, scratch). Trials are made once a boot
-and kept in ``RUNTIME/host.json``; a refusal is never kept, because an administrator may lift it without a reboot.
+``/proc``) and reports; a *place* is a folder of the user's own (runtime, state, scratch); an *obstacle* is what keeps
+something from working, with the line that removes it. ``Host`` is what every start reads: trials for it are made once a
+boot and kept in ``RUNTIME/host.json``. ``Machine`` is all that is known (``docs/design/host.md``), loaded when used.
+
 This room describes and never decides. It may import only ``wherry.base``.
 """
 
+from typing import TYPE_CHECKING
+
 from wherry.host.filesystems import filesystem_type, is_remote
-from wherry.host.machine import Group, Host, probe, require_containers
+from wherry.host.machine import Group, Host, lacking, probe, require_containers
 from wherry.host.places import runtime_dir, state_dir
 from wherry.host.scratch import scratch_parents
 
+if TYPE_CHECKING:
+    from wherry.host.facts import Machine
+    from wherry.host.obstacles import ENGINES, Obstacle, against
+    from wherry.host.shortcomings import shortcomings
+    from wherry.host.survey import survey
+
 __all__ = [
+    "ENGINES",
     "Group",
     "Host",
+    "Machine",
+    "Obstacle",
+    "against",
     "filesystem_type",
     "is_remote",
+    "lacking",
     "probe",
     "require_containers",
     "runtime_dir",
     "scratch_parents",
+    "shortcomings",
     "state_dir",
+    "survey",
 ]
+
+_HOMES = {
+    "ENGINES": "obstacles",
+    "Machine": "facts",
+    "Obstacle": "obstacles",
+    "against": "obstacles",
+    "shortcomings": "shortcomings",
+    "survey": "survey",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found

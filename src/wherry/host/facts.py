@@ -33,7 +33,7 @@ class Namespaces(msgspec.Struct, frozen=True):
     ``kernel.apparmor_restrict_unprivileged_userns``. ``network``: a namespace with a network of its own can be made.
     ``filtered``: a seccomp filter is upon us. ``outer`` is the container around us: docker, podman, wherry, apptainer,
     ..., ``container`` for an unknown one, ``""`` for none. ``initramfs``: the root directory is the kernel's first
-    one, which ``pivot_root`` refuses.
+    one, which ``pivot_root`` refuses; ``chroot``: it is no mount point, and the kernel gives no namespaces there.
     """
 
     limit: int | None = None
@@ -43,6 +43,7 @@ class Namespaces(msgspec.Struct, frozen=True):
     filtered: bool = False
     outer: str = ""
     initramfs: bool = False
+    chroot: bool = False
 
 
 class Fuse(msgspec.Struct, frozen=True):
@@ -74,8 +75,9 @@ class Ids(msgspec.Struct, frozen=True):
 class Cgroup(msgspec.Struct, frozen=True):
     """``version`` is v1, v2, hybrid (v2 without controllers beside v1) or ``""``; ``path`` our own in the v2 tree.
 
-    ``delegated``: a child was made in ``folder`` and a process moved into it; ``controllers`` are those that it offers.
-    ``systemd``: a systemd of the user's own answers, which makes such cgroups when asked (``systemd-run --user``).
+    ``delegated``: a child was made in ``folder`` and a process moved into it. ``systemd``: a systemd of the user's own
+    answers, which makes such cgroups when asked (``systemd-run --user``). ``controllers`` are those that the former
+    offers, else the latter.
     """
 
     version: Literal["v1", "v2", "hybrid", ""] = ""
@@ -123,12 +125,13 @@ class Storage(msgspec.Struct, frozen=True):
 
 
 class Survival(msgspec.Struct, frozen=True):
-    """How long processes live that nobody waits for: ``until`` is the batch job's end, logout, or the machine's stop.
+    """How long processes live that nobody waits for: until the batch job, the session, the container around us or
+    the machine ends; ``why`` says how that is known.
 
     ``linger``: the user's systemd stays after logout; ``kills``: logind ends what a session leaves.
     """
 
-    until: Literal["job", "logout", "stop"] = "stop"
+    until: Literal["job", "logout", "container", "stop"] = "stop"
     why: str = ""
     linger: bool = False
     kills: bool = False
@@ -179,11 +182,14 @@ class Program(msgspec.Struct, frozen=True):
 
 class Proot(msgspec.Struct, frozen=True):
     """``path`` is empty where none was found. ``works``: programs ran under it; ``seccomp``: with its acceleration too
-    (else set ``PROOT_NO_SECCOMP=1``). ``problem`` says what went wrong."""
+    (else set ``PROOT_NO_SECCOMP=1``). ``untranslated`` names the system calls that it lets through with the path as it
+    is, so that the host's file is meant: they must be answered with ENOSYS, upon which C libraries take older ones.
+    ``problem`` says what went wrong."""
 
     path: str = ""
     works: bool = False
     seccomp: bool = False
+    untranslated: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -211,5 +217,5 @@ class Machine(msgspec.Struct, frozen=True):
     gpus: tuple[Gpu, ...] = ()
     mpi: tuple[Mpi, ...] = ()
     batch: Batch = Batch()
-    system: str = ""
+    distribution: str = ""
     """The distribution's id (os-release(5)), which decides how its packages are called."""

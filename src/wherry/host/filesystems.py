@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["filesystem_type", "is_remote"]
+__all__ = ["existing", "filesystem_type", "is_remote", "mounts"]
 
 _REMOTE = frozenset(
     (
@@ -31,9 +31,9 @@ _REMOTE_FUSE = (
 
 def filesystem_type(path: str) -> str:
     """The type of the file system of ``path`` (of its nearest existing parent); ``""`` where it is unknown."""
-    real = _existing(path)
+    real = existing(path)
     best, kind = "", ""
-    for point, found in _mounts():
+    for point, found in mounts():
         if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
             best, kind = point, found  # of two mounts on one point the later one is seen
     return kind
@@ -46,7 +46,8 @@ def is_remote(kind: str) -> bool:
     return kind in _REMOTE
 
 
-def _existing(path: str) -> str:
+def existing(path: str) -> str:
+    """The nearest parent of ``path`` that is there (or itself), without symbolic links."""
     path = os.path.abspath(path)
     while path != "/":
         try:
@@ -57,7 +58,8 @@ def _existing(path: str) -> str:
     return os.path.realpath(path)
 
 
-def _mounts() -> list[tuple[str, str]]:
+def mounts() -> list[tuple[str, str]]:
+    """Mount point and type of each mount that this process sees, in the kernel's order."""
     try:
         with open("/proc/self/mountinfo", "rb") as file:
             lines = file.read().splitlines()

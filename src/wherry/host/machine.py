@@ -2,14 +2,18 @@
 
 # Without 'from __future__ import annotations': msgspec would compile each annotation's text, in every start.
 import os
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.errors import HostLacks
 from wherry.base.outside import Identity, Outside
-from wherry.host.places import home_dir, runtime_dir
+from wherry.host.places import home_dir, remember, runtime_dir
 
-__all__ = ["Group", "Host", "probe", "require_containers"]
+if TYPE_CHECKING:
+    from wherry.host.obstacles import Obstacle
+
+__all__ = ["Group", "Host", "lacking", "probe", "require_containers"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "riscv64": "riscv64", "s390x": "s390x"}
 
@@ -53,6 +57,7 @@ class Host(msgspec.Struct, frozen=True):
 class _Kept(msgspec.Struct, frozen=True):
     identity: Identity
     path: str
+    around: str
     host: Host
 
 
@@ -60,18 +65,30 @@ def probe(outside: Outside) -> Host:
     """This machine as this user sees it. The first call of a boot makes trials (some 20 ms), later ones read a file."""
     identity, node, boot_id = outside.identity(), outside.node(), outside.boot_id()
     file = f"{runtime_dir(outside)}/host.json"
+    path, around = os.environ.get("PATH", ""), _around()
     kept = _read(file)
     if (
         kept is not None
         and kept.identity == identity
         and (kept.host.node, kept.host.boot_id) == (node, boot_id)
-        and kept.path == os.environ.get("PATH", "")
+        and (kept.path, kept.around) == (path, around)
     ):
         return _at_home(kept.host, outside)
     host = _find(identity, node, boot_id, os.path.dirname(file))
     if boot_id and host.userns and (host.overlay or host.fuse_overlayfs) and host.mount_proc:
-        _write(file, _Kept(identity, os.environ.get("PATH", ""), host))
+        remember(file, msgspec.json.encode(_Kept(identity, path, around, host)))
     return _at_home(host, outside)
+
+
+def _around() -> str:
+    """The user namespace that we are in and how many filters are upon us: a batch step may have others than a login."""
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as file:
+            lines = file.read(8192).splitlines()
+        filters = b" ".join(line for line in lines if line.startswith(b"Seccomp")).decode()
+        return f"{os.stat('/proc/self/ns/user').st_ino} {filters}"
+    except OSError:
+        return ""
 
 
 def _at_home(host: Host, outside: Outside) -> Host:
@@ -84,10 +101,16 @@ def require_containers(host: Host) -> None:
     """Raise :class:`HostLacks`, with the cause and what an administrator could change, unless containers can run."""
     if host.userns:
         return
-    from wherry.host.diagnosis import explain_refusal
+    from wherry.host.obstacles import no_namespaces
+    from wherry.host.switches import read_namespaces
 
-    why, hint = explain_refusal(host.problem)
-    raise HostLacks("this machine does not let you make a container", why=why, hint=hint)
+    raise lacking("this machine does not let you make a container", no_namespaces(host, read_namespaces()))
+
+
+def lacking(what: str, obstacle: "Obstacle") -> HostLacks:
+    """The error that says what failed, which obstacle stands in the way, and who can remove it how."""
+    ask = obstacle.ask if obstacle.yours else f"ask your administrator for: {obstacle.ask}"
+    return HostLacks(what, why=f"{obstacle.what} [{obstacle.id}]", hint=f"{ask}\n        'wherry doctor' tells all")
 
 
 def _find(identity: Identity, node: str, boot_id: str, runtime: str) -> Host:
@@ -150,13 +173,3 @@ def _read(file: str) -> _Kept | None:
             return msgspec.json.decode(stream.read(), type=_Kept)
     except (OSError, msgspec.MsgspecError):
         return None
-
-
-def _write(file: str, kept: _Kept) -> None:
-    temporary = f"{file}.{os.getpid()}"
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(msgspec.json.encode(kept))
-        os.replace(temporary, file)
-    except OSError:
-        return  # a full or read-only disk: the next start makes the trials again

@@ -9,7 +9,7 @@ import stat
 from wherry.base.errors import HostLacks
 from wherry.base.outside import Outside
 
-__all__ = ["home_dir", "own_folder", "runtime_dir", "state_dir"]
+__all__ = ["home_dir", "own_folder", "remember", "runtime_dir", "state_dir"]
 
 
 def runtime_dir(outside: Outside) -> str:
@@ -84,3 +84,14 @@ def own_folder(path: str, uid: int) -> str:
     if found.st_mode & 0o077:
         return f"others may enter it (mode {found.st_mode & 0o777:o})"
     return ""
+
+
+def remember(file: str, content: bytes) -> None:
+    """Write what was found, whole or not at all; with a full or read-only disk the next one finds it again."""
+    temporary = f"{file}.{os.getpid()}"
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(content)
+        os.replace(temporary, file)
+    except OSError:
+        return

@@ -10,7 +10,7 @@ from wherry.base.errors import HostLacks
 from wherry.base.outside import Outside
 from wherry.host.filesystems import filesystem_type, is_remote
 from wherry.host.machine import Host
-from wherry.host.places import own_folder
+from wherry.host.places import own_folder, remember
 
 __all__ = ["scratch_parents"]
 
@@ -28,7 +28,7 @@ def scratch_parents(outside: Outside, host: Host, *, setting: str, store: str, r
     before = dict(known.folders)
     found = _first(outside, host, setting, store, known)
     if known.folders != before:
-        _write(f"{runtime}/scratch.json", known)
+        remember(f"{runtime}/scratch.json", msgspec.json.encode(known))
     if not found:
         raise HostLacks(
             "there is no place for a container's writable layer",
@@ -90,13 +90,3 @@ def _read(file: str) -> _Known:
             return msgspec.json.decode(stream.read(), type=_Known)
     except (OSError, msgspec.MsgspecError):
         return _Known("", {})
-
-
-def _write(file: str, known: _Known) -> None:
-    temporary = f"{file}.{os.getpid()}"
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(msgspec.json.encode(known))
-        os.replace(temporary, file)
-    except OSError:
-        return

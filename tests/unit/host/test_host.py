@@ -25,7 +25,6 @@ from wherry.host import (
     state_dir,
     trial,
 )
-from wherry.host.diagnosis import explain_refusal
 from wherry.host.trial import Trial
 
 
@@ -103,23 +102,6 @@ def test_a_machine_without_namespaces_says_why(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
-def test_enospc_is_no_full_disk() -> None:
-    """The kernel's word for 'too many namespaces'."""
-    why, hint = explain_refusal("unshare: ENOSPC")
-    assert "nested" in why
-    assert "max_user_namespaces" in hint
-
-
-def test_inside_wherry_only_what_wherry_takes_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It refuses Docker's words about AppArmor."""
-    monkeypatch.setattr("wherry.host.diagnosis._number", lambda path: None)
-    monkeypatch.setattr("wherry.host.diagnosis._seccomp_filtered", lambda: True)
-    monkeypatch.setenv("container", "wherry")
-    assert explain_refusal("unshare: EPERM")[1] == "start the outer container with --security-opt seccomp=unconfined"
-    monkeypatch.setenv("container", "docker")
-    assert "apparmor=unconfined" in explain_refusal("unshare: EPERM")[1]
-
-
 def test_the_runtime_folder_is_the_sessions(tmp_path: Path) -> None:
     """Made 0700 below XDG_RUNTIME_DIR."""
     found = runtime_dir(outside(tmp_path))
@@ -192,8 +174,8 @@ def test_the_file_system_of_a_path() -> None:
 def test_the_longest_mount_point_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """And of two mounts at one point the later."""
     mounts = [("/", "ext4"), ("/h", "nfs4"), ("/h/alice", "ext4"), ("/h", "lustre"), ("/hx", "xfs")]
-    monkeypatch.setattr(filesystems, "_mounts", lambda: mounts)
-    monkeypatch.setattr(filesystems, "_existing", lambda path: path)
+    monkeypatch.setattr(filesystems, "mounts", lambda: mounts)
+    monkeypatch.setattr(filesystems, "existing", lambda path: path)
     found = {path: filesystem_type(path) for path in ("/h/bob", "/h/alice/x", "/hx", "/etc")}
     assert found == {"/h/bob": "lustre", "/h/alice/x": "ext4", "/hx": "xfs", "/etc": "ext4"}
 

@@ -1,0 +1,59 @@
+"""Programs of the host by which a container can be entered: where they are, not whether they work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from wherry.base.errors import SettingsError
+from wherry.host.facts import Program
+
+__all__ = ["find_interpose", "find_program", "find_runtimes", "find_sites", "native_folder"]
+
+_SITE_TOOLS = "/etc/wherry/tools"
+_RUNTIMES = ("crun", "youki", "runc")
+_SITES = ("apptainer", "singularity", "ch-run", "podman")
+_INTERPOSE = ("libwherry-interpose.so", "wherry-interpose.so", "wherry-interpose")
+
+
+def find_program(name: str, *, setting: str = "", data_home: str = "") -> str:
+    """The path of a program: as set, in PATH, in the site's tools folder, in the user's; ``""`` where there is none.
+
+    Raises :class:`SettingsError` when what is set cannot be executed.
+    """
+    if setting:
+        if setting.startswith("/") and os.path.isfile(setting) and os.access(setting, os.X_OK):
+            return setting
+        raise SettingsError(
+            f"setting 'engine.{name}' is '{setting}'",
+            why="it must be the absolute path of a program" if setting[0] != "/" else "it cannot be executed",
+        )
+    folders = (_SITE_TOOLS, f"{data_home}/wherry/tools" if data_home else "")
+    return shutil.which(name) or next(
+        (f"{folder}/{name}" for folder in folders if folder and os.access(f"{folder}/{name}", os.X_OK)), ""
+    )
+
+
+def find_runtimes() -> tuple[Program, ...]:
+    """Those of the OCI runtime specification."""
+    return _find(_RUNTIMES)
+
+
+def find_sites() -> tuple[Program, ...]:
+    """Other container programs, which a site may have allowed."""
+    return _find(_SITES)
+
+
+def _find(names: tuple[str, ...]) -> tuple[Program, ...]:
+    return tuple(Program(name, path) for name in names if (path := shutil.which(name)))
+
+
+def find_interpose() -> str:
+    """The library of the engine ``fakechroot``, which lies beside the launcher where it was built."""
+    folder = native_folder()
+    return next((path for name in _INTERPOSE if os.access(path := f"{folder}/{name}", os.R_OK)), "")
+
+
+def native_folder() -> str:
+    """Where what was compiled for this installation lies."""
+    return f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/_native"

@@ -1,0 +1,126 @@
+"""Whether proot works on this kernel, with this C library, and which system calls it does not know.
+
+A version number tells neither: distributions carry changes of the kernel back, and C libraries begin to use system
+calls that an older proot lets through with the path untranslated, so that a program looks at the host's file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from wherry.host.facts import Proot
+
+__all__ = ["try_proot"]
+
+_PATIENCE = 20.0
+_GUEST = "/wherry-trial"
+
+# Files are made, moved, linked and found again under translated paths; programs start others, also one without a
+# dynamic loader (the launcher, which ends with 125 for a plan that is not there).
+_SCRIPT = """
+set -e
+cd /wherry-trial
+echo yes >one
+ln one two
+ln -s two three
+test "$(cat /wherry-trial/three)" = yes
+test "$(sh -c 'cd / && exec cat /wherry-trial/one')" = yes
+if test -n "$1"; then
+    status=0
+    "$1" run --plan /nonexistent >/dev/null 2>&1 || status=$?
+    test $status = 125
+fi
+"""
+
+# The newer system calls that take a path, tried on a file which only the guest has. ENOSYS is an answer, too: the C
+# library then takes an older one. Threads are started as the C library does it now (clone3).
+_CALLS = """
+import ctypes, errno, os, threading
+where = b"/wherry-trial/one"
+libc = ctypes.CDLL(None, use_errno=True)
+buffer = ctypes.create_string_buffer(512)
+how = (ctypes.c_uint64 * 3)(0, 0, 0)
+arm = os.uname().machine != "x86_64"
+calls = {
+    "statx": (291 if arm else 332, -100, where, 0, 0x7FF, buffer),
+    "openat2": (437, -100, where, how, 24),
+    "faccessat2": (439, -100, where, 4, 0x200),
+    "fchmodat2": (452, -100, where, 0o600, 0),
+    "renameat2": (276 if arm else 316, -100, where, -100, where + b"-moved", 1),
+}
+missed = [name for name, call in calls.items() if libc.syscall(*call) < 0 and ctypes.get_errno() != errno.ENOSYS]
+thread = threading.Thread(target=lambda: print("known", *missed))
+thread.start()
+thread.join()
+"""
+
+
+def try_proot(path: str, folder: str) -> Proot:
+    """Run programs under it, first with its seccomp acceleration, which some kernels break, then without.
+
+    ``folder`` is for a file or two.
+    """
+    problem, missed = _run(path, folder, {})
+    if not problem:
+        return Proot(path, works=True, seccomp=_is_accelerated(path), untranslated=missed)
+    slower, missed = _run(path, folder, {"PROOT_NO_SECCOMP": "1"})
+    return Proot(path, works=not slower, seccomp=False, untranslated=missed, problem=slower or problem)
+
+
+def _is_accelerated(path: str) -> bool:
+    """Whether it was built with the acceleration at all; some distributions' was not."""
+    _, said = _command([path, "--version"], {})
+    return "seccomp_filter = no" not in said
+
+
+def _run(path: str, folder: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """What went wrong (or ``""``), and the system calls that it let through as they were."""
+    place = f"{folder}/.proot-{os.getpid()}"
+    proot = [path, "-b", f"{place}:{_GUEST}"]
+    try:
+        os.mkdir(place, 0o700)
+        problem, _ = _command([*proot, "/bin/sh", "-c", _SCRIPT, "sh", _launcher()], environ)
+        if problem:
+            return problem, ()
+        problem, said = _command([*proot, sys.executable, "-I", "-S", "-c", _CALLS], environ)
+        words = said.split()
+        return (problem, ()) if words[:1] != ["known"] else ("", tuple(words[1:]))
+    except OSError as error:
+        return str(error), ()
+    finally:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(place)
+
+
+def _command(command: list[str], environ: Mapping[str, str]) -> tuple[str, str]:
+    """What went wrong (or ``""``), and what the command printed."""
+    kept = {name: os.environ[name] for name in ("PROOT_TMP_DIR", "TMPDIR", "PROOT_LOADER") if name in os.environ}
+    try:
+        done = subprocess.run(
+            command,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", **kept, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it did not end within {_PATIENCE:.0f} s", ""
+    printed = done.stdout.decode(errors="replace")
+    if done.returncode == 0:
+        return "", printed
+    if done.returncode < 0:
+        return f"it was ended by signal {-done.returncode}", printed
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return (said[0] if said else f"programs fail under it (status {done.returncode})"), printed
+
+
+def _launcher() -> str:
+    from wherry.host.programs import native_folder
+
+    path = os.environ.get("WHERRY_LAUNCHER") or f"{native_folder()}/wherry"
+    return path if os.access(path, os.X_OK) else ""

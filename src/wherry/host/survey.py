@@ -1,0 +1,168 @@
+"""The whole description of a machine, for those who need more than a start does."""
+
+import os
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from wherry.base.outside import Identity, Outside
+from wherry.base.settings import Settings
+from wherry.host import (
+    cgroups,
+    fuse,
+    hardware,
+    idmaps,
+    machine,
+    parallel,
+    programs,
+    proottrial,
+    security,
+    storage,
+    survival,
+    switches,
+    tracing,
+    trial,
+)
+from wherry.host.facts import Fuse, Gpu, Ids, Machine, Mpi, Namespaces, Proot, Tracing
+from wherry.host.machine import Host
+from wherry.host.places import home_dir, remember, runtime_dir
+
+__all__ = ["survey"]
+
+_REFUSALS_KEPT = 300.0
+"""Seconds for which a trial that failed is not repeated: an administrator may lift what no switch shows."""
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What trials and foreign programs told, which take their time."""
+
+    network: bool
+    fuse: Fuse
+    ids: Ids
+    tracing: Tracing
+    proot: Proot
+    gpus: tuple[Gpu, ...]
+    mpi: tuple[Mpi, ...]
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """For whom and in what surroundings; other ones are tried anew."""
+
+    identity: Identity
+    node: str
+    boot_id: str
+    path: str
+    userns: bool
+    namespaces: Namespaces
+    ptrace_scope: int | None
+    proot: str
+    stamps: tuple[tuple[int, int, int], ...]
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    asked: _Asked
+    at: float
+    found: _Found
+
+
+def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | None = None) -> Machine:
+    """All that is known of this machine. Trials take about a second once; what is read is read at each call.
+
+    ``folders`` (``store``, ``scratch``) and the home directory are described in ``storage``. Raises
+    :class:`SettingsError` when ``engine.proot`` names no program.
+    """
+    host = machine.probe(outside)
+    runtime = runtime_dir(outside)
+    namespaces = switches.read_namespaces()
+    proot = programs.find_program("proot", setting=settings.text("engine.proot"), data_home=_data_home(outside))
+    asked = _asked(outside, host, namespaces, proot)
+    found = _known(f"{runtime}/machine.json", asked)
+    if found is None:
+        found = _find(host, runtime, proot)
+        remember(f"{runtime}/machine.json", msgspec.json.encode(_Kept(asked, _now(), found)))
+    batch = parallel.find_batch(os.environ)
+    return Machine(
+        host=host,
+        namespaces=msgspec.structs.replace(namespaces, network=found.network),
+        fuse=found.fuse,
+        ids=found.ids,
+        cgroup=cgroups.find_cgroup(host.uid),
+        tracing=found.tracing,
+        security=security.find_security(),
+        proot=found.proot,
+        interpose=programs.find_interpose(),
+        runtimes=programs.find_runtimes(),
+        sites=programs.find_sites(),
+        storage=storage.find_storage({"home": host.home, **(folders or {})}),
+        survival=survival.find_survival(host.user, batch, namespaces.outer),
+        processor=hardware.find_processor(),
+        gpus=found.gpus,
+        mpi=found.mpi,
+        batch=batch,
+        distribution=switches.distribution(),
+    )
+
+
+def _find(host: Host, runtime: str, proot: str) -> _Found:
+    traced = tracing.find_tracing()
+    return _Found(
+        network=host.userns and trial.try_network(),
+        fuse=fuse.find_fuse(runtime, namespaces=host.userns),
+        ids=idmaps.find_ids(host.user, host.uid, host.gid, namespaces=host.userns),
+        tracing=traced,
+        proot=proottrial.try_proot(proot, runtime) if proot and traced.works else Proot(proot, problem=traced.problem),
+        gpus=hardware.find_gpus(),
+        mpi=parallel.find_mpi(),
+    )
+
+
+def _asked(outside: Outside, host: Host, namespaces: Namespaces, proot: str) -> _Asked:
+    return _Asked(
+        identity=outside.identity(),
+        node=host.node,
+        boot_id=host.boot_id,
+        path=os.environ.get("PATH", ""),
+        userns=host.userns,
+        namespaces=namespaces,
+        ptrace_scope=switches.read_number("/proc/sys/kernel/yama/ptrace_scope"),
+        proot=proot,
+        stamps=tuple(_stamp(path) for path in ("/etc/subuid", "/etc/subgid", "/dev/fuse", proot) if path),
+    )
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_ctime_ns, found.st_mode)
+
+
+def _known(file: str, asked: _Asked) -> _Found | None:
+    try:
+        with open(file, "rb", buffering=0) as stream:
+            kept = msgspec.json.decode(stream.read(), type=_Kept)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    if not asked.boot_id or kept.asked != asked:
+        return None
+    return kept.found if _is_whole(kept.found) or 0 <= _now() - kept.at < _REFUSALS_KEPT else None
+
+
+def _is_whole(found: _Found) -> bool:
+    """Whether nothing was refused."""
+    ids = found.ids.maps or not found.ids.uids
+    return found.network and found.fuse.mounts and ids and found.tracing.works and found.proot.problem == ""
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _data_home(outside: Outside) -> str:
+    base = outside.env("XDG_DATA_HOME") or ""
+    if base.startswith("/"):
+        return base
+    home = home_dir(outside)
+    return f"{home}/.local/share" if home else ""
