@@ -66,7 +66,7 @@ def picture() -> Path:
         if not wanted.exists():
             tar = cache() / "picture.tar"
             try:
-                _debootstrap(tar, ("python-drizzle-testdata",), "extract")
+                debootstrap(tar, ("python-drizzle-testdata",), "extract")
                 with tarfile.open(tar) as archive:
                     content = archive.extractfile(f"./usr/share/python-drizzle/test_data/{wanted.name}")
                     assert content is not None
@@ -245,19 +245,19 @@ def _make(name: str, folder: Path) -> None:
     else:
         tar = cache() / f"{name}.tar"
         try:
-            _debootstrap(tar, RECIPES[name])
+            debootstrap(tar, RECIPES[name])
             write_layout(folder, [tar], {**shell, "Cmd": ["/bin/bash"]})
         finally:
             tar.unlink(missing_ok=True)
 
 
-def _debootstrap(tar: Path, packages: Sequence[str], variant: str = "minbase") -> None:
+def debootstrap(tar: Path, packages: Sequence[str], variant: str = "minbase", suite: str = SUITE) -> None:
     """A Debian root file system in ``tar``; by root as root, else in a user namespace (needs /etc/subuid)."""
     mode = "root" if os.geteuid() == 0 else "unshare"
     command = [
         *("mmdebstrap", f"--mode={mode}", f"--variant={variant}", f"--include={','.join(packages)}"),
         *("--aptopt=Apt::Install-Recommends false", "--aptopt=Acquire::Retries 3", "--dpkgopt=force-unsafe-io"),
-        *(SUITE, str(tar), *filter(None, [MIRROR])),
+        *(suite, str(tar), *filter(None, [MIRROR])),
     ]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TMPDIR": os.environ.get("TMPDIR", "/var/tmp")}
     made = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
