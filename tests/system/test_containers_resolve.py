@@ -141,3 +141,10 @@ def test_the_default_registry_is_a_setting(
     pushed("tiny")
     default = {"WHERRY_REGISTRY_DEFAULT": registry.address}
     assert wherry.ok("run", "-e", "X=1", "tiny:oci", "echo", "by a short name", env=default) == "by a short name\n"
+
+
+def test_a_mistyped_name_leads_to_what_is_held(seeded: Wherry, tiny: str) -> None:
+    mistyped = seeded("run", tiny.replace("/tiny:", "/tyni:"), "true")
+    assert mistyped.status == 125 and f"did you mean {tiny}" in mistyped.stderr
+    assert "held here?" not in seeded("run", "--pull", "always", "127.0.0.1:1/quite/another:1", "true").stderr
+    assert "did you mean" not in seeded("inspect", "ab").stderr

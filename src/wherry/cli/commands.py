@@ -34,7 +34,9 @@ def main(words: list[str]) -> int:
     """``wherry``, ``wherry --help``, ``wherry help VERB`` and completion."""
     if words[:1] == ["help"] and len(words) > 1:
         if words[1] not in catalogue.NAMES:
-            raise UsageError(f"there is no verb '{words[1]}'", hint="'wherry --help' lists them all")
+            from wherry.cli.main import no_such_verb
+
+            raise no_such_verb(words[1])
         words = [words[1], "--help"]
     elif words[:1] == ["help"] or not words:
         words = ["--help"]

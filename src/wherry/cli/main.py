@@ -16,7 +16,7 @@ from wherry.base.errors import UsageError, WherryError
 from wherry.cli import catalogue
 from wherry.cli.grammar import Given, Verb
 
-__all__ = ["complain", "main", "read"]
+__all__ = ["complain", "main", "no_such_verb", "read"]
 
 FAILED = 125
 INTERRUPTED = 130
@@ -95,7 +95,7 @@ def _dispatch(words: list[str]) -> int:
     if words[0] in ("-v", "--version"):
         words = ["version", "--format", "wherry {{.Version}}"]
     if words[0] not in catalogue.NAMES:
-        raise _no_such_verb(words[0])
+        raise no_such_verb(words[0])
     verb = catalogue.load(words[0])
     given = read(verb, words[1:])
     return 0 if given is None else verb.run(given)
@@ -128,7 +128,8 @@ def complain(error: WherryError) -> int:
     return error.exit_code
 
 
-def _no_such_verb(name: str) -> UsageError:
+def no_such_verb(name: str) -> UsageError:
+    """The error for a verb that is not there, with the nearest one or what to use instead."""
     from wherry.cli import refused
 
     if name.startswith("-"):

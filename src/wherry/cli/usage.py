@@ -76,7 +76,8 @@ def _folders(containers: str) -> list[str]:
 def _foot(world: World, found: Usage) -> str:
     lines = [
         "",
-        f"{found.images} images in {found.path}: {listing.bytes_for_people(found.total)}, "
+        f"{'1 image' if found.images == 1 else f'{found.images} images'} in {found.path}: "
+        f"{listing.bytes_for_people(found.total)}, "
         f"of which 'wherry prune' frees {listing.bytes_for_people(found.reclaimable)}",
         f"free there: {listing.bytes_for_people(found.free)}",
     ]

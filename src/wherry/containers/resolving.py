@@ -62,7 +62,7 @@ def resolve(
     try:
         return _by_name(world, named, when, platform, progress, dry_run=dry_run)
     except (RegistryError, InvalidName, NotFound) as error:
-        raise _with_readings(error, named) from error.__cause__
+        raise _with_near_names(world, _with_readings(error, named), named) from error.__cause__
 
 
 def image_named(world: World) -> str:
@@ -192,6 +192,20 @@ def _watch(world: World, digest: Digest) -> None:
     path = world.store.blob_path(digest)
     if path is not None:
         world.outside.stat(path)
+
+
+def _with_near_names(world: World, error: WherryError, text: str) -> WherryError:
+    """The same error; where the text may be a mistyped name of an image that is held, it says so first."""
+    from wherry.image import near_names
+    from wherry.registry import parse_reference
+
+    try:
+        near = near_names(world.store, parse_reference(text, world.settings, world.outside))
+    except WherryError:
+        return error
+    if near:
+        error.hint = f"did you mean {' or '.join(near)}, held here?" + (f" else: {error.hint}" if error.hint else "")
+    return error
 
 
 def _with_readings(error: WherryError, text: str) -> WherryError:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wherry.image.archive import ArchivedImage, is_image_file, load_file, preview_load
     from wherry.image.differences import Change, changes, changes_of_folder
     from wherry.image.flattening import flatten, flattened_path
-    from wherry.image.local import Image, open_image
+    from wherry.image.local import Image, near_names, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.platforms import Platform
     from wherry.image.pulling import PullPreview, preview_pull, pull
@@ -46,6 +46,7 @@ __all__ = [
     "history",
     "is_image_file",
     "load_file",
+    "near_names",
     "open_image",
     "preview_load",
     "preview_pull",
@@ -78,6 +79,7 @@ _HOMES = {
     "history": "steps",
     "is_image_file": "archive",
     "load_file": "archive",
+    "near_names": "local",
     "open_image": "local",
     "preview_load": "archive",
     "preview_pull": "pulling",

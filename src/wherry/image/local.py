@@ -10,7 +10,7 @@ from wherry.base.reference import Reference
 from wherry.image.model import ImageConfig, Index, Manifest, read_config, read_document
 from wherry.store import Layer, Store
 
-__all__ = ["Image", "open_by_digest", "open_image"]
+__all__ = ["Image", "near_names", "open_by_digest", "open_image"]
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -102,13 +102,23 @@ def _by_prefix(store: Store, digits: str) -> Digest | None:
     return found[0] if found else None
 
 
-def _not_found(store: Store, reference: Reference) -> NotFound:
+def near_names(store: Store, reference: Reference) -> list[str]:
+    """Names of images that are held, near to ``reference``: written alike, or another tag of it; nearest first."""
     import difflib
 
+    known = {_without_latest(name): name for name, _ in store.names() if name != reference}
+    near = difflib.get_close_matches(_without_latest(reference), known, 3, 0.6)
+    return near + [text for text, name in known.items() if name.name == reference.name and text not in near][:3]
+
+
+def _without_latest(reference: Reference) -> str:
+    """As people write it: what all names end with would make them all alike."""
+    return reference.familiar.removesuffix(":latest")
+
+
+def _not_found(store: Store, reference: Reference) -> NotFound:
     shown = reference.familiar
-    known = {name.familiar: name for name, _ in store.names()}
-    near = difflib.get_close_matches(shown, known, 3, 0.6)
-    near += [text for text, name in known.items() if name.name == reference.name and text not in near][:3]
+    near = near_names(store, reference)
     if near:
         return NotFound(f"there is no image '{shown}' here", hint=f"did you mean {' or '.join(near)}?")
     try:
