@@ -33,10 +33,6 @@ int files_make_folders(const char *path, mode_t mode) {
     return -1;
 }
 
-static void note(int *first) {
-    if (*first == 0) *first = errno;
-}
-
 struct entry { /* what getdents64(2) fills in: without opendir()'s 32 KiB */
     uint64_t inode;
     int64_t offset;
@@ -53,15 +49,44 @@ static int unlink_unlocked(int folder, const char *name, int flags) {
     return unlinkat(folder, name, flags);
 }
 
-static void remove_folder(int folder, const char *name, int *first);
+enum { DEEPEST = 64 }; /* a level costs a descriptor and 2 KiB of stack, and a job may have made thousands of them */
 
-static void remove_entry(int folder, const struct entry *entry, int *first) {
+/* A removal under way. Folders that lie deeper are moved to the top, and removed from there. */
+struct removal {
+    int top;        /* the folder that all is in, or -1 */
+    int depth;
+    unsigned moved; /* names the next one */
+    bool again;     /* some were moved since the top was read */
+    int first;      /* the first failure, errno */
+};
+
+static void note(struct removal *removal) {
+    if (removal->first == 0) removal->first = errno;
+}
+
+/* Moves a folder out of the depth. One that its owner locked cannot be moved, for its `..` changes. */
+static void move_up(struct removal *removal, int folder, const char *name) {
+    char fresh[32];
+    for (;;) {
+        snprintf(fresh, sizeof fresh, ".gone-%u", removal->moved++);
+        if (renameat(folder, name, removal->top, fresh) == 0) {
+            removal->again = true;
+            return;
+        }
+        if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR) continue;
+        if (errno != EACCES || fchmodat(folder, name, 0700, 0) != 0) return note(removal);
+    }
+}
+
+static void remove_folder(struct removal *removal, int folder, const char *name);
+
+static void remove_entry(struct removal *removal, int folder, const struct entry *entry) {
     if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0) return;
     if (entry->type != DT_DIR) {
         if (unlink_unlocked(folder, entry->name, 0) == 0 || errno == ENOENT) return;
-        if (errno != EISDIR && errno != EPERM) return note(first); /* else: a file system that does not tell types */
+        if (errno != EISDIR && errno != EPERM) return note(removal); /* else: a file system that does not tell types */
     }
-    remove_folder(folder, entry->name, first);
+    remove_folder(removal, folder, entry->name);
 }
 
 /* Opens a folder whose owner (we) may have locked it. */
@@ -72,40 +97,60 @@ static int open_to_empty(int folder, const char *name) {
     return openat(folder, name, flags);
 }
 
-static void empty_folder(int inside, int *first) {
+static void empty_folder(struct removal *removal, int inside) {
     _Alignas(struct entry) char entries[2048];
     for (;;) {
         long length = syscall(SYS_getdents64, inside, entries, sizeof entries);
-        if (length < 0) note(first);
+        if (length < 0) note(removal);
         if (length <= 0) return;
         for (long at = 0; at < length;) {
             struct entry *entry = (struct entry *)(entries + at);
-            remove_entry(inside, entry, first);
+            remove_entry(removal, inside, entry);
             at += entry->length;
         }
     }
 }
 
-static void remove_folder(int folder, const char *name, int *first) {
+/* Empties the folder that all is in, until nothing more was moved up into it. */
+static void empty_top(struct removal *removal, int top) {
+    removal->top = top;
+    do {
+        removal->again = false;
+        if (lseek(top, 0, SEEK_SET) < 0) note(removal);
+        empty_folder(removal, top);
+    } while (removal->again);
+}
+
+static void remove_folder(struct removal *removal, int folder, const char *name) {
     if (unlink_unlocked(folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return;
-    if (errno != ENOTEMPTY && errno != EEXIST) return note(first);
+    if (errno != ENOTEMPTY && errno != EEXIST) return note(removal);
+    if (removal->depth == DEEPEST) return move_up(removal, folder, name);
     int inside = open_to_empty(folder, name);
-    if (inside < 0) return note(first);
-    empty_folder(inside, first);
+    if (inside < 0) return note(removal);
+    removal->depth++;
+    if (removal->top < 0)
+        empty_top(removal, inside);
+    else
+        empty_folder(removal, inside);
+    removal->depth--;
     close(inside);
-    if (unlinkat(folder, name, AT_REMOVEDIR) != 0 && errno != ENOENT) note(first);
+    if (unlinkat(folder, name, AT_REMOVEDIR) != 0 && errno != ENOENT) note(removal);
+}
+
+static int answer_of(const struct removal *removal) {
+    return removal->first == 0 ? 0 : (errno = removal->first, -1);
 }
 
 int files_remove_tree(const char *path) {
-    int first = 0;
-    remove_folder(AT_FDCWD, path, &first);
-    return first == 0 ? 0 : (errno = first, -1);
+    struct removal removal = {.top = -1};
+    remove_folder(&removal, AT_FDCWD, path);
+    return answer_of(&removal);
 }
 
 int files_empty(int folder) {
-    int first = 0;
-    empty_folder(folder, &first);
-    return first == 0 ? 0 : (errno = first, -1);
+    struct removal removal = {.top = -1};
+    empty_top(&removal, folder);
+    return answer_of(&removal);
 }
 
 int files_replace(const char *path, const char *bytes, size_t length) {

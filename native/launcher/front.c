@@ -135,17 +135,48 @@ enum front_answer front_find(int argc, char **argv, char **environment, struct f
     return find_saved(argc, argv, environment, front);
 }
 
-/* The environment with WHERRY_FACE=face in front. */
-static char **with_face(char **environment, const char *face) {
+/* Whether a list of folders (PYTHONPATH) is where Wherry is installed, as modules of a cluster do it. */
+static bool holds_wherry(const char *folders) {
+    char path[PATH_MAX];
+    for (const char *at = folders, *end; at != NULL; at = *end == 0 ? NULL : end + 1) {
+        end = strchrnul(at, ':');
+        if (end == at || (size_t)(end - at) >= sizeof path - sizeof "/wherry/__init__.py") continue;
+        snprintf(path, sizeof path, "%.*s/wherry/__init__.py", (int)(end - at), at);
+        if (access(path, R_OK) == 0) return true;
+    }
+    return false;
+}
+
+/* What the caller set for other Pythons would break ours (a types.py on PYTHONPATH stops any): it goes aside, under
+   FRONT_ASIDE and its name, until Wherry's Python hands the environment on. */
+static bool goes_aside(const char *entry) {
+    static const char *const names[] = {"PYTHONPATH=", "PYTHONHOME=", "PYTHONINSPECT="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t length = strlen(names[i]);
+        if (strncmp(entry, names[i], length) == 0) return i != 0 || !holds_wherry(entry + length);
+    }
+    return false;
+}
+
+static char *joined(const char *first, const char *second) {
+    char *text = malloc(strlen(first) + strlen(second) + 1);
+    if (text != NULL) sprintf(text, "%s%s", first, second);
+    return text;
+}
+
+/* The environment for our Python; under another name than ours WHERRY_FACE tells it. */
+static char **environment_for_python(char **environment, const char *face) {
     size_t count = 0;
     while (environment[count] != NULL) count++;
-    char **more = calloc(count + 2, sizeof *more);
-    char *assignment = malloc(sizeof "WHERRY_FACE=" + strlen(face));
-    if (more == NULL || assignment == NULL) return environment;
-    sprintf(assignment, "WHERRY_FACE=%s", face);
-    more[0] = assignment;
-    memcpy(more + 1, environment, count * sizeof *more);
-    return more;
+    char **ours = calloc(count + 2, sizeof *ours);
+    if (ours == NULL) return environment;
+    size_t used = 0;
+    if (strcmp(face, "wherry") != 0 && (ours[used] = joined("WHERRY_FACE=", face)) != NULL) used++;
+    for (char **entry = environment; *entry != NULL; entry++) {
+        char *aside = goes_aside(*entry) ? joined(FRONT_ASIDE, *entry) : NULL;
+        ours[used++] = aside == NULL ? *entry : aside;
+    }
+    return ours;
 }
 
 int front_hand_over(char **argv, char **environment, struct failure *failure) {
@@ -161,7 +192,6 @@ int front_hand_over(char **argv, char **environment, struct failure *failure) {
     char *slash = strrchr(path, '/');
     strcpy(slash == NULL ? path : slash + 1, name);
     const char *face = face_of(argv);
-    if (strcmp(face, "wherry") != 0) environment = with_face(environment, face);
-    execve(path, argv, environment);
+    execve(path, argv, environment_for_python(environment, face));
     return failure_set(failure, STEP_PYTHON, errno, path);
 }

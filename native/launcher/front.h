@@ -21,8 +21,11 @@ enum front_answer { FRONT_START, FRONT_PLAN_ANEW, FRONT_FAILED };
    check; FRONT_PLAN_ANEW: `front->reason` says why; FRONT_FAILED: only for a named plan. */
 enum front_answer front_find(int argc, char **argv, char **environment, struct front *front, struct failure *failure);
 
+#define FRONT_ASIDE "WHERRY_ASIDE_" /* wherry.base.outside knows it too */
+
 /* Executes Python (`wherry-python`, beside this program) with the same arguments. Returns only on failure: -1. The face
-   is handed on as WHERRY_FACE when it is not `wherry`, for a script does not see its argv[0]. */
+   is handed on as WHERRY_FACE when it is not `wherry`, for a script does not see its argv[0]. PYTHONPATH and PYTHONHOME,
+   which sites' modules set for another Python, go by another name meanwhile (FRONT_ASIDE). */
 int front_hand_over(char **argv, char **environment, struct failure *failure);
 
 /* The value of a variable, or NULL. */

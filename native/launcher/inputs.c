@@ -112,7 +112,7 @@ static bool is_file(const char *path) {
 static bool nearest_holds(const char *name, const char *expected) {
     char path[PATH_MAX], candidate[PATH_MAX + NAME_MAX + 2];
     struct stat found;
-    if (getcwd(path, sizeof path) == NULL) return false;
+    if (getcwd(path, sizeof path) == NULL) return *expected == 0; /* somebody removed it: nothing is near */
     while (stat(path, &found) == 0 && found.st_uid == geteuid()) {
         bool top = strcmp(path, "/") == 0;
         snprintf(candidate, sizeof candidate, "%s/%s", top ? "" : path, name);

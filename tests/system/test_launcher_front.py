@@ -68,6 +68,30 @@ def test_without_a_plan_python_gets_the_same_arguments(front: Front) -> None:
     assert "no plan is saved for this command line" in err
 
 
+def test_what_is_set_for_another_python_goes_aside(front: Front, tmp_path: Path) -> None:
+    python = front.program.parent / "wherry-python"
+    python.write_text("#!/bin/sh\nenv | grep -a PYTHON | sort\n")
+    given = {"PYTHONPATH": "/of/a/module", "PYTHONHOME": "/of/another", "PYTHONUTF8": "1"}
+    aside = "PYTHONUTF8=1\nWHERRY_ASIDE_PYTHONHOME=/of/another\nWHERRY_ASIDE_PYTHONPATH=/of/a/module\n"
+    assert front.run("wherry", "images", variables=given)[0] == aside
+    (tmp_path / "site" / "wherry").mkdir(parents=True)
+    (tmp_path / "site" / "wherry" / "__init__.py").touch()
+    where = f"/other:{tmp_path}/site"
+    assert front.run("wherry", "images", variables={"PYTHONPATH": where})[0] == f"PYTHONPATH={where}\n"
+
+
+def test_a_removed_current_directory_makes_no_plan_stale(front: Front, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    front.save("wherry", "run", inputs=(Operation("NEAREST", ("wherry.toml", "")),), entry=("echo", "runs"))
+    gone.mkdir()
+    environment = front.box.environment(WHERRY_EXPLAIN="plan")
+    script = 'cd "$0" && rmdir "$0" && exec "$1" run'
+    done = subprocess.run(
+        ["sh", "-c", script, gone, front.program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("runs\n", "")
+
+
 def test_another_face_is_another_plan_and_is_told_to_python(front: Front) -> None:
     front.save("wherry", "run", "image", entry=("echo", "wherry"))
     assert front.run("docker", "run", "image")[0] == "python docker run image\n"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from wherry_command import Wherry
+
 TREE = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).parent
 PYTHON = "/usr/bin/python3"
@@ -67,6 +69,16 @@ def test_each_kind_of_installation_gives_a_command_that_works(
     assert program.stat().st_mode & stat.S_IXUSR
     assert program.read_bytes()[:4] == b"\x7fELF"
     assert dynamic_loader(program) == "", "the command is static, so that a start loads nothing"
+
+
+def test_what_modules_of_a_site_set_for_another_python_does_not_matter(tmp_path: Path) -> None:
+    for name in ("types", "msgspec", "click", "difflib"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('made for another Python')\n")
+    variables = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/opt/nowhere", "PYTHONINSPECT": "1"}
+    wherry = Wherry(tmp_path / "wherry", variables)
+    done = wherry("images")
+    assert (done.status, done.stderr) == (0, "")
+    assert wherry.ok("pull", "--help").startswith("Usage: wherry pull")
 
 
 def test_the_programs_lie_beside_the_package_and_may_be_executed() -> None:

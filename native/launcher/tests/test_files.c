@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,37 @@ static void removes_locked_trees_and_follows_no_link(void) {
     assert(files_remove_tree(in("tree")) == 0);
     assert(access(in("tree"), F_OK) != 0 && access(in("kept/file"), F_OK) == 0);
     assert(files_remove_tree(in("absent")) == 0);
+}
+
+/* A branch of folders, made step by step, for its path would be too long for any call; the deepest is locked. */
+static void make_deep(const char *path, int levels) {
+    assert(mkdir(path, 0700) == 0);
+    int at = open(path, O_PATH | O_CLOEXEC);
+    for (int i = 1; i < levels; i++) {
+        assert(mkdirat(at, "d", 0700) == 0);
+        int next = openat(at, "d", O_PATH | O_CLOEXEC);
+        if (i % 100 == 0) assert(mkdirat(at, "locked", 0) == 0);
+        close(at);
+        at = next;
+    }
+    close(at);
+}
+
+static void removes_trees_deeper_than_descriptors(void) {
+    struct rlimit limit = {.rlim_cur = 128, .rlim_max = 128};
+    make_deep(in("deep"), 1500);
+    assert(mkdir(in("deep/.gone-0"), 0700) == 0); /* a name that the removal wants */
+    touch(in("deep/.gone-0/file"));
+    assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    assert(files_remove_tree(in("deep")) == 0 && access(in("deep"), F_OK) != 0);
+}
+
+static void empties_a_folder(void) {
+    assert(files_make_folders(in("full/one/two"), 0700) == 0);
+    touch(in("full/file"));
+    int opened = open(in("full"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert(files_empty(opened) == 0 && close(opened) == 0);
+    assert(rmdir(in("full")) == 0);
 }
 
 static void replaces_files(void) {
@@ -111,6 +143,8 @@ int main(void) {
     assert(mkdtemp(folder) != NULL);
     makes_folders();
     removes_locked_trees_and_follows_no_link();
+    removes_trees_deeper_than_descriptors();
+    empties_a_folder();
     replaces_files();
     makes_targets_behind_links();
     logs_lines();

@@ -14,6 +14,7 @@ import msgspec
 
 __all__ = ["Identity", "Input", "Outside", "Stamp", "caller_environment"]
 
+_ASIDE = "WHERRY_ASIDE_"
 _SMALL = 64 * 1024
 """Files up to this many bytes are read whole in one go when their content is asked for."""
 
@@ -75,9 +76,12 @@ def caller_environment() -> dict[str, str]:
     """The environment as the caller gave it.
 
     In a C locale Python sets LC_CTYPE for itself (PEP 538). The launcher, which compares variables again, was started
-    by the same caller without it, and no container should get it.
+    by the same caller without it, and no container should get it. What it set aside to keep this Python whole
+    (``native/launcher/front.h``, FRONT_ASIDE) has its own name again.
     """
     environment = dict(os.environ)
+    for name in [name for name in environment if name.startswith(_ASIDE)]:
+        environment[name.removeprefix(_ASIDE)] = environment.pop(name)
     if _coerced(environment):
         del environment["LC_CTYPE"]
     return environment

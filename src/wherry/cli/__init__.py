@@ -11,22 +11,6 @@ No logic: what a program might want to do is a function of a package below, and 
 __all__: list[str] = []
 
 
-def _forget_python_path() -> None:
-    """Take the entries of ``PYTHONPATH`` out of the search path of the command (never of a program that imports us).
-
-    Sites' environment modules set it, for another Python: a ``urllib3`` or ``msgspec`` found there would break every
-    command. The variable itself stays: ``-e PYTHONPATH`` passes it on.
-    """
-    import os
-    import sys
-
-    if os.path.basename(sys.argv[0]) != "wherry-python" or not os.environ.get("PYTHONPATH"):
-        return
-    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    named = {os.path.abspath(entry) for entry in os.environ["PYTHONPATH"].split(os.pathsep)} - {own}
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) not in named]
-
-
 def _import_msgspec() -> None:
     """Import msgspec without ``typing_extensions``, of which it takes two names that ``typing`` has since Python 3.11.
 
@@ -43,5 +27,4 @@ def _import_msgspec() -> None:
         del sys.modules["typing_extensions"]
 
 
-_forget_python_path()
 _import_msgspec()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from wherry.base.errors import UsageError
-from wherry.base.outside import Identity, Input, Outside, Stamp
+from wherry.base.outside import Identity, Input, Outside, Stamp, caller_environment
 
 
 def test_answers_are_remembered(tmp_path: Path) -> None:
@@ -221,6 +221,14 @@ def test_any_change_of_a_consulted_variable_is_noticed_and_no_other(
 
     assume(asked or prefixes)
     assert (consulted(before) == consulted(after)) is (concerned(before) == concerned(after))
+
+
+def test_what_was_set_aside_for_our_python_has_its_name_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERRY_ASIDE_PYTHONHOME", "/of/another")
+    monkeypatch.delenv("PYTHONHOME", raising=False)
+    environment = caller_environment()
+    assert environment["PYTHONHOME"] == "/of/another"
+    assert not any(name.startswith("WHERRY_ASIDE_") for name in environment)
 
 
 def test_another_current_directory_is_noticed_where_it_was_asked(

@@ -218,14 +218,3 @@ def test_the_version_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert main.main(["--version"]) == 0
     assert capsys.readouterr().out == f"wherry {wherry.__version__}\n"
-
-
-def test_a_python_path_for_another_python_does_not_break_the_command(tmp_path: Path) -> None:
-    for name in ("msgspec", "click", "difflib"):
-        (tmp_path / f"{name}.py").write_text("raise ImportError('made for another Python')\n")
-    program = tmp_path / "bin" / "wherry-python"
-    program.parent.mkdir()
-    program.write_text("import sys\nfrom wherry.cli.main import main\nsys.exit(main())\n")
-    environ = {**os.environ, "PYTHONPATH": f"{tmp_path}:{SOURCE}"}
-    done = subprocess.run([sys.executable, program, "pull", "--help"], capture_output=True, text=True, env=environ)
-    assert (done.returncode, done.stderr) == (0, "")
