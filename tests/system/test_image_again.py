@@ -19,7 +19,7 @@ from wherry.base.digest import Digest
 from wherry.base.errors import NotInRegistry
 from wherry.base.progress import Event
 from wherry.base.reference import Reference
-from wherry.image import open_image, pull
+from wherry.image import open_image, preview_pull, pull
 from wherry.store import Store, open_at
 
 _TARS = tuple(tar_of([file(f"file{number}", b"%d" % number * 1000)]) for number in range(4))
@@ -65,6 +65,19 @@ def test_what_is_unchanged_costs_one_request_that_no_registry_counts(
     asked(fake)
     assert pull_here(store, name) == image
     assert asked(fake) == ["HEAD manifests"]
+
+
+def test_a_look_at_what_a_pull_would_bring_costs_no_more(fake: FakeRegistry, store: Store, tmp_path: Path) -> None:
+    name = serve(fake, tmp_path / "layout", "1")
+    with Visitor(tmp_path).connect() as registry:
+        before = preview_pull(store, registry, Reference.parse(name))
+        assert before.download == sum(size for _, size, _ in before.layers) > 0
+        image = pull_here(store, name)
+        asked(fake)
+        after = preview_pull(store, registry, Reference.parse(name))
+    assert asked(fake) == ["HEAD manifests"]
+    assert (after.digest, after.download, after.space) == (image.digest, 0, 0)
+    assert [held for _, _, held in after.layers] == [True] * len(_TARS)
 
 
 def test_a_digest_that_is_held_is_not_asked_for(fake: FakeRegistry, store: Store, tmp_path: Path) -> None:

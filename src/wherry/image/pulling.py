@@ -78,15 +78,21 @@ class PullPreview(msgspec.Struct, frozen=True):
 def preview_pull(store: Store, registry: Registry, ref: Reference, *, platform: str | None = None) -> PullPreview:
     """Ask the registry what ``ref`` is, and say what pulling would bring; changes nothing. Raises as :func:`pull`."""
     wanted_platform = str(Platform.parse(platform)) if platform else None
-    fetched, index, manifest = _look_up(registry, ref, wanted_platform)
-    config = read_config(_config(store, registry, ref, manifest.config), manifest, ref.familiar)
-    _check_platform(config, None if index else wanted_platform, ref.familiar)
+    top = _held_digest(store, ref)
+    image = None if top is None else _unchanged(store, registry, ref, top, wanted_platform)
+    if image is not None:
+        digest, manifest, config = image.digest, image.manifest, image.config
+    else:
+        fetched, index, manifest = _look_up(registry, ref, wanted_platform)
+        digest = fetched.digest
+        config = read_config(_config(store, registry, ref, manifest.config), manifest, ref.familiar)
+        _check_platform(config, None if index else wanted_platform, ref.familiar)
     wanted = wanted_layers(manifest.layers, config.rootfs.diff_ids)
     layers = tuple(
         (item.descriptor.digest, item.descriptor.size, find_layer(store, item) is not None) for item in wanted
     )
     download = sum(size for _, size, held in dict.fromkeys(layers) if not held)
-    return PullPreview(fetched.digest, layers, download, estimate(store, wanted))
+    return PullPreview(digest, layers, download, estimate(store, wanted))
 
 
 def _fetch(
