@@ -24,7 +24,7 @@ int binds_open(struct binds *binds, const struct start *start, struct failure *f
     for (size_t i = 0; i < count; i++) binds->trees[i] = -1;
     binds->old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (binds->old_root < 0) return failure_set(failure, STEP_ROOT, errno, "/");
-    binds->classic = getenv("WHERRY_TEST_CLASSIC_MOUNTS") != NULL;
+    binds->classic = kernel_is_old();
     return 0;
 }
 

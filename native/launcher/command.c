@@ -51,8 +51,7 @@ static int set_limit(const struct record *record, struct failure *failure) {
     char name[24];
     snprintf(name, sizeof name, "%d", resource);
     if (getrlimit(resource, &now) != 0) return failure_set(failure, STEP_LIMIT, errno, name);
-    if (wanted.rlim_max > now.rlim_max) wanted.rlim_max = now.rlim_max;
-    if (wanted.rlim_cur > wanted.rlim_max) wanted.rlim_cur = wanted.rlim_max;
+    if (wanted.rlim_max > now.rlim_max) return failure_set(failure, STEP_LIMIT, EPERM, name); /* also where root may */
     return setrlimit(resource, &wanted) == 0 ? 0 : failure_set(failure, STEP_LIMIT, errno, name);
 }
 

@@ -24,6 +24,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(LEASE, "the image's lease '%s' has ended") \
     STEP(RECORD, "cannot write the record '%s'") \
     STEP(SCRATCH, "cannot make a scratch folder in '%s'") \
+    STEP(REMOVE, "cannot remove the scratch folder '%s'") \
     STEP(MKDIR, "cannot make the directory '%s'") \
     STEP(CIDFILE, "cannot write the container id to '%s'") \
     STEP(EXITFILE, "cannot write the exit status to '%s'") \

@@ -216,7 +216,7 @@ static void write_exit_file(struct host *host, const struct timespec *now, int s
 
 static void leave_scratch(const struct start *start, struct host *host) {
     if (plan_find(start->plan, OP_OVERLAY) != NULL && spare_give(host->scratch)) return;
-    if (files_remove_tree(host->scratch) != 0) failure_set(&host->warning, STEP_SCRATCH, errno, host->scratch);
+    if (files_remove_tree(host->scratch) != 0) failure_set(&host->warning, STEP_REMOVE, errno, host->scratch);
 }
 
 void host_finish(const struct start *start, struct host *host, int status, int signal, const struct rusage *usage) {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -93,6 +94,15 @@ static inline int kernel_pidfd_open(pid_t pid) { return (int)syscall(KERNEL_PIDF
 
 static inline int kernel_close_range(unsigned first, unsigned last, unsigned flags) {
     return (int)syscall(KERNEL_CLOSE_RANGE, first, last, flags);
+}
+
+/* For tests, built with WHERRY_TEST_HOOKS alone: to do as on a kernel without the calls above. */
+static inline bool kernel_is_old(void) {
+#ifdef WHERRY_TEST_HOOKS
+    return getenv("WHERRY_TEST_CLASSIC_MOUNTS") != NULL;
+#else
+    return false;
+#endif
 }
 
 /* True when the last call failed because this kernel (or a filter around us) does not have it. */

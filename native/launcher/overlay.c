@@ -90,7 +90,7 @@ int overlay_mount(const struct start *start, const struct record *record, struct
         .bits = record->field[4].u,
     };
     if (overlay.layers == NULL || overlay.upper == NULL || overlay.work == NULL || overlay.point == NULL) return -1;
-    int answer = getenv("WHERRY_TEST_CLASSIC_MOUNTS") != NULL ? 1 : mount_by_parts(&overlay);
+    int answer = kernel_is_old() ? 1 : mount_by_parts(&overlay);
     if (answer == 1) return mount_by_page(&overlay, failure);
     return answer == 0 ? 0 : failure_set(failure, STEP_OVERLAY, errno, overlay.point);
 }

@@ -148,7 +148,10 @@ def test_limits_and_umask_pass_through(box: Box) -> None:
 
 
 def test_a_limit_of_the_plan_holds(box: Box) -> None:
-    assert box.shell("ulimit -c; ulimit -n", command=[Operation("RLIMIT", (7, 99, 2**64 - 1))]).split()[-1] == "99"
+    assert box.shell("ulimit -c; ulimit -n", command=[Operation("RLIMIT", (7, 99, 100))]).split()[-1] == "99"
+    done = box.run("true", command=[Operation("RLIMIT", (7, 99, 2**63))])
+    assert done.returncode == 125
+    assert "it is above your hard limit" in done.stderr
 
 
 def test_start_directory_is_made_only_when_asked(box: Box) -> None:
