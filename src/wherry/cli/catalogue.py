@@ -19,7 +19,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("run", "exec", "shell", "create", "start", "stop", "kill", "wait", "logs", "cp", "rename", "ps", "rm"),
     ),
     ("again", ("record",)),
-    ("looking", ("df", "prune", "settings", "version", "completion")),
+    ("looking", ("doctor", "host", "df", "prune", "settings", "version", "completion")),
 )
 
 NAMES = frozenset(name for _, names in GROUPS for name in names)

@@ -85,11 +85,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "import": (_YET, "'wherry load' takes an image out of an archive"),
     "stats": (_YET, "'wherry record' shows what ended executions used, 'wherry exec CONTAINER top' what happens now"),
     "top": (_YET, "wherry exec CONTAINER ps"),
-    "doctor": (
-        _YET,
-        "'wherry version' shows what this machine allows, 'wherry run --dry-run IMAGE' what a start would do",
-    ),
-    "info": ("it is spelled otherwise", "'wherry version', 'wherry df', 'wherry settings'"),
+    "info": ("it is spelled otherwise", "'wherry doctor', 'wherry host', 'wherry version', 'wherry df', 'wherry settings'"),
     "attach": ("a container in the background has no terminal to attach to", "wherry logs -f CONTAINER"),
     "pause": ("an unprivileged user has no freezer", "wherry exec CONTAINER kill -STOP -1"),
     "unpause": ("an unprivileged user has no freezer", "wherry exec CONTAINER kill -CONT -1"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
     from wherry.containers.changes import Change
     from wherry.containers.copying import cp, plan_cp
+    from wherry.containers.diagnosing import Diagnosis, EngineState, diagnose
     from wherry.containers.differing import differences
     from wherry.containers.enter import exec_, prepare_exec
     from wherry.containers.images import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from wherry.containers.listing import ContainerSummary, inspect, ps
     from wherry.containers.logins import login, logout, plan_login, plan_logout
     from wherry.containers.lookup import Found, find_container
+    from wherry.containers.measuring import Measured, measure, smallest_image
     from wherry.containers.naming import held_image, is_digits, reference_of, reference_to_name
     from wherry.containers.output import LogLine, logs
     from wherry.containers.pulling import fetch
@@ -56,14 +58,17 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
 
 _HOMES = {
-    "Pruned": "images",
     "Change": "changes",
     "Container": "kept",
     "ContainerSummary": "listing",
+    "Diagnosis": "diagnosing",
+    "EngineState": "diagnosing",
     "Found": "lookup",
     "LogLine": "output",
+    "Measured": "measuring",
     "MissingImage": "resolving",
     "Preview": "starting",
+    "Pruned": "images",
     "Record": "records",
     "Removals": "images",
     "Resolved": "resolving",
@@ -74,6 +79,7 @@ _HOMES = {
     "chosen_auth_file": "images",
     "cp": "copying",
     "create": "starting",
+    "diagnose": "diagnosing",
     "differences": "differing",
     "environment": "variables",
     "exec_": "enter",
@@ -89,6 +95,7 @@ _HOMES = {
     "login": "logins",
     "logout": "logins",
     "logs": "output",
+    "measure": "measuring",
     "plan_cp": "copying",
     "plan_kill": "signals",
     "plan_load": "images",
@@ -124,6 +131,7 @@ _HOMES = {
     "save": "images",
     "scratch_size": "abandoned",
     "signal_name": "signalnames",
+    "smallest_image": "measuring",
     "start": "starting",
     "stop": "signals",
     "sweep": "sweeping",
@@ -136,8 +144,11 @@ __all__ = [
     "Change",
     "Container",
     "ContainerSummary",
+    "Diagnosis",
+    "EngineState",
     "Found",
     "LogLine",
+    "Measured",
     "MissingImage",
     "Preview",
     "Pruned",
@@ -151,6 +162,7 @@ __all__ = [
     "chosen_auth_file",
     "cp",
     "create",
+    "diagnose",
     "differences",
     "environment",
     "exec_",
@@ -166,6 +178,7 @@ __all__ = [
     "login",
     "logout",
     "logs",
+    "measure",
     "plan_cp",
     "plan_kill",
     "plan_load",
@@ -201,6 +214,7 @@ __all__ = [
     "save",
     "scratch_size",
     "signal_name",
+    "smallest_image",
     "start",
     "stop",
     "sweep",

@@ -98,12 +98,14 @@ class Tracing(msgspec.Struct, frozen=True):
 
 class Security(msgspec.Struct, frozen=True):
     """``modules``: the security modules of the kernel; ``selinux``: enforcing, permissive or ``""``; ``label``: the
-    SELinux context or AppArmor profile that we run under; ``landlock``: its version, 0 for none."""
+    SELinux context or AppArmor profile that we run under; ``landlock``: its version, 0 for none; ``no_new_privs``:
+    set-id programs (newuidmap, fusermount3) gain nothing here."""
 
     modules: tuple[str, ...] = ()
     selinux: Literal["enforcing", "permissive", ""] = ""
     label: str = ""
     landlock: int = 0
+    no_new_privs: bool = False
 
 
 class Storage(msgspec.Struct, frozen=True):
@@ -196,7 +198,8 @@ class Proot(msgspec.Struct, frozen=True):
 class Machine(msgspec.Struct, frozen=True):
     """All that is known of this machine; ``host`` is what every start reads.
 
-    ``interpose`` is the path of the library for the engine ``fakechroot``, ``""`` where it was not built. ``runtimes``
+    ``interpose`` is the path of ``wherry-interpose``, the program of the engine ``fakechroot``; ``""`` where it or its
+    library was not built. ``runtimes``
     are those of the OCI runtime specification, ``sites`` other container programs; both the preferred first.
     """
 

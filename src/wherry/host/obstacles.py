@@ -73,7 +73,8 @@ def no_namespaces(host: Host, namespaces: Namespaces) -> Obstacle:
         what = "this kernel lets only root make user namespaces"
         return Obstacle("userns-clone", what, "sysctl -w kernel.unprivileged_userns_clone=1", _WITHOUT)
     if outer and denied:
-        what = f"the container around it ({outer}) forbids namespaces ({problem})"
+        named = "" if outer == "container" else f" ({outer})"
+        what = f"the container around it{named} forbids namespaces ({problem})"
         return Obstacle("userns-outer", what, _nesting_line(outer), _WITHOUT, yours=True)
     if namespaces.chroot and denied:
         what = "in a chroot environment the kernel gives no namespaces"

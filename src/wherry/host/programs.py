@@ -13,7 +13,6 @@ __all__ = ["find_interpose", "find_program", "find_runtimes", "find_sites", "nat
 _SITE_TOOLS = "/etc/wherry/tools"
 _RUNTIMES = ("crun", "youki", "runc")
 _SITES = ("apptainer", "singularity", "ch-run", "podman")
-_INTERPOSE = ("libwherry-interpose.so", "wherry-interpose.so", "wherry-interpose")
 
 
 def find_program(name: str, *, setting: str = "", data_home: str = "") -> str:
@@ -49,9 +48,9 @@ def _find(names: tuple[str, ...]) -> tuple[Program, ...]:
 
 
 def find_interpose() -> str:
-    """The library of the engine ``fakechroot``, which lies beside the launcher where it was built."""
-    folder = native_folder()
-    return next((path for name in _INTERPOSE if os.access(path := f"{folder}/{name}", os.R_OK)), "")
+    """The program of the engine ``fakechroot``, which lies with its library beside the launcher where it was built."""
+    program = f"{native_folder()}/wherry-interpose"
+    return program if os.access(program, os.X_OK) and os.access(f"{program}.so", os.R_OK) else ""
 
 
 def native_folder() -> str:

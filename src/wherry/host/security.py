@@ -21,4 +21,10 @@ def find_security() -> Security:
     label = (read_text("/proc/self/attr/current") or read_text("/proc/self/attr/apparmor/current")).strip("\0\n")
     # In a child: a strict filter may end who asks.
     version = in_child(lambda: b"%d" % landlock_version())
-    return Security(modules, selinux, label, int(version or b"0"))
+    return Security(modules, selinux, label, int(version or b"0"), _gains_nothing())
+
+
+def _gains_nothing() -> bool:
+    """The bit no_new_privs, or a user namespace of somebody's, in which the host's root is nobody."""
+    mapped = read_text("/proc/self/uid_map").split()
+    return "\nNoNewPrivs:\t1" in read_text("/proc/self/status") or (len(mapped) == 3 and mapped[2] == "1")

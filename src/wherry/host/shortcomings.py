@@ -69,7 +69,9 @@ def _fuse(machine: Machine) -> Obstacle | None:
     if not fuse.fusermount:
         what = "this kernel mounts FUSE for root only, and fusermount3 is not installed"
         return Obstacle("fusermount-none", what, install_line(machine, "fuse3"), cost)
-    what = f"'{fuse.fusermount}' mounts nothing: it has lost its set-user-id bit, or may not use it"
+    if machine.security.no_new_privs:
+        return _no_gain("fusermount-outer", "fusermount3", cost)
+    what = f"'{fuse.fusermount}' mounts nothing: has it lost its set-user-id bit?"
     return Obstacle("fusermount-powerless", what, f"chmod u+s {fuse.fusermount}", cost)
 
 
@@ -84,8 +86,15 @@ def _ids(machine: Machine) -> Obstacle | None:
     if not (ids.uids and ids.gids):
         ask = f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
         return Obstacle("subids-none", f"no subordinate ids are granted to '{user}'", ask, cost)
+    if machine.security.no_new_privs:
+        return _no_gain("newuidmap-outer", "newuidmap", cost)
     what = f"newuidmap does not map the ids that are granted ({ids.problem})"
     return Obstacle("newuidmap-powerless", what, f"chmod u+s {ids.newuidmap} {ids.newgidmap}", cost)
+
+
+def _no_gain(name: str, program: str, cost: str) -> Obstacle:
+    what = f"set-user-id programs as {program} gain nothing here (no_new_privs, or an outer container)"
+    return Obstacle(name, what, "start wherry outside of the container or filter that is around it", cost, yours=True)
 
 
 _WATCHED = "--memory, --cpus and --pids-limit are watched from outside, not kept by the kernel"

@@ -23,7 +23,8 @@ def find_survival(user: str, batch: Batch, outer: str) -> Survival:
             "job", f"this is inside the {batch.system} job {batch.job}, which ends its processes", linger, kills
         )
     if outer:
-        return Survival("container", f"the container around us ({outer}) ends all that is in it", linger, kills)
+        named = "" if outer == "container" else f" ({outer})"
+        return Survival("container", f"the container around us{named} ends all that is in it", linger, kills)
     group = read_text("/proc/self/cgroup")
     if kills and "/session-" in group:
         return Survival("logout", "systemd-logind ends what a session leaves (KillUserProcesses=yes)", linger, kills)

@@ -1,0 +1,78 @@
+"""What this machine means for containers: the engine that a start will take, and why not each better one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wherry.base.errors import WherryError
+from wherry.containers.world import World
+from wherry.host import Machine, Obstacle, against, shortcomings, survey
+
+__all__ = ["Diagnosis", "EngineState", "diagnose"]
+
+_ON_REQUEST = ("oci",)
+
+
+class EngineState(msgspec.Struct, frozen=True):
+    """``obstacles`` is empty where the engine can be used; ``by_itself``: ``auto`` may choose it; ``program`` is the
+    host's that it needs."""
+
+    name: str
+    obstacles: tuple[Obstacle, ...]
+    by_itself: bool
+    program: str
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """``engine`` is the one that starts take, ``""`` where none can be used; ``forced`` the setting that names one.
+
+    ``problems`` are what kept a part of the machine from being described.
+    """
+
+    machine: Machine
+    engine: str
+    forced: str
+    engines: tuple[EngineState, ...]
+    shortcomings: tuple[Obstacle, ...]
+    problems: tuple[str, ...]
+
+
+def diagnose(world: World) -> Diagnosis:
+    """Survey this machine, with the store's and the scratch folders; trials that are known are not repeated."""
+    problems: list[str] = []
+    machine = survey(world.outside, world.settings, _folders(world, problems))
+    wanted = world.settings.text("run.engine")
+    return judge(machine, "" if wanted == "auto" else wanted, tuple(problems))
+
+
+def judge(machine: Machine, forced: str, problems: tuple[str, ...] = ()) -> Diagnosis:
+    """The same from the facts alone. Raises :class:`UsageError` when there is no engine named ``forced``."""
+    from wherry.launch.engines import engine_named, known_engines
+
+    if forced:
+        engine_named(forced)
+    engines = tuple(_state(machine, name) for name in known_engines())
+    usable = [engine.name for engine in engines if not engine.obstacles]
+    chosen = [name for name in usable if name == forced or (not forced and name not in _ON_REQUEST)]
+    return Diagnosis(machine, chosen[0] if chosen else "", forced, engines, shortcomings(machine), problems)
+
+
+def _state(machine: Machine, name: str) -> EngineState:
+    programs = {
+        "proot": machine.proot.path,
+        "fakechroot": machine.interpose,
+        "oci": machine.runtimes[0].path if machine.runtimes else "",
+        "site": machine.sites[0].path if machine.sites else "",
+    }
+    return EngineState(name, against(machine, name), name not in _ON_REQUEST, programs.get(name, ""))
+
+
+def _folders(world: World, problems: list[str]) -> dict[str, str]:
+    """The store and where writable layers go; what cannot be had is told, not raised."""
+    folders = {}
+    try:
+        folders["store"] = world.store.path
+        folders["scratch"] = world.scratch[0]
+    except WherryError as error:
+        problems.append(f"{error}" + (f"; next: {error.hint}" if error.hint else ""))
+    return folders
