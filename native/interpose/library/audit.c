@@ -10,7 +10,7 @@
 #include "../start.h"
 #include "export.h"
 
-enum { ASKED_FOR = 1 /* LA_SER_ORIG */, LIST_ROOM = 8192 };
+enum { AS_NAMED = 0, ASKED_FOR = 1 /* LA_SER_ORIG */, LIST_ROOM = 8192 };
 
 /* <link.h>'s link_map, as far as it is public. */
 struct loaded {
@@ -108,12 +108,12 @@ static bool search_all(const struct loaded *by, const char *name) {
     return search(NULL, seen.libraries != NULL ? seen.libraries : listed, name);
 }
 
-/* Where the library is that `cookie` (see la_objopen) asks for; NULL: nowhere, and not on the host either. */
+/* Where the library is that `cookie` (see la_objopen) asks for. What we do not find gets its name back, for the loader's
+   message; and when it then goes through folders by itself, which are the host's, NULL: not there. */
 EXPORT const char *la_objsearch(const char *name, uintptr_t *cookie, unsigned stage) {
-    if (stage != ASKED_FOR || text_same(name, preload)) return name;
+    if (stage != ASKED_FOR) return stage == AS_NAMED ? name : NULL;
+    if (text_same(name, preload)) return name;
     if (text_find(name, '/') == NULL)
-        return search_all(cookie == NULL ? NULL : (const struct loaded *)*cookie, name) ? answered.path : NULL;
-    if (place_find(&seen, KERNEL_CWD, name, PLACE_FOLLOW, &answered) != 0) return NULL;
-    if (answered.path == name) return name;
-    return answered.path;
+        return search_all(cookie == NULL ? NULL : (const struct loaded *)*cookie, name) ? answered.path : name;
+    return place_find(&seen, KERNEL_CWD, name, PLACE_FOLLOW, &answered) == 0 ? answered.path : name;
 }
