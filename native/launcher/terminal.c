@@ -57,6 +57,8 @@ static int open_slave(int master) {
 
 int terminal_make(int socket, struct failure *failure) {
     int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    /* Without namespaces it is the host's /dev: there this one may be nobody's. */
+    if (master < 0 && errno == EACCES) master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (master < 0) return failure_set(failure, STEP_TERMINAL, errno, "");
     int slave = open_slave(master);
     if (slave < 0 || send_descriptor(socket, master) != 0) return failure_set(failure, STEP_TERMINAL, errno, "");

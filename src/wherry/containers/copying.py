@@ -12,6 +12,7 @@ from wherry.containers.changes import Change
 from wherry.containers.lookup import Found, find_container
 from wherry.containers.running import Running
 from wherry.containers.streams import read_tar, write_tar
+from wherry.containers.shown import paths_of, read_shown, write_shown
 from wherry.containers.transfer import (
     Entry,
     Item,
@@ -97,6 +98,10 @@ def _entries(path: str, stream: IO[bytes] | None) -> Iterator[Entry]:
 @contextmanager
 def _opened(world: World, found: Found, inside: str) -> Iterator[Iterator[Entry]]:
     """The tree at a path of the container."""
+    paths = paths_of(world, found)
+    if paths is not None:
+        yield read_shown(paths, inside)
+        return
     if found.running is not None:
         from wherry.containers.joined import joined_reader
 
@@ -110,6 +115,10 @@ def _opened(world: World, found: Found, inside: str) -> Iterator[Iterator[Entry]
 
 
 def _into(world: World, found: Found, entries: Iterator[Entry], inside: str) -> None:
+    paths = paths_of(world, found)
+    if paths is not None:
+        write_shown(paths, entries, inside)
+        return
     if found.running is not None:
         from wherry.containers.joined import joined_writer
 
@@ -124,7 +133,7 @@ def _into(world: World, found: Found, entries: Iterator[Entry], inside: str) -> 
 
 def _summary(world: World, found: Found, inside: str) -> tuple[Item, int]:
     """The first item of the tree at a path of the container, and the bytes of all; no content is read."""
-    if found.running is None:
+    if found.running is None or paths_of(world, found) is not None:
         with _opened(world, found, inside) as entries:
             return _summed(entries)
 
@@ -138,6 +147,9 @@ def _summary(world: World, found: Found, inside: str) -> tuple[Item, int]:
 
 def _place(world: World, found: Found, first: Item, inside: str) -> str:
     """Where in the container the copied thing would go."""
+    paths = paths_of(world, found)
+    if paths is not None:
+        return take(_only(first), inside, lambda path: kind_on_disk(paths.real(path)))[0]
     if found.running is not None:
         return os.fsdecode(_asked(found.running, lambda: os.fsencode(take(_only(first), inside, kind_on_disk)[0])))
     assert found.kept is not None

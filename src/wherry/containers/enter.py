@@ -9,11 +9,12 @@ import msgspec
 
 from wherry.base.errors import Conflict
 from wherry.containers.lookup import must_run
+from wherry.containers.running import Running
 from wherry.containers.starting import Start
 from wherry.containers.world import World
 from wherry.launch import ExecOptions, Membership, plan_exec, with_inputs
 
-__all__ = ["exec_", "prepare_exec", "scratch_of"]
+__all__ = ["exec_", "membership_of", "prepare_exec", "scratch_of"]
 
 
 def exec_(options: ExecOptions, *, world: World | None = None) -> NoReturn:
@@ -25,14 +26,7 @@ def prepare_exec(options: ExecOptions, *, world: World | None = None) -> Start:
     """Everything up to the launcher. Raises :class:`NotFound`, :class:`Conflict` when it does not run here."""
     world = world or World()
     found, running = must_run(world, options.container)
-    try:
-        membership = msgspec.json.decode(running.details, type=Membership)
-    except msgspec.MsgspecError:
-        raise Conflict(
-            f"cannot enter container '{found.shown}'",
-            why="another version of Wherry started it",
-            hint="enter it with that version, or start it again",
-        ) from None
+    membership = membership_of(running, found.shown)
     plan = plan_exec(
         options,
         membership,
@@ -42,6 +36,18 @@ def prepare_exec(options: ExecOptions, *, world: World | None = None) -> Start:
         scratch=scratch_of(membership),
     )
     return Start(with_inputs(plan, world.outside), options.command, None, found.id)
+
+
+def membership_of(running: Running, shown: str) -> Membership:
+    """What its start line says to those who want to enter; raises :class:`Conflict` for another version's."""
+    try:
+        return msgspec.json.decode(running.details, type=Membership)
+    except msgspec.MsgspecError:
+        raise Conflict(
+            f"cannot enter container '{shown}'",
+            why="another version of Wherry started it",
+            hint="enter it with that version, or start it again",
+        ) from None
 
 
 def scratch_of(membership: Membership) -> str:

@@ -18,7 +18,7 @@ from wherry.launch.engines import Choice, choose, tree_kind
 from wherry.launch.environment import BATCH_MARKERS, Variable, variables_of
 from wherry.launch.execute import execute, launcher_path, start
 from wherry.launch.inputs import with_inputs
-from wherry.launch.joining import Membership, plan_exec
+from wherry.launch.joining import Membership, Wrapped, plan_exec, wrapped_of
 from wherry.launch.options import Bind, ExecOptions, RunOptions, Ulimit
 from wherry.launch.plan import SCRATCH, Kept, LaunchPlan, Operation, Paths
 from wherry.launch.planning import plan_run
@@ -44,6 +44,7 @@ __all__ = [
     "Surroundings",
     "Ulimit",
     "Variable",
+    "Wrapped",
     "choose",
     "decode",
     "encode",
@@ -59,5 +60,6 @@ __all__ = [
     "tree_kind",
     "variables_of",
     "with_inputs",
+    "wrapped_of",
     "write_files",
 ]

@@ -10,7 +10,7 @@ from wherry.launch.options import RunOptions
 from wherry.launch.plan import Kept, Operation
 from wherry.launch.views import Image
 
-__all__ = ["Joinable", "Membership", "Wrapped", "exec_fragment", "fragment_of", "joinable_of"]
+__all__ = ["Joinable", "Membership", "Wrapped", "exec_fragment", "fragment_of", "joinable_of", "wrapped_in"]
 
 
 class Joinable(msgspec.Struct, frozen=True):
@@ -31,13 +31,19 @@ class Joinable(msgspec.Struct, frozen=True):
 
 
 class Wrapped(msgspec.Struct, frozen=True):
-    """How a program of the host enters the root of a container without namespaces: as WRAP (ops.def), with slots. Its
-    scratch folder is in one of ``parents``. ``inside``: with INSIDE."""
+    """How a program of the host enters the root of a container without namespaces.
+
+    ``argv`` and ``variables`` are those of WRAP (ops.def), slots included; ``inside``: with INSIDE. Its scratch folder is
+    in one of ``parents``. ``root`` is its tree, and ``shown`` maps paths of the host to where they appear, later ones
+    over earlier.
+    """
 
     argv: tuple[str, ...]
     variables: tuple[str, ...]
     parents: tuple[str, ...]
     inside: bool = False
+    root: str = ""
+    shown: tuple[tuple[str, str], ...] = ()
 
 
 class _JoinableByWrap(Joinable, frozen=True):
@@ -116,6 +122,15 @@ def joinable_of(
     text = profile.decode("utf-8", "replace")
     fields = (person.uid, person.gid, person.name, directory, records, options.seccomp or "", text)
     return _text(Joinable(*fields) if wrapped is None else _JoinableByWrap(*fields, wrapped))
+
+
+class _Line(msgspec.Struct):
+    join: _JoinableByWrap
+
+
+def wrapped_in(line: str) -> Wrapped | None:
+    """The member of a start line that says it, None where there is none."""
+    return msgspec.json.decode(line, type=_Line).join.wrapped
 
 
 def exec_fragment(membership: Membership, host: Host, version: str) -> str:

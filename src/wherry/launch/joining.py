@@ -6,11 +6,11 @@ from wherry import __version__
 from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
 from wherry.launch.confine import capability_bits, seccomp_operation
-from wherry.launch.fragment import Joinable, Membership, exec_fragment
+from wherry.launch.fragment import Joinable, Membership, Wrapped, exec_fragment, wrapped_in
 from wherry.launch.options import ExecOptions
 from wherry.launch.plan import CURRENT, SCRATCH, LaunchPlan, Operation, Paths
 
-__all__ = ["Joinable", "Membership", "plan_exec"]
+__all__ = ["Joinable", "Membership", "Wrapped", "plan_exec", "wrapped_of"]
 
 _STDIN, _TERMINAL, _DETACH = 1, 2, 4
 
@@ -48,6 +48,11 @@ def plan_exec(
         Operation("EXEC", ((), (), 0)),
     ]
     return LaunchPlan((), tuple(operations), reusable=False)
+
+
+def wrapped_of(plan: LaunchPlan) -> Wrapped | None:
+    """How a container of this plan would be entered, None where it gets namespaces."""
+    return wrapped_in(f"{{{plan.find('RUNNING')[0].fields[1]}}}")
 
 
 def _entering(membership: Membership, running: str, scratch: str, name: str) -> list[Operation]:

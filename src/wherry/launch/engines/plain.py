@@ -31,9 +31,11 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Wrap(msgspec.Struct, frozen=True):
-    """The program that starts the command: its argv (slots anywhere), variables for it alone. ``inside``: its last word
-    is a path at which it shows our launcher, which then starts the command (ops.def, INSIDE)."""
+    """The program that starts the command: the tree ``root`` that it enters, its argv (slots anywhere), variables for it
+    alone. ``inside``: its last word is a path at which it shows our launcher, which then starts the command (ops.def,
+    INSIDE)."""
 
+    root: str
     argv: tuple[str, ...]
     variables: tuple[str, ...] = ()
     inside: bool = False
@@ -68,7 +70,8 @@ def plain_plan(
     if job.surroundings.zone:
         environment.insert(0, Operation("ENV_SET", ((f"TZ={job.surroundings.zone}",),)))
     scratch = job.paths.scratch if job.kept is None else (job.kept.scratch or job.paths.scratch)
-    wrapped = Wrapped(wrap.argv, wrap.variables, scratch, wrap.inside)
+    pairs = tuple((path.source, path.target) for path in shown)
+    wrapped = Wrapped(wrap.argv, wrap.variables, scratch, wrap.inside, wrap.root, pairs)
     joinable = joinable_of(
         job.options, job.person, job.directory, environment, job.surroundings.profile, wrapped=wrapped
     )

@@ -51,9 +51,10 @@ class Proot:
         before = [Operation("MKDIR", (f"{SCRATCH}/proot", 0o700))]
         if private:
             before.append(Operation("COPY", (job.paths.flat, f"{SCRATCH}/root")))
+        root = f"{SCRATCH}/root" if private else job.paths.flat
         return plain_plan(
             job,
-            Wrap(_argv(job, f"{SCRATCH}/root" if private else job.paths.flat, shown), _variables(job), inside=True),
+            Wrap(root, _argv(job, root, shown), _variables(job), inside=True),
             shown,
             before=tuple(before),
             notes=_notes(job, private),
