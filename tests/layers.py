@@ -17,7 +17,8 @@ from wherry.image.pipeline import Unpacked, unpack
 from wherry.image.settle import dependent_key, depends, settle
 from wherry.store import Layer, LayerMeta
 
-__all__ = ["Item", "apply", "directory", "file", "hardlink", "stack", "symlink", "tar_of", "whiteout", "write_layout"]
+__all__ = ["Item", "apply", "directory", "file", "hardlink", "make_removable", "stack", "symlink"]
+__all__ += ["tar_of", "whiteout", "write_layout", "write_packed"]
 
 EPOCH = 1_700_000_000
 
@@ -123,13 +124,21 @@ def write_layout(
 ) -> Path:
     """An OCI layout with one image, tagged ``latest``, of these layers; ``form``: plain, ``gzip`` or ``zstd``."""
     import gzip
-    import json
-    import platform
 
     import zstandard
 
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     pack = {"": bytes, "gzip": lambda tar: gzip.compress(tar, mtime=0), "zstd": zstandard.compress}[form]
+    return write_packed(folder, [(pack(tar), form, Digest.of(tar)) for tar in tars], config=config)
+
+
+def write_packed(
+    folder: Path, layers: Sequence[tuple[bytes, str, Digest]], *, config: dict[str, object] | None = None
+) -> Path:
+    """The same of layers that are compressed already: their bytes, form and diff id."""
+    import json
+    import platform
+
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
     def blob(data: bytes, kind: str) -> dict[str, object]:
         digest = Digest.of(data)
@@ -137,19 +146,17 @@ def write_layout(
         return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": str(digest), "size": len(data)}
 
     (folder / "blobs/sha256").mkdir(parents=True)
-    suffix = f"+{form}" if form else ""
-    layers = [blob(pack(tar), f"layer.v1.tar{suffix}") for tar in tars]
     described = {
         "architecture": machine,
         "os": "linux",
         "config": config or {},
-        "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(tar)) for tar in tars]},
+        "rootfs": {"type": "layers", "diff_ids": [str(diff_id) for _, _, diff_id in layers]},
     }
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": blob(json.dumps(described).encode(), "config.v1+json"),
-        "layers": layers,
+        "layers": [blob(data, f"layer.v1.tar{'+' if form else ''}{form}") for data, form, _ in layers],
     }
     named = blob(json.dumps(manifest).encode(), "manifest.v1+json")
     named["annotations"] = {"org.opencontainers.image.ref.name": "latest"}

@@ -5,10 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#define ROOM_STEPS 4096U       /* entries, directories, or times ROOM_BYTES, between two looks at the disk */
+#define ROOM_BYTES (16U << 10)
+#define BYTES_RESERVED (16U << 20)
+#define FILES_RESERVED 1024U
+#define XATTRS_WAITING (16U << 10) /* bytes */
+
 static int entry_apply(struct layer *layer, const struct entry *entry, struct failure *failure);
+static int room_check(struct layer *layer, struct failure *failure);
 
 int layer_apply(struct layer *layer, int root, size_t writers, struct stream *stream, struct table *table,
                 struct failure *failure)
@@ -24,13 +32,33 @@ int layer_apply(struct layer *layer, int root, size_t writers, struct stream *st
   while ((got = archive_next(&layer->archive, &entry, failure)) > 0) {
     if (++layer->entries > ENTRIES_LIMIT)
       return failure_set(failure, FAILURE_HOSTILE, 0, entry.name, "the layer has more than %u entries", ENTRIES_LIMIT);
-    if (entry_apply(layer, &entry, failure) < 0 || writers_check(&layer->writers, failure) < 0)
+    if (room_check(layer, failure) < 0 || entry_apply(layer, &entry, failure) < 0 ||
+        writers_check(&layer->writers, failure) < 0)
       return -1;
   }
   if (got < 0 || writers_drain(&layer->writers, failure) < 0 || tree_finish(&layer->tree, failure) < 0)
     return -1;
   layer->overlay = layer->overlay && layer->tree.overlay;
   return table_finish(table, failure);
+}
+
+/* The last of a disk is not ours to take: others write there, too, and what they could not write would be lost. Asked
+ * again after every so many entries, directories and bytes, for what the archive claims is not what it will take. */
+static int room_check(struct layer *layer, struct failure *failure)
+{
+  uint64_t work = layer->entries + layer->tree.count + layer->archive.stream->consumed / ROOM_BYTES;
+  if (work < layer->room_next)
+    return 0;
+  layer->room_next = work + ROOM_STEPS;
+  struct statvfs found;
+  if (fstatvfs(layer->tree.root->fd, &found) < 0)
+    return 0;
+  if (found.f_files > 0 && found.f_favail < FILES_RESERVED)
+    return failure_set(failure, FAILURE_IO, ENOSPC, NULL, "fewer than %u files (inodes) can still be made",
+                       FILES_RESERVED);
+  if (found.f_blocks > 0 && (uint64_t)found.f_bavail * found.f_frsize < BYTES_RESERVED)
+    return failure_set(failure, FAILURE_IO, ENOSPC, NULL, "less than %u MiB are free", BYTES_RESERVED >> 20);
+  return 0;
 }
 
 void layer_close(struct layer *layer)
@@ -105,9 +133,9 @@ static int entry_apply(struct layer *layer, const struct entry *entry, struct fa
   }
 }
 
-static void directory_describe(struct directory *directory, const struct entry *entry)
+static void directory_describe(struct tree *tree, struct directory *directory, const struct entry *entry)
 {
-  directory->named = 1;
+  directory_named(tree, directory);
   directory->mode = entry->mode & 01777;
   directory->seconds = entry->seconds;
   directory->nanoseconds = entry->nanoseconds;
@@ -116,7 +144,7 @@ static void directory_describe(struct directory *directory, const struct entry *
 static void root_apply(struct layer *layer, const struct entry *entry)
 {
   struct directory *root = layer->tree.root;
-  directory_describe(root, entry);
+  directory_describe(&layer->tree, root, entry);
   layer->refused += xattrs_set(root->fd, entry->xattrs, entry->xattr_count);
 }
 
@@ -185,7 +213,7 @@ static int directory_apply(struct layer *layer, const struct entry *entry, const
     if (removed > 0 && directory_opaque(tree, directory, failure) < 0)
       return -1;
   }
-  directory_describe(directory, entry);
+  directory_describe(tree, directory, entry);
   if (entry->xattr_count > 0) {
     int fd = directory_fd(tree, directory, failure);
     if (fd < 0)
@@ -245,8 +273,11 @@ static int file_apply(struct layer *layer, const struct entry *entry, const stru
     left -= got > 0 ? (uint64_t)got : 0;
     if (writer_add(writer, file, slab, part, got > 0 ? (size_t)got : 0, left == 0 || got < 0, failure) < 0 || got < 0)
       return -1;
-  } while (left > 0 && writers_check(&layer->writers, failure) == 0);
+  } while (left > 0 && writers_check(&layer->writers, failure) == 0 && room_check(layer, failure) == 0);
   if (left > 0)
+    return -1;
+  /* Files that wait have copies of their attributes: a thousand with a megabyte each would be a gigabyte. */
+  if (xattrs_size(entry->xattrs, entry->xattr_count) > XATTRS_WAITING && writers_drain(&layer->writers, failure) < 0)
     return -1;
   return archive_padding(archive, entry->size, failure);
 }
@@ -356,6 +387,8 @@ static int link_apply(struct layer *layer, const struct entry *entry, const stru
 
 static int link_leave(struct layer *layer, const char *path, const char *target, int own, struct failure *failure)
 {
+  if (summary_add(&layer->tree, name_cost(path) + name_cost(target), path, failure) < 0)
+    return -1;
   if (layer->link_count == layer->link_room) {
     size_t room = layer->link_room == 0 ? 16 : layer->link_room * 2;
     struct link_left *grown = realloc(layer->links, room * sizeof *grown);

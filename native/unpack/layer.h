@@ -13,7 +13,7 @@
 #include "tree.h"
 #include "writers.h"
 
-#define ENTRIES_LIMIT 20000000U
+#define ENTRIES_LIMIT 10000000U
 
 struct link_left {
   char *path;   /* where the link is to be, below the root */
@@ -27,6 +27,7 @@ struct layer {
   struct writers writers;
   uint64_t entries, bytes, whiteouts, devices, refused;
   int overlay; /* whiteouts could be made */
+  uint64_t room_next; /* when to look again how much room the disk has */
   struct link_left *links;
   size_t link_count, link_room;
   struct directory *last; /* where `last_path` leads, while nothing is removed */

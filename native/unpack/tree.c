@@ -124,7 +124,8 @@ int tree_find(struct tree *tree, const char *path, size_t length, int make, stru
       child = tree_make(tree, at, name, size, failure);
       if (child == NULL)
         return -1;
-      child->named = is_below_opaque(child); /* then nothing below could lend it its attributes */
+      if (is_below_opaque(child))
+        directory_named(tree, child);
     }
     if (child != NULL) {
       at = child;
@@ -187,7 +188,7 @@ static int link_follow(struct tree *tree, struct directory **at, const char *nam
   struct directory *made = tree_make(tree, *at, name, strlen(name), failure);
   if (made == NULL || directory_opaque(tree, made, failure) < 0)
     return -1;
-  made->named = 1; /* it takes nothing over from the directory that was removed */
+  directory_named(tree, made); /* it takes nothing over from the directory that was removed */
   *at = made;
   return 1;
 }
@@ -373,14 +374,20 @@ static int slots_grow(struct tree *tree);
 static struct directory *directory_new(struct tree *tree, struct directory *parent, const char *name, size_t length,
                                        struct failure *failure)
 {
-  if (tree->count >= DIRECTORIES_LIMIT) {
-    (void)failure_set(failure, FAILURE_HOSTILE, 0, name, "the layer has more than %u directories", DIRECTORIES_LIMIT);
-    return NULL;
-  }
   struct directory *directory = calloc(1, sizeof *directory + length + 1);
   if (directory == NULL)
     goto no_memory;
   memcpy(directory->name, name, length);
+  directory->cost = parent != NULL ? parent->cost + name_cost(directory->name) : 0;
+  tree->memory += sizeof *directory + length + 1;
+  if (tree->memory > DIRECTORIES_LIMIT)
+    (void)failure_set(failure, FAILURE_HOSTILE, 0, name, "the layer has too many directories (%zu)", tree->count);
+  else if (parent != NULL)
+    (void)summary_add(tree, directory->cost, name, failure);
+  if (failure->kind != FAILURE_NONE) {
+    free(directory);
+    return NULL;
+  }
   directory->parent = parent;
   directory->id = tree->count;
   directory->mode = 0755;

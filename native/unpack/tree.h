@@ -18,7 +18,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define DIRECTORIES_LIMIT 4000000U
+#define DIRECTORIES_LIMIT (256U << 20) /* bytes of memory for directories: some two million */
+#define SUMMARY_LIMIT (32U << 20)      /* bytes of the summary: paths of implicit directories, of links that are left */
 
 struct writers;
 
@@ -30,6 +31,7 @@ struct directory {
   int64_t seconds;
   uint32_t nanoseconds;
   uint32_t mode;
+  uint32_t cost; /* of its path in the summary */
   int fd;        /* -1: closed */
   unsigned pins; /* atomic */
   uint8_t named; /* an entry of the archive, or nothing of lower layers shows there: not implicit */
@@ -43,6 +45,7 @@ struct tree {
   struct directory *root;
   struct directory **list; /* all, in the order of making */
   size_t count, room;
+  uint64_t memory, summary; /* bytes: all of them; what the summary has to name */
   struct directory **slots; /* by parent and name; open addressing */
   size_t slot_count;
   uint64_t *seen; /* hashes of (directory, name) of all names ever used, open addressing; 0 is free */
@@ -87,6 +90,13 @@ int directory_opaque(struct tree *tree, struct directory *directory, struct fail
 
 /* The path below the root (of the directory, or of `name` in it), without a leading slash; at most NAME_LIMIT - 1. */
 int directory_path(const struct directory *directory, const char *name, char *path, struct failure *failure);
+
+/* An entry of the archive names it, or nothing below could lend it its attributes: it is not implicit. */
+void directory_named(struct tree *tree, struct directory *directory);
+/* The bytes that a name takes in the summary. */
+uint32_t name_cost(const char *name);
+/* The summary will have so many bytes more; -1 when they are too many. */
+int summary_add(struct tree *tree, uint64_t cost, const char *path, struct failure *failure);
 
 /* Modes and times of all directories, deepest first. Nothing can be made afterwards. */
 int tree_finish(struct tree *tree, struct failure *failure);

@@ -24,6 +24,7 @@ struct file {
   size_t xattr_count;
 };
 
+static unsigned is_settable(const struct xattr *xattr);
 static void *writer_run(void *argument);
 static void piece_write(struct writers *writers, struct piece *piece);
 
@@ -82,10 +83,7 @@ struct writer *writers_choose(struct writers *writers)
 struct file *file_new(const struct file_facts *facts, struct failure *failure)
 {
   size_t name = strlen(facts->name) + 1, path = strlen(facts->path) + 1;
-  size_t extra = 0;
-  for (size_t i = 0; i < facts->xattr_count; i++)
-    extra += sizeof(struct xattr) + strlen(facts->xattrs[i].name) + 1 + facts->xattrs[i].size;
-  struct file *file = malloc(sizeof *file + extra + name + path);
+  struct file *file = malloc(sizeof *file + xattrs_size(facts->xattrs, facts->xattr_count) + name + path);
   if (file == NULL) {
     (void)failure_set(failure, FAILURE_IO, ENOMEM, facts->path, "no memory for a file");
     return NULL;
@@ -97,14 +95,18 @@ struct file *file_new(const struct file_facts *facts, struct failure *failure)
       .mode = facts->mode,
       .time = {.tv_sec = (time_t)facts->seconds, .tv_nsec = (long)facts->nanoseconds},
       .xattrs = (struct xattr *)(file + 1),
-      .xattr_count = facts->xattr_count,
   };
-  char *free_space = (char *)(file->xattrs + facts->xattr_count);
+  size_t kept = 0;
+  for (size_t i = 0; i < facts->xattr_count; i++)
+    kept += is_settable(&facts->xattrs[i]);
+  char *free_space = (char *)(file->xattrs + kept);
   for (size_t i = 0; i < facts->xattr_count; i++) {
     const struct xattr *from = &facts->xattrs[i];
+    if (!is_settable(from))
+      continue;
     size_t length = strlen(from->name) + 1;
     memcpy(free_space, from->name, length);
-    file->xattrs[i] = (struct xattr){.name = free_space, .value = free_space + length, .size = from->size};
+    file->xattrs[file->xattr_count++] = (struct xattr){.name = free_space, .value = free_space + length, .size = from->size};
     memcpy(free_space + length, from->value, from->size);
     free_space += length + from->size;
   }
@@ -275,13 +277,27 @@ static int file_end(struct file *file, struct failure *failure)
   return 0;
 }
 
+/* An overlay's own attributes would steer our mounts; those of other classes are not ours to set. */
+static unsigned is_settable(const struct xattr *xattr)
+{
+  return strncmp(xattr->name, "user.", 5) == 0 && strncmp(xattr->name, "user.overlay.", 13) != 0;
+}
+
+size_t xattrs_size(const struct xattr *xattrs, size_t count)
+{
+  size_t size = 0;
+  for (size_t i = 0; i < count; i++)
+    if (is_settable(&xattrs[i]))
+      size += sizeof(struct xattr) + strlen(xattrs[i].name) + 1 + xattrs[i].size;
+  return size;
+}
+
 unsigned xattrs_set(int fd, const struct xattr *xattrs, size_t count)
 {
   unsigned refused = 0;
   for (size_t i = 0; i < count; i++) {
     const struct xattr *xattr = &xattrs[i];
-    /* An overlay's own attributes would steer our mounts; those of other classes are not ours to set. */
-    if (strncmp(xattr->name, "user.", 5) != 0 || strncmp(xattr->name, "user.overlay.", 13) == 0)
+    if (!is_settable(xattr))
       continue;
     if (fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) < 0)
       refused++;

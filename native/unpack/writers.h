@@ -73,6 +73,8 @@ int writers_drain(struct writers *writers, struct failure *failure);
 /* -1 and the failure when a writer has failed. */
 int writers_check(struct writers *writers, struct failure *failure);
 
+/* Bytes that a file takes, while it waits, for the attributes that are to be set. */
+size_t xattrs_size(const struct xattr *xattrs, size_t count);
 /* Set the attributes that an image may set (`user.`, not the overlay's own): how many the file system refused. */
 unsigned xattrs_set(int fd, const struct xattr *xattrs, size_t count);
 

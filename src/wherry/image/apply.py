@@ -146,7 +146,7 @@ class Unpacking:
     def _io_failure(self, number: int, why: str, path: str) -> WherryError:
         folder = os.path.dirname(os.path.dirname(self._folder))
         if number in (errno.ENOSPC, errno.EDQUOT):
-            return storage_failure(OSError(number, why), self._subject, folder)
+            return storage_failure(OSError(number, f"{why}: {os.strerror(number)}"), self._subject, folder)
         reason = f": {os.strerror(number).lower()}" if number else ""
         at = f" '{printable(path)}'" if path else ""
         return StoreError(f"'{self._subject}' cannot be unpacked into '{folder}'", why=f"{why}{at}{reason}")

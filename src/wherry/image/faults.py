@@ -27,7 +27,7 @@ def threads_needed(doing: str) -> Iterator[None]:
 def storage_failure(error: OSError, subject: str, folder: str) -> WherryError:
     """What to raise when ``subject`` cannot be written below ``folder``: :class:`StoreFull` or :class:`StoreError`."""
     number = error.errno or 0
-    reason = os.strerror(number).lower() if number else str(error)
+    reason = (error.strerror or str(error)).lower() if number else str(error)
     at = f" ('{os.fsdecode(error.filename)}')" if isinstance(error.filename, str | bytes) else ""
     if number in (errno.ENOSPC, errno.EDQUOT):
         which = "quota" if number == errno.EDQUOT else "space"
