@@ -56,6 +56,12 @@ static void look_at_script(const char *head, struct program *program) {
     if (program->interpreter[0] == 0) program->kind = PROGRAM_TEXT;
 }
 
+/* A loader is a static program that we run nevertheless, as ldd(1) does: it takes another program as an argument. */
+static bool is_loader(const char *path) {
+    const char *name = text_base(path);
+    return text_starts(name, "ld-linux") || text_starts(name, "ld-2.") || text_starts(name, "ld.so");
+}
+
 static void look_at_elf(int file, const char *bytes, struct program *program) {
     Elf64_Ehdr head;
     Elf64_Phdr part;
@@ -69,6 +75,7 @@ static void look_at_elf(int file, const char *bytes, struct program *program) {
         read_text(file, program->interpreter, part.p_filesz, part.p_offset);
         program->kind = text_starts(text_base(program->interpreter), "ld-musl") ? PROGRAM_MUSL : PROGRAM_OK;
     }
+    if (program->kind == PROGRAM_STATIC && is_loader(program->guest)) program->kind = PROGRAM_LOADER;
 }
 
 static int look(int file, struct view *view, struct program *program) {

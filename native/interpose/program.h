@@ -9,6 +9,7 @@
 #define PROGRAM_KINDS(KIND) \
     KIND(OK, "ok", "") \
     KIND(SCRIPT, "script", "") \
+    KIND(LOADER, "ok", "") \
     KIND(MISSING, "missing", "cannot be executed") \
     KIND(TEXT, "text", "is neither a program nor a script with '#!'") \
     KIND(STATIC, "static", "is a static program") \

@@ -4,7 +4,7 @@
 #include "place.h"
 #include "text.h"
 
-enum { MOST_SCRIPTS = 4, MOST_LEADING = 2 + 2 * MOST_SCRIPTS };
+enum { MOST_SCRIPTS = 4, MOST_LEADING = 2 + 2 * MOST_SCRIPTS, OUR_ENTRIES = 4 };
 
 /* The first arguments, once scripts' interpreters are put before them. */
 struct leading {
@@ -40,7 +40,7 @@ static bool is_ours(const char *entry) {
 
 /* Before glibc 2.35 an audited program paid for each call through a library that is bound when first used: there all
    are bound at once. Loaders since then have that version's name among their own. */
-static bool binds_slowly(const char *loader) {
+static __attribute__((noinline)) bool binds_slowly(const char *loader) {
     char head[8192];
     static const char version[] = "GLIBC_2.35";
     int file = kernel_open(KERNEL_CWD, loader, KERNEL_READ);
@@ -51,39 +51,68 @@ static bool binds_slowly(const char *loader) {
     return true;
 }
 
-static long compose(struct view *view, const struct program *program, const struct leading *leading, const char *path,
-                    char *const *argv, char *const *envp, start_act *act, void *context) {
-    struct place loader;
-    char text[4][2 * PATH_ROOM]; /* our entries of the environment */
-    struct line lines[4];
-    int answer = place_find(view, KERNEL_CWD, program->interpreter, PLACE_FOLLOW, &loader);
-    if (answer < 0) return answer;
-    if (!kernel_may(loader.path, 1)) return -KERNEL_ENOENT;
-    const char *preloads = start_variable(envp, "LD_PRELOAD");
-    const char *first[][7] = {
+/* Our entries of the environment, each ended, in the caller's room; how much that must be if there is none. */
+static size_t write_entries(const struct view *view, const char *program, const char *path, const char *name,
+                            const char *preloads, char *room, const char **entries) {
+    const char *parts[][7] = {
         {START_CONFIG "=", view->config},
-        {START_SELF "=", program->guest, "\n", text_base(path), "\n", leading->words[0]},
+        {START_SELF "=", program, "\n", text_base(path), "\n", name},
         {"LD_AUDIT=", view->preload},
         {"LD_PRELOAD=", view->preload, preloads == NULL ? "" : ":", preloads == NULL ? "" : preloads},
     };
-    for (size_t i = 0; i < 4; i++) {
-        lines[i] = (struct line){text[i], 0, sizeof text[i], false};
-        for (const char **part = first[i]; *part != NULL; part++) line_add(&lines[i], *part);
-        if (lines[i].full) return -KERNEL_E2BIG;
+    size_t size = 0;
+    for (size_t i = 0; i < OUR_ENTRIES; i++) {
+        if (room != NULL) entries[i] = room + size;
+        for (const char **part = parts[i]; *part != NULL; part++) {
+            size_t length = text_length(*part);
+            if (room != NULL) text_move(room + size, *part, length);
+            size += length;
+        }
+        if (room != NULL) room[size] = 0;
+        size++;
     }
+    return size;
+}
 
-    size_t arguments = 0, variables = 0, at = 0, kept = 0;
+/* "ld.so [--OPTION [VALUE]]... PROGRAM": which of its arguments is the program. */
+static size_t find_loaded(char *const *argv, size_t count) {
+    static const char valued[][16] = {"--library-path", "--inhibit-rpath", "--audit", "--preload", "--argv0"};
+    size_t at = 1;
+    for (; at < count && text_starts(argv[at], "--"); at++)
+        for (size_t i = 0; i < sizeof valued / sizeof valued[0]; i++)
+            if (text_same(argv[at], valued[i]) && at + 1 < count) {
+                at++;
+                break;
+            }
+    return at;
+}
+
+static long compose(struct view *view, const struct program *program, const struct leading *leading, const char *path,
+                    char *const *argv, char *const *envp, start_act *act, void *context) {
+    struct place loader, loaded = {.path = NULL};
+    bool bare = program->kind == PROGRAM_LOADER;
+    int answer = place_find(view, KERNEL_CWD, bare ? program->guest : program->interpreter, PLACE_FOLLOW, &loader);
+    if (answer < 0) return answer;
+    if (!kernel_may(loader.path, 1)) return -KERNEL_ENOENT;
+
+    size_t arguments = 0, variables = 0, at = 0, kept = OUR_ENTRIES;
     while (argv != NULL && argv[arguments] != NULL) arguments++;
     while (envp != NULL && envp[variables] != NULL) variables++;
+    size_t mapped = bare ? find_loaded(argv, arguments) : 0;
+    if (mapped > 0 && mapped < arguments) place_find(view, KERNEL_CWD, argv[mapped], PLACE_FOLLOW, &loaded);
     const char *words[arguments + MOST_LEADING + 4];
     words[at++] = leading->words[0];
     words[at++] = "--inhibit-cache";
-    words[at++] = program->host;
+    if (!bare) words[at++] = program->host;
     for (size_t i = 1; i < leading->count; i++) words[at++] = leading->words[i];
-    for (size_t i = 1; i < arguments; i++) words[at++] = argv[i];
+    for (size_t i = 1; i < arguments; i++) words[at++] = i == mapped && loaded.path != NULL ? loaded.path : argv[i];
     words[at] = NULL;
-    const char *entries[variables + 6];
-    for (size_t i = 0; i < 4; i++) entries[kept++] = text[i];
+
+    const char *preloads = start_variable(envp, "LD_PRELOAD"), *name = leading->words[0];
+    const char *self = mapped > 0 && mapped < arguments ? argv[mapped] : program->guest;
+    char room[write_entries(view, self, path, name, preloads, NULL, NULL)];
+    const char *entries[variables + OUR_ENTRIES + 2];
+    write_entries(view, self, path, name, preloads, room, entries);
     if (start_variable(envp, "LD_BIND_NOW") == NULL && binds_slowly(loader.path)) entries[kept++] = START_BIND_NOW;
     for (size_t i = 0; i < variables; i++)
         if (!is_ours(envp[i])) entries[kept++] = envp[i];
@@ -106,7 +135,7 @@ long start(struct view *view, int folder, const char *path, char *const *argv, c
         folder = KERNEL_CWD;
     }
     if (program.kind == PROGRAM_MISSING) return -program.error;
-    if (program.kind != PROGRAM_OK) return -KERNEL_ENOEXEC;
+    if (program.kind != PROGRAM_OK && program.kind != PROGRAM_LOADER) return -KERNEL_ENOEXEC;
     return compose(view, &program, &leading, path, argv, envp, act, context);
 }
 

@@ -137,5 +137,8 @@ EXPORT char *get_current_dir_name(void) { return getcwd(NULL, 0); }
 CALL(int, chdir, (const char *path), KERNEL_CWD, path, PLACE_FOLLOW, SYS_chdir, at.path)
 CALL(int, statfs, (const char *path, void *found), KERNEL_CWD, path, PLACE_FOLLOW, SYS_statfs, at.path, found)
 ALIAS(statfs64, statfs);
+ALIAS(__statfs, statfs);
+CALL(int, name_to_handle_at, (int folder, const char *path, void *handle, int *mount, int flags), folder, path,
+     (flags & KERNEL_FOLLOW) != 0 ? PLACE_FOLLOW : 0, SYS_name_to_handle_at, at.folder, at.path, handle, mount, flags)
 CALL(int, inotify_add_watch, (int file, const char *path, unsigned mask), KERNEL_CWD, path,
      (mask & 0x02000000U /* IN_DONT_FOLLOW */) != 0 ? 0 : PLACE_FOLLOW, SYS_inotify_add_watch, file, at.path, mask)
