@@ -11,8 +11,8 @@ from wherry.base.errors import UsageError, WherryError
 from wherry.containers.changes import Change
 from wherry.containers.lookup import Found, find_container
 from wherry.containers.running import Running
-from wherry.containers.streams import read_tar, write_tar
 from wherry.containers.shown import paths_of, read_shown, write_shown
+from wherry.containers.streams import read_tar, write_tar
 from wherry.containers.transfer import (
     Entry,
     Item,

@@ -9,9 +9,9 @@ from wherry.base.outside import Outside
 
 if TYPE_CHECKING:
     from wherry.base.settings import Settings
-    from wherry.host import Host
+    from wherry.host import Host, Machine
     from wherry.image import Image
-    from wherry.launch import Machine, Paths
+    from wherry.launch import Paths
     from wherry.store import Store
 
 __all__ = ["World"]
@@ -52,9 +52,9 @@ class World:
     @cached_property
     def machine(self) -> Machine:
         """What choosing an engine needs where namespaces are not the answer."""
-        from wherry import host
+        from wherry.host import survey
 
-        return host.survey(self.outside, self.settings)  # type: ignore[attr-defined,no-any-return,unused-ignore]
+        return survey(self.outside, self.settings)
 
     @cached_property
     def runtime(self) -> str:

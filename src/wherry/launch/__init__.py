@@ -11,8 +11,6 @@ This room never fetches an image and keeps no state but saved plans and the smal
 ``wherry.image``, ``wherry.host``, ``wherry.policy`` and ``wherry.base``.
 """
 
-from typing import TYPE_CHECKING
-
 from wherry.launch.codec import decode, encode
 from wherry.launch.engines import Choice, choose, tree_kind
 from wherry.launch.environment import BATCH_MARKERS, Variable, variables_of
@@ -25,9 +23,6 @@ from wherry.launch.planning import plan_run
 from wherry.launch.saved import save, write_files
 from wherry.launch.show import show, show_json
 from wherry.launch.surroundings import Surroundings, survey
-
-if TYPE_CHECKING:
-    from wherry.launch.engines.engine import Machine as Machine
 
 __all__ = [
     "BATCH_MARKERS",

@@ -33,7 +33,7 @@ class Joinable(msgspec.Struct, frozen=True):
 class Wrapped(msgspec.Struct, frozen=True):
     """How a program of the host enters the root of a container without namespaces.
 
-    ``argv`` and ``variables`` are those of WRAP (ops.def), slots included; ``inside``: with INSIDE. Its scratch folder is
+    ``argv`` and ``variables`` are those of WRAP (ops.def), with slots; ``inside``: with INSIDE. Its scratch folder is
     in one of ``parents``. ``root`` is its tree, and ``shown`` maps paths of the host to where they appear, later ones
     over earlier.
     """

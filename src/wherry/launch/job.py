@@ -17,7 +17,7 @@ from wherry.launch.surroundings import Surroundings
 from wherry.launch.views import Image, Tree
 
 if TYPE_CHECKING:
-    from wherry.launch.engines.engine import Machine
+    from wherry.host import Machine
 
 __all__ = ["Job"]
 

@@ -52,7 +52,7 @@ def plan_exec(
 
 def wrapped_of(plan: LaunchPlan) -> Wrapped | None:
     """How a container of this plan would be entered, None where it gets namespaces."""
-    return wrapped_in(f"{{{plan.find('RUNNING')[0].fields[1]}}}")
+    return wrapped_in("{" + str(plan.find("RUNNING")[0].fields[1]) + "}")
 
 
 def _entering(membership: Membership, running: str, scratch: str, name: str) -> list[Operation]:

@@ -13,14 +13,15 @@ import msgspec
 
 from wherry.base.errors import HostLacks, UsageError
 from wherry.base.settings import Settings
-from wherry.host import Host
+from wherry.host import Host, require_containers
 from wherry.launch.identity import Person, resolve_person
 from wherry.launch.options import RunOptions
 from wherry.launch.surroundings import Surroundings
 from wherry.launch.views import Image, Tree
 
 if TYPE_CHECKING:
-    from wherry.launch.engines.engine import Engine, Machine, Need, Obstacle
+    from wherry.host import Machine, Obstacle
+    from wherry.launch.engines.engine import Engine, Need
 
 __all__ = ["NAMESPACE", "Choice", "choose", "engine_named", "known_engines", "require_features", "tree_kind"]
 
@@ -66,15 +67,15 @@ def choose(
     cannot.
     """
     wanted = options.engine or settings.text("run.engine")
-    if wanted == "auto" and host.userns:
+    if wanted == NAMESPACE.engine or (wanted == "auto" and host.userns):
+        require_containers(host)
         return NAMESPACE
     if wanted == "auto":
-        return _first(_need(options, image), host, look())
-    engine = engine_named(wanted)
-    machine = look() if wanted != "namespace" else None
-    obstacle = engine.lacks(_need(options, image), host, machine)
+        return _first(_need(options, image), look())
+    engine, machine = engine_named(wanted), look()
+    obstacle = engine.lacks(_need(options, image), machine)
     if obstacle is not None:
-        raise HostLacks(f"the engine '{wanted}' cannot be used", why=obstacle.what, hint=obstacle.ask)
+        raise HostLacks(f"the engine '{wanted}' cannot be used", why=obstacle.what, hint=_next(obstacle))
     return Choice(wanted, machine=machine)
 
 
@@ -97,22 +98,27 @@ def _need(options: RunOptions, image: Image) -> Need:
     return Need(program=next(iter((*entry, *command)), ""))
 
 
-def _first(need: Need, host: Host, machine: Machine) -> Choice:
+def _first(need: Need, machine: Machine) -> Choice:
     reasons: list[tuple[str, Obstacle]] = []
     for name in _BY_ITSELF:
-        obstacle = engine_named(name).lacks(need, host, machine)
+        obstacle = engine_named(name).lacks(need, machine)
         if obstacle is None:
             return Choice(name, _notes(name, reasons), machine)
         reasons.append((name, obstacle))
     first = reasons[0][1]
     others = "".join(f"; the engine {name}: {obstacle.what}" for name, obstacle in reasons[1:])
-    raise HostLacks("this machine does not let you make a container", why=first.what + others, hint=first.ask)
+    raise HostLacks("this machine does not let you make a container", why=first.what + others, hint=_next(first))
+
+
+def _next(obstacle: Obstacle) -> str:
+    asked = f"{'' if obstacle.yours else 'ask for: '}{obstacle.ask}; " if obstacle.ask else ""
+    return f"{asked}wherry doctor says more"
 
 
 def _notes(name: str, reasons: list[tuple[str, Obstacle]]) -> tuple[str, ...]:
     if not reasons:
         return ()
-    return (f"{reasons[0][1].what}: the engine '{name}' is used ('wherry doctor' says what that means)",)
+    return (f"{reasons[0][1].what}: the engine '{name}' is used ('wherry doctor' says what that costs)",)
 
 
 def require_features(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -11,7 +11,10 @@ from wherry.launch.job import Job
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import LaunchPlan
 
-__all__ = ["FEATURES", "Engine", "Machine", "Need", "Obstacle"]
+if TYPE_CHECKING:
+    from wherry.host import Machine, Obstacle
+
+__all__ = ["FEATURES", "Engine", "Need"]
 
 FEATURES = frozenset(
     (
@@ -26,37 +29,10 @@ FEATURES = frozenset(
 it is so."""
 
 
-class Proot(Protocol):
-    """The program of that name; ``seccomp``: its acceleration by a filter gave right answers in a trial."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def works(self) -> bool: ...
-    @property
-    def seccomp(self) -> bool: ...
-    @property
-    def problem(self) -> str: ...
-
-
-class Machine(Protocol):
-    """What an engine without namespaces must know: the part of ``wherry.host.Machine`` that is read here."""
-
-    @property
-    def proot(self) -> Proot: ...
-
-
 class Need(msgspec.Struct, frozen=True):
     """What of a start matters for the choice: the ``program`` that it executes, as far as that is known."""
 
     program: str = ""
-
-
-class Obstacle(msgspec.Struct, frozen=True):
-    """Why an engine cannot be used: ``what``, and in ``ask`` the one line that an administrator would type."""
-
-    what: str
-    ask: str = ""
 
 
 class Engine(Protocol):
@@ -64,9 +40,8 @@ class Engine(Protocol):
 
     name: str
 
-    def lacks(self, need: Need, host: Host, machine: Machine | None) -> Obstacle | None:
-        """Why it cannot be used here, or for such an image; None when it can. ``machine`` is None where nobody
-        looked."""
+    def lacks(self, need: Need, machine: Machine) -> Obstacle | None:
+        """Why it cannot be used here, or for such an image; None when it can."""
 
     def features(self, host: Host) -> frozenset[str]:
         """Those of :data:`FEATURES` that it has on this machine."""

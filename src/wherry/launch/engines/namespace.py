@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from wherry.base.errors import HostLacks
-from wherry.host import Host, require_containers
+from typing import TYPE_CHECKING
+
+from wherry.host import Host
 from wherry.launch.confine import confine_operations, limit_operations
-from wherry.launch.engines.engine import FEATURES, Machine, Need, Obstacle
+from wherry.launch.engines.engine import FEATURES, Need
 from wherry.launch.fragment import joinable_of
 from wherry.launch.job import Job
 from wherry.launch.mounts import Root, choose_root, inside_operations, root_folders
 from wherry.launch.opening import books, command, opening, streams
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import LaunchPlan, Operation
+
+if TYPE_CHECKING:
+    from wherry.host import Machine, Obstacle
 
 __all__ = ["ENGINE"]
 
@@ -31,12 +35,10 @@ class Namespace:
 
     name = "namespace"
 
-    def lacks(self, need: Need, host: Host, machine: Machine | None) -> Obstacle | None:
-        try:
-            require_containers(host)
-        except HostLacks as refused:
-            return Obstacle(refused.why, refused.hint)
-        return None
+    def lacks(self, need: Need, machine: Machine) -> Obstacle | None:
+        from wherry.host import against
+
+        return next(iter(against(machine, self.name)), None)
 
     def features(self, host: Host) -> frozenset[str]:
         return FEATURES

@@ -31,9 +31,10 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Wrap(msgspec.Struct, frozen=True):
-    """The program that starts the command: the tree ``root`` that it enters, its argv (slots anywhere), variables for it
-    alone. ``inside``: its last word is a path at which it shows our launcher, which then starts the command (ops.def,
-    INSIDE)."""
+    """The program that starts the command: the tree ``root`` that it enters, its argv (slots anywhere), its variables.
+
+    ``inside``: its last word is a path at which it shows our launcher, which then starts the command (ops.def, INSIDE).
+    """
 
     root: str
     argv: tuple[str, ...]

@@ -8,8 +8,8 @@ root gets a private copy.
 
 from __future__ import annotations
 
-from wherry.host import Host
-from wherry.launch.engines.engine import FEATURES, Machine, Need, Obstacle
+from wherry.host import Host, Machine, Obstacle, against
+from wherry.launch.engines.engine import FEATURES, Need
 from wherry.launch.engines.plain import Shown, Wrap, plain_plan, require_no_colon, shown_paths
 from wherry.launch.job import Job
 from wherry.launch.options import RunOptions
@@ -32,11 +32,8 @@ class Proot:
 
     name = "proot"
 
-    def lacks(self, need: Need, host: Host, machine: Machine | None) -> Obstacle | None:
-        proot = machine.proot if machine is not None else None
-        if proot is None or not proot.path:
-            return Obstacle("proot is not installed", "put proot into ~/.local/share/wherry/tools, or into PATH")
-        return None if proot.works else Obstacle(f"'{proot.path}' does not work here ({proot.problem})")
+    def lacks(self, need: Need, machine: Machine) -> Obstacle | None:
+        return next(iter(against(machine, self.name)), None)
 
     def features(self, host: Host) -> frozenset[str]:
         return FEATURES - _LACKS
