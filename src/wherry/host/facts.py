@@ -199,7 +199,7 @@ class Machine(msgspec.Struct, frozen=True):
     """All that is known of this machine; ``host`` is what every start reads.
 
     ``interpose`` is the path of ``wherry-interpose``, the program of the engine ``fakechroot``; ``""`` where it or its
-    library was not built. ``runtimes``
+    library was not built; ``interpose_problem`` what went wrong when programs were run by it. ``runtimes``
     are those of the OCI runtime specification, ``sites`` other container programs; both the preferred first.
     """
 
@@ -212,6 +212,7 @@ class Machine(msgspec.Struct, frozen=True):
     security: Security = Security()
     proot: Proot = Proot()
     interpose: str = ""
+    interpose_problem: str = ""
     runtimes: tuple[Program, ...] = ()
     sites: tuple[Program, ...] = ()
     storage: tuple[Storage, ...] = ()

@@ -47,7 +47,7 @@ def against(machine: Machine, engine: str) -> tuple[Obstacle, ...]:
     if engine == "proot":
         return _against_proot(machine)
     if engine == "fakechroot":
-        return () if machine.interpose else (_NO_INTERPOSE,)
+        return _against_fakechroot(machine)
     if engine == "oci":
         return (*against(machine, "namespace"), *(() if machine.runtimes else (_no_runtime(machine),)))
     return () if machine.sites else (_no_site(machine),)
@@ -138,13 +138,16 @@ def _against_proot(machine: Machine) -> tuple[Obstacle, ...]:
     return ()
 
 
-_NO_INTERPOSE = Obstacle(
-    "interpose-none",
-    "the interposition library is not part of this installation",
-    "pip install --force-reinstall wherry",
-    "where only proot works, programs that open many files take several times as long",
-    yours=True,
-)
+def _against_fakechroot(machine: Machine) -> tuple[Obstacle, ...]:
+    cost = "where only proot works, programs that open many files take several times as long"
+    ask = "pip install --force-reinstall wherry"
+    if not machine.interpose:
+        what = "the interposition library is not part of this installation"
+        return (Obstacle("interpose-none", what, ask, cost, yours=True),)
+    if machine.interpose_problem:
+        what = f"the interposition library does not work here: {machine.interpose_problem}"
+        return (Obstacle("interpose-broken", what, ask, cost, yours=True),)
+    return ()
 
 
 def _no_runtime(machine: Machine) -> Obstacle:

@@ -10,13 +10,13 @@ from wherry.base.outside import Identity, Outside
 from wherry.base.settings import Settings
 from wherry.host import (
     cgroups,
+    enginetrials,
     fuse,
     hardware,
     idmaps,
     machine,
     parallel,
     programs,
-    proottrial,
     security,
     storage,
     survival,
@@ -42,6 +42,7 @@ class _Found(msgspec.Struct, frozen=True):
     ids: Ids
     tracing: Tracing
     proot: Proot
+    interpose_problem: str
     gpus: tuple[Gpu, ...]
     mpi: tuple[Mpi, ...]
 
@@ -56,7 +57,7 @@ class _Asked(msgspec.Struct, frozen=True):
     userns: bool
     namespaces: Namespaces
     ptrace_scope: int | None
-    proot: str
+    programs: tuple[str, ...]
     stamps: tuple[tuple[int, int, int], ...]
 
 
@@ -76,10 +77,11 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
     runtime = runtime_dir(outside)
     namespaces = switches.read_namespaces()
     proot = programs.find_program("proot", setting=settings.text("engine.proot"), data_home=_data_home(outside))
-    asked = _asked(outside, host, namespaces, proot)
+    interpose = programs.find_interpose()
+    asked = _asked(outside, host, namespaces, (proot, interpose))
     found = _known(f"{runtime}/machine.json", asked)
     if found is None:
-        found = _find(host, runtime, proot)
+        found = _find(host, runtime, proot, interpose)
         remember(f"{runtime}/machine.json", msgspec.json.encode(_Kept(asked, _now(), found)))
     batch = parallel.find_batch(os.environ)
     return Machine(
@@ -91,7 +93,8 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
         tracing=found.tracing,
         security=security.find_security(),
         proot=found.proot,
-        interpose=programs.find_interpose(),
+        interpose=interpose,
+        interpose_problem=found.interpose_problem,
         runtimes=programs.find_runtimes(),
         sites=programs.find_sites(),
         storage=storage.find_storage({"home": host.home, **(folders or {})}),
@@ -104,20 +107,23 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
     )
 
 
-def _find(host: Host, runtime: str, proot: str) -> _Found:
+def _find(host: Host, runtime: str, proot: str, interpose: str) -> _Found:
     traced = tracing.find_tracing()
     return _Found(
         network=host.userns and trial.try_network(),
         fuse=fuse.find_fuse(runtime, namespaces=host.userns),
         ids=idmaps.find_ids(host.user, host.uid, host.gid, namespaces=host.userns),
         tracing=traced,
-        proot=proottrial.try_proot(proot, runtime) if proot and traced.works else Proot(proot, problem=traced.problem),
+        proot=enginetrials.try_proot(proot, runtime)
+        if proot and traced.works
+        else Proot(proot, problem=traced.problem),
+        interpose_problem=enginetrials.try_interpose(interpose, runtime) if interpose else "",
         gpus=hardware.find_gpus(),
         mpi=parallel.find_mpi(),
     )
 
 
-def _asked(outside: Outside, host: Host, namespaces: Namespaces, proot: str) -> _Asked:
+def _asked(outside: Outside, host: Host, namespaces: Namespaces, tried: tuple[str, ...]) -> _Asked:
     return _Asked(
         identity=outside.identity(),
         node=host.node,
@@ -126,8 +132,8 @@ def _asked(outside: Outside, host: Host, namespaces: Namespaces, proot: str) -> 
         userns=host.userns,
         namespaces=namespaces,
         ptrace_scope=switches.read_number("/proc/sys/kernel/yama/ptrace_scope"),
-        proot=proot,
-        stamps=tuple(_stamp(path) for path in ("/etc/subuid", "/etc/subgid", "/dev/fuse", proot) if path),
+        programs=tried,
+        stamps=tuple(_stamp(path) for path in ("/etc/subuid", "/etc/subgid", "/dev/fuse", *tried)),
     )
 
 
@@ -153,7 +159,13 @@ def _known(file: str, asked: _Asked) -> _Found | None:
 def _is_whole(found: _Found) -> bool:
     """Whether nothing was refused."""
     ids = found.ids.maps or not found.ids.uids
-    return found.network and found.fuse.mounts and ids and found.tracing.works and found.proot.problem == ""
+    return (
+        found.network
+        and found.fuse.mounts
+        and ids
+        and found.tracing.works
+        and not (found.proot.problem or found.interpose_problem)
+    )
 
 
 def _now() -> float:

@@ -1,12 +1,11 @@
-"""Whether proot works on this kernel, with this C library, and which system calls it does not know.
+"""Whether the programs by which engines enter a root work on this kernel, with this C library.
 
-A version number tells neither: distributions carry changes of the kernel back, and C libraries begin to use system
+A version number does not tell: distributions carry changes of the kernel back, and C libraries begin to use system
 calls that an older proot lets through with the path untranslated, so that a program looks at the host's file.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Mapping
 
 from wherry.host.facts import Proot
 
-__all__ = ["try_proot"]
+__all__ = ["try_interpose", "try_proot"]
 
 _PATIENCE = 20.0
 _GUEST = "/wherry-trial"
@@ -72,6 +71,25 @@ def try_proot(path: str, folder: str) -> Proot:
     return Proot(path, works=not slower, seccomp=False, untranslated=missed, problem=slower or problem)
 
 
+def try_interpose(program: str, folder: str) -> str:
+    """Run programs by ``wherry-interpose``, to which a folder has another name; what went wrong, or ``""``."""
+    place = f"{folder}/.interpose-{os.getpid()}"
+    try:
+        os.mkdir(place, 0o700)
+        with open(f"{place}/view", "w") as file:
+            file.write(f"root / rw\nbind {_escape(place)} {_GUEST}\nhost /proc\nhost /dev\n")
+        problem, _ = _command([program, f"{place}/view", "--", "/bin/sh", "-c", _SCRIPT, "sh", ""], {})
+        return problem
+    except OSError as error:
+        return str(error)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _escape(path: str) -> str:
+    return path.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
+
+
 def _is_accelerated(path: str) -> bool:
     """Whether it was built with the acceleration at all; some distributions' was not."""
     _, said = _command([path, "--version"], {})
@@ -93,8 +111,7 @@ def _run(path: str, folder: str, environ: Mapping[str, str]) -> tuple[str, tuple
     except OSError as error:
         return str(error), ()
     finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _command(command: list[str], environ: Mapping[str, str]) -> tuple[str, str]:
