@@ -16,6 +16,7 @@
 #include "command.h"
 #include "env.h"
 #include "kernel.h"
+#include "bounds.h"
 #include "mounts.h"
 #include "plain.h"
 #include "terminal.h"
@@ -45,7 +46,11 @@ void child_block_signals(sigset_t *caller_mask, bool terminal) {
 void child_forward(const struct child *child, const siginfo_t *info, bool same_group) {
     if (info->si_signo == SIGCHLD || info->si_signo == SIGWINCH || info->si_signo == SIGTSTP) return;
     if (same_group && info->si_code == SI_KERNEL) return; /* from the terminal: to the command as well */
-    sigqueue(child->pid, CHANNEL, (union sigval){.sival_int = info->si_signo});
+    child_tell(child, info->si_signo);
+}
+
+void child_tell(const struct child *child, int number) {
+    sigqueue(child->pid, CHANNEL, (union sigval){.sival_int = number});
 }
 
 static void report(int pipe, int kind, int status, const struct failure *failure) {
@@ -117,6 +122,7 @@ static void enter(const struct start *start, int pipe, uid_t uid, gid_t gid) {
                  : start->join != NULL ? userns_join(start, &failure)
                                        : userns_map(start->namespace, uid, gid, &failure);
     if (answer == 0 && start->join != NULL) prctl(PR_SET_PDEATHSIG, SIGKILL); /* new credentials had cleared it */
+    if (answer == 0) answer = bounds_affinity(start, &failure);
     if (answer == 0 && start->follow != NULL) answer = plain_follow(start->follow, &failure);
     if (answer == 0 && start->namespace != NULL) answer = mounts_apply(start, &failure);
     if (answer != 0) give_up(pipe, &failure);

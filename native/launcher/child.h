@@ -37,6 +37,9 @@ void child_signals(sigset_t *set, bool terminal);
 /* Hands a signal that the launcher got on to process 1, unless the command got it itself (from the terminal). */
 void child_forward(const struct child *child, const siginfo_t *info, bool same_group);
 
+/* Sends the command a signal. */
+void child_tell(const struct child *child, int number);
+
 /* What became of the command. */
 struct outcome {
     int status, signal; /* the exit status as a shell shows it, the signal that ended it or 0 */

@@ -69,6 +69,11 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(SEARCH, "cannot find '%s' in the container's PATH") \
     STEP(INTERPRETER, "cannot execute '%s'") \
     STEP(ARCHITECTURE, "cannot execute '%s'") \
+    STEP(CGROUP, "cannot limit the container by the control group '%s'") \
+    STEP(AFFINITY, "cannot choose the container's processors") \
+    STEP(ENDED, "the container was ended: %s") \
+    STEP(PART_ENDED, "a process of the container was ended: %s") \
+    STEP(REFUSED, "the container could not start more processes: %s") \
     STEP(LOST, "lost the container '%s'")
 
 enum step {

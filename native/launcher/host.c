@@ -165,6 +165,10 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_PLAIN: start->plain = record; return 0;
     case OP_INSIDE: start->inside = record; return 0;
     case OP_FOLLOW: return (start->follow = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
+    case OP_CGROUP: return cgroup_make(start, record, &host->bounds.cgroup, failure);
+    case OP_MEMBER: return cgroup_join(start, record, &host->bounds.cgroup, failure);
+    case OP_WATCH: bounds_watch(&host->bounds, record); return 0;
+    case OP_UNTIL: host->until = until_find(record); return 0;
     case OP_SOURCES: return copy_check_sources(start, record, failure);
     case OP_COPY: return copy_private(start, record, failure);
     default: return 0;
@@ -224,7 +228,7 @@ void host_finish(const struct start *start, struct host *host, int status, int s
     clock_gettime(CLOCK_REALTIME, &now);
     if (host->recorded) {
         struct buffer line = {0};
-        record_end_line(start->slots.id, &host->began, &now, status, signal, usage, &line);
+        record_end_line(start->slots.id, &host->began, &now, status, signal, usage, &host->bounds, &line);
         record_append(host->record_folder, &now, &line, &host->warning);
         buffer_free(&line);
     }

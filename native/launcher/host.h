@@ -5,8 +5,10 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "bounds.h"
 #include "record.h"
 #include "start.h"
+#include "until.h"
 
 /* What must be put away or written at the end. Texts are owned by plan or start. */
 struct host {
@@ -17,6 +19,8 @@ struct host {
     const char *cid_file;      /* written by this start; goes again when it does not happen */
     const char *record_folder, *exit_file, *lease, *log;
     bool recorded;             /* a start line was written, so an end line must be */
+    struct bounds bounds;
+    struct until until;
     struct buffer start_line;
     struct timespec began;
     struct failure warning;    /* what went wrong without stopping the start (a record that could not be written) */

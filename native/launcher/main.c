@@ -13,7 +13,9 @@
  *     command.c env.c      the command: streams, environment, directory, limits
  *       confine.c            and what it may no longer do
  *     wait.c terminal.c    signals, terminal, log, exit status
- *       log.c
+ *       log.c clock.c until.c  the lease, and what the container ends with
+ *     bounds.c cgroup.c    what it may use as a whole
+ *       watch.c
  *   fail.c               what went wrong, in words
  *
  * docs/explanation/launch-path.md tells the story. Only this file prints and exits.
@@ -45,6 +47,7 @@ static void explain(const char *reason, char **environment) {
 /* Ends as the container ended. */
 static int finish(const struct run_result *result) {
     if (result->warning.step != STEP_NONE) report(&result->warning);
+    if (result->limit.step != STEP_NONE) report(&result->limit);
     if (result->id[0] != 0 && (puts(result->id) < 0 || fflush(stdout) != 0)) return STATUS_WHERRY_FAILED;
     if (result->signal != 0) {
         signal(result->signal, SIG_DFL);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -150,14 +151,19 @@ void record_start_line(const struct start *start, const char *cwd, const char *f
 static long milliseconds(struct timeval time) { return time.tv_sec * 1000 + time.tv_usec / 1000; }
 
 void record_end_line(const char *id, const struct timespec *began, const struct timespec *now, int status, int signal,
-                     const struct rusage *usage, struct buffer *line) {
+                     const struct rusage *usage, const struct bounds *bounds, struct buffer *line) {
     char time[RECORD_TIME_SIZE];
     record_time(now, 3, time);
     long wall = (now->tv_sec - began->tv_sec) * 1000 + (now->tv_nsec - began->tv_nsec) / 1000000;
     buffer_format(line, "{\"kind\":\"end\",\"id\":\"%s\",\"time\":\"%s\",\"exit\":%d,\"signal\":%d", id, time, status,
                   signal);
-    buffer_format(line, ",\"usage\":{\"wall_ms\":%ld,\"user_ms\":%ld,\"system_ms\":%ld,\"max_rss_kb\":%ld}}\n",
+    if (bounds->hit.kind != LIMIT_NONE)
+        buffer_format(line, ",\"limit\":{\"kind\":\"%s\",\"value\":%" PRIu64 ",\"peak\":%" PRIu64 "}",
+                      bounds->hit.kind == LIMIT_MEMORY ? "memory" : "processes", bounds->hit.value, bounds->hit.peak);
+    buffer_format(line, ",\"usage\":{\"wall_ms\":%ld,\"user_ms\":%ld,\"system_ms\":%ld,\"max_rss_kb\":%ld",
                   wall < 0 ? 0 : wall, milliseconds(usage->ru_utime), milliseconds(usage->ru_stime), usage->ru_maxrss);
+    if (bounds->peak != 0) buffer_format(line, ",\"peak_memory_kb\":%" PRIu64, bounds->peak / 1024);
+    buffer_format(line, "}}\n");
 }
 
 int record_append(const char *folder, const struct timespec *now, const struct buffer *line, struct failure *failure) {

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "bounds.h"
 #include "start.h"
 
 /* A growing text. `failed` stays set once memory was short; check it once, at the end. */
@@ -35,7 +36,7 @@ void record_start_line(const struct start *start, const char *cwd, const char *f
 
 /* The end line with its newline. `status` as a shell shows it. */
 void record_end_line(const char *id, const struct timespec *began, const struct timespec *now, int status, int signal,
-                     const struct rusage *usage, struct buffer *line);
+                     const struct rusage *usage, const struct bounds *bounds, struct buffer *line);
 
 /* Appends a line to FOLDER/YYYY-MM-DD.jsonl (UTC day of `now`), in one write; the folder is made when missing. */
 int record_append(const char *folder, const struct timespec *now, const struct buffer *line, struct failure *failure);

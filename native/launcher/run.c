@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +15,7 @@
 #include "command.h"
 #include "descriptors.h"
 #include "host.h"
+#include "log.h"
 #include "terminal.h"
 #include "wait.h"
 
@@ -138,6 +141,29 @@ static bool await_started(struct run *run, struct failure *failure) {
     return started;
 }
 
+/* Forks process 1 within the container's control group, if it has one. */
+static int fork_limited(struct run *run, struct failure *failure) {
+    const struct cgroup *cgroup = &run->host.bounds.cgroup;
+    struct failure ignored = {0};
+    if (cgroup_enter(cgroup, failure) != 0) return -1;
+    int answer = child_fork(&run->start, &run->child, failure);
+    if (answer != 0) cgroup_leave(cgroup, &ignored);
+    return answer == 0 ? cgroup_leave(cgroup, failure) : -1;
+}
+
+/* What is to be said at the end, if the container came to a limit; here into its log. */
+static struct failure last_words(struct run *run, const struct outcome *outcome) {
+    struct failure limit = bounds_words(&run->host.bounds, outcome->status == STATUS_SIGNAL + SIGKILL);
+    struct words words;
+    char text[sizeof words.what + 16];
+    if (limit.step == STEP_NONE || run->streams.log < 0) return limit;
+    struct log_line line = {0};
+    failure_words(&limit, &words);
+    int length = snprintf(text, sizeof text, "wherry: %s\n", words.what);
+    log_write(&line, run->streams.log, 1, text, (size_t)length);
+    return limit;
+}
+
 /* From HOST operations to the end. RUN_FAILED with the failure set, or RUN_OVER with the outcome. */
 static enum run_answer carry_out(struct run *run, struct outcome *outcome, struct failure *failure) {
     struct start *start = &run->start;
@@ -147,7 +173,7 @@ static enum run_answer carry_out(struct run *run, struct outcome *outcome, struc
     case HOST_READY: break;
     }
     descriptors_seal(); /* not before: Python, were the plan stale, must get all that we got */
-    if (open_streams(run, failure) != 0 || child_fork(start, &run->child, failure) != 0) return RUN_FAILED;
+    if (open_streams(run, failure) != 0 || fork_limited(run, failure) != 0) return RUN_FAILED;
     host_started(&run->host, run->child.pid);
     close_given_streams(run);
     struct failure refused = {0};
@@ -167,6 +193,8 @@ static enum run_answer run_here(struct run *run, struct run_result *result, stru
         outcome.status = words.status;
     }
     if (answer != RUN_OVER) tell_parent(run, failure);
+    bounds_end(&run->host.bounds);
+    result->limit = last_words(run, &outcome);
     host_finish(&run->start, &run->host, outcome.status, outcome.signal, &outcome.usage);
     result->status = outcome.status;
     if (outcome.interrupted && outcome.signal == SIGINT) result->signal = SIGINT;

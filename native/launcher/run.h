@@ -13,6 +13,7 @@ struct run_result {
     int signal;             /* to die of instead, so that a shell's loop stops at Ctrl-C; or 0 */
     char id[SLOT_ID_DIGITS + 1]; /* of a detached container: to print; else empty */
     struct failure warning; /* something beside the container failed; step NONE when not */
+    struct failure limit;   /* the container came to a limit: the last words on it; step NONE when not */
 };
 
 /* RUN_STALE: the lease has ended, nothing happened. RUN_FAILED: the failure says why; the status is in its words. */

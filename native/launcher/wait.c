@@ -11,10 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "terminal.h"
 
-enum { RENEWAL_SECONDS = 3600, CHUNK = 16 << 10 };
+enum { CHUNK = 16 << 10 };
 
 /* Bytes on their way in one direction. */
 struct flow {
@@ -41,14 +42,15 @@ static bool ended(const struct child *child) {
 }
 
 /* No bytes to pass on: the cheapest loop. */
-static void wait_plainly(const struct host *host, const struct child *child, bool same_group, struct outcome *outcome) {
-    const struct timespec hour = {.tv_sec = RENEWAL_SECONDS};
+static void wait_plainly(struct clock *clock, const struct child *child, bool same_group, struct outcome *outcome) {
     sigset_t set;
     siginfo_t info;
     child_signals(&set, false);
     for (;;) {
-        int number = sigtimedwait(&set, &info, host->lease == NULL ? NULL : &hour);
-        if (number < 0 && errno == EAGAIN) host_renew_lease(host);
+        int wait = clock_wait(clock);
+        const struct timespec pause = {.tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000L};
+        int number = sigtimedwait(&set, &info, wait < 0 ? NULL : &pause);
+        if (number < 0 && errno == EAGAIN) clock_tick(clock);
         if (number <= 0) continue;
         if (number == SIGCHLD) {
             if (ended(child)) return;
@@ -152,7 +154,7 @@ static void pass_outputs(struct relay *relay, const struct pollfd polls[COUNT], 
             source[i] = -1;
 }
 
-static void relay_all(const struct host *host, struct relay *relay, bool same_group) {
+static void relay_all(struct clock *clock, struct relay *relay, bool same_group) {
     const struct streams *streams = relay->streams;
     int source[COUNT] = {[MASTER] = streams->master, [FIRST] = streams->output[0], [SECOND] = streams->output[1]};
     sigset_t set;
@@ -162,11 +164,12 @@ static void relay_all(const struct host *host, struct relay *relay, bool same_gr
     relay->over = ended(relay->child);
     for (;;) {
         bool waits = !relay->asked && (relay->output[0].length > 0 || relay->output[1].length > 0);
-        int timeout = relay->over && !waits ? 0 : host->lease == NULL ? -1 : RENEWAL_SECONDS * 1000;
+        bool over = relay->over && !waits;
+        int timeout = over ? 0 : clock_wait(clock);
         set_polls(polls, relay, source);
         int ready = poll(polls, COUNT, timeout);
-        if (ready == 0 && timeout == 0) break; /* all that it wrote has been read */
-        if (ready == 0) host_renew_lease(host);
+        if (ready == 0 && over) break; /* all that it wrote has been read */
+        if (ready == 0 || timeout == 0) clock_tick(clock); /* also where there is always something to pass on */
         if (ready <= 0) continue;
         if (polls[SIGNALS].revents != 0) take_signal(relay, signals, same_group);
         pass_input(&relay->input, polls[INPUT].revents, polls[MASTER].revents & POLLOUT);
@@ -176,11 +179,12 @@ static void relay_all(const struct host *host, struct relay *relay, bool same_gr
     close(signals);
 }
 
-void wait_for(const struct start *start, const struct host *host, const struct child *child,
+void wait_for(const struct start *start, struct host *host, const struct child *child,
               const struct streams *streams, struct outcome *outcome, struct failure *failure) {
     bool same_group = streams->master < 0;
+    struct clock clock = clock_start(start, host, child);
     if (streams->master < 0 && streams->output[0] < 0) {
-        wait_plainly(host, child, same_group, outcome);
+        wait_plainly(&clock, child, same_group, outcome);
     } else {
         struct relay *relay = calloc(1, sizeof *relay);
         if (relay != NULL) {
@@ -197,7 +201,7 @@ void wait_for(const struct start *start, const struct host *host, const struct c
             if (streams->master >= 0) fcntl(streams->master, F_SETFL, O_RDWR | O_NONBLOCK);
             if (streams->master >= 0) terminal_resize(streams->master);
             if (from_caller) terminal_raw(&relay->terminal);
-            relay_all(host, relay, same_group);
+            relay_all(&clock, relay, same_group);
             outcome->interrupted = relay->interrupted && same_group;
             terminal_restore(&relay->terminal);
             for (int i = 0; i < 2; i++)

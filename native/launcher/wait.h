@@ -13,7 +13,7 @@ struct streams {
 };
 
 /* Until the container is over; collects it. What is read goes to the log and, unless detached, to the caller. */
-void wait_for(const struct start *start, const struct host *host, const struct child *child,
+void wait_for(const struct start *start, struct host *host, const struct child *child,
               const struct streams *streams, struct outcome *outcome, struct failure *failure);
 
 #endif
