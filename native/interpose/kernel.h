@@ -82,6 +82,9 @@ struct kernel_stat {
     uint32_t mode, links, user, group;
 #endif
     uint64_t special;
+#if defined(__aarch64__)
+    uint64_t gap;
+#endif
     int64_t size;
     int64_t rest[12]; /* as large as the largest layout */
 };

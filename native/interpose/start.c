@@ -113,7 +113,7 @@ static long compose(struct view *view, const struct program *program, const stru
     char room[write_entries(view, self, path, name, preloads, NULL, NULL)];
     const char *entries[variables + OUR_ENTRIES + 2];
     write_entries(view, self, path, name, preloads, room, entries);
-    if (start_variable(envp, "LD_BIND_NOW") == NULL && binds_slowly(loader.path)) entries[kept++] = START_BIND_NOW;
+    if (start_variable(envp, "LD_BIND_NOW") == NULL && binds_slowly(loader.path)) entries[kept++] = "LD_BIND_NOW=" START_BIND_NOW;
     for (size_t i = 0; i < variables; i++)
         if (!is_ours(envp[i])) entries[kept++] = envp[i];
     entries[kept] = NULL;

@@ -17,7 +17,7 @@
 #define START_SELF "WHERRY_INTERPOSE_SELF"
 
 /* What we set LD_BIND_NOW to: see start.c. */
-#define START_BIND_NOW "LD_BIND_NOW=wherry"
+#define START_BIND_NOW "wherry"
 
 /* What to do with the composed command line; its answer (0 or a negative error) is start()'s. */
 typedef long start_act(void *context, const char *file, char *const *argv, char *const *envp);

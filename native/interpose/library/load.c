@@ -100,6 +100,6 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envp
     take(START_CONFIG);
     take("LD_AUDIT");
     const char *bound = start_variable(environ, "LD_BIND_NOW");
-    if (bound != NULL && text_same(bound, START_BIND_NOW + 12)) take("LD_BIND_NOW");
+    if (bound != NULL && text_same(bound, START_BIND_NOW)) take("LD_BIND_NOW");
     hide_preload();
 }
