@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from wherry.base.errors import WherryError
@@ -72,7 +74,8 @@ def _folders(world: World, problems: list[str]) -> dict[str, str]:
     folders = {}
     try:
         folders["store"] = world.store.path
-        folders["scratch"] = world.scratch[0]
+        if os.path.exists(f"{world.store.path}/format"):  # looking makes no store, and so no folder in it
+            folders["scratch"] = world.scratch[0]
     except WherryError as error:
         problems.append(f"{error}" + (f"; next: {error.hint}" if error.hint else ""))
     return folders
