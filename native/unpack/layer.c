@@ -9,10 +9,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define ROOM_STEPS 4096U       /* entries, directories, or times ROOM_BYTES, between two looks at the disk */
+#define ROOM_STEPS 4096U /* entries, directories, or times ROOM_BYTES, between two looks at the disk */
 #define ROOM_BYTES (16U << 10)
 #define BYTES_RESERVED (16U << 20)
-#define FILES_RESERVED 1024U
+#define FILES_RESERVED 2048U
 #define XATTRS_WAITING (16U << 10) /* bytes */
 
 static int entry_apply(struct layer *layer, const struct entry *entry, struct failure *failure);
@@ -42,22 +42,44 @@ int layer_apply(struct layer *layer, int root, size_t writers, struct stream *st
   return table_finish(table, failure);
 }
 
+/* How many steps of work the disk has room for, apart from the reserve. */
+static int steps_left(const struct layer *layer, uint64_t *files, uint64_t *bytes)
+{
+  struct statvfs found;
+  if (fstatvfs(layer->tree.root->fd, &found) < 0)
+    return -1;
+  uint64_t room = (uint64_t)found.f_bavail * found.f_frsize;
+  *files = found.f_files == 0 ? UINT64_MAX : found.f_favail > FILES_RESERVED ? found.f_favail - FILES_RESERVED : 0;
+  *bytes = found.f_blocks == 0 ? UINT64_MAX : room > BYTES_RESERVED ? (room - BYTES_RESERVED) / ROOM_BYTES : 0;
+  return 0;
+}
+
 /* The last of a disk is not ours to take: others write there, too, and what they could not write would be lost. Asked
- * again after every so many entries, directories and bytes, for what the archive claims is not what it will take. */
+ * again and again, for what the archive claims is not what it will take; the more often the nearer the end is. */
 static int room_check(struct layer *layer, struct failure *failure)
 {
   uint64_t work = layer->entries + layer->tree.count + layer->archive.stream->consumed / ROOM_BYTES;
+  uint64_t files, bytes;
   if (work < layer->room_next)
     return 0;
   layer->room_next = work + ROOM_STEPS;
-  struct statvfs found;
-  if (fstatvfs(layer->tree.root->fd, &found) < 0)
+  if (steps_left(layer, &files, &bytes) < 0)
     return 0;
-  if (found.f_files > 0 && found.f_favail < FILES_RESERVED)
+  uint64_t left = files < bytes ? files : bytes;
+  if (left > 2 * ROOM_STEPS)
+    return 0;
+  /* What the writers still have to make counts, too. */
+  if (writers_drain(&layer->writers, failure) < 0)
+    return -1;
+  if (steps_left(layer, &files, &bytes) < 0)
+    return 0;
+  if (files == 0)
     return failure_set(failure, FAILURE_IO, ENOSPC, NULL, "fewer than %u files (inodes) can still be made",
                        FILES_RESERVED);
-  if (found.f_blocks > 0 && (uint64_t)found.f_bavail * found.f_frsize < BYTES_RESERVED)
+  if (bytes == 0)
     return failure_set(failure, FAILURE_IO, ENOSPC, NULL, "less than %u MiB are free", BYTES_RESERVED >> 20);
+  left = files < bytes ? files : bytes;
+  layer->room_next = work + (left / 2 < ROOM_STEPS ? left / 2 : ROOM_STEPS);
   return 0;
 }
 
