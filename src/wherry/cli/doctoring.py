@@ -7,14 +7,17 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from wherry.cli import listing
 from wherry.cli.grammar import Given
-from wherry.containers import Diagnosis, EngineState, Measured, World, diagnose
+from wherry.containers import Diagnosis, EngineState, World, diagnose
 from wherry.host import Machine, Obstacle
+
+if TYPE_CHECKING:
+    from wherry.containers import Measured
 
 __all__ = ["diagnosis_lines", "show_diagnosis"]
 

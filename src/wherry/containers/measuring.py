@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -62,10 +61,14 @@ def measure(engine: str, image: str) -> Measured:
     known = [value for value in imports if value is not None]
     return Measured(
         engine,
-        start=1000 * statistics.median(times),
-        imports=1000 * statistics.median(known) if known else None,
+        start=1000 * _median(times),
+        imports=1000 * _median(known) if known else None,
         problem="" if known else "the image has no python3 to import with",
     )
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
 
 
 def _import(engine: str, image: str) -> float | None:

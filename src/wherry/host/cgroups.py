@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 
 from wherry.host.facts import Cgroup
 from wherry.host.filesystems import mounts
@@ -78,9 +77,14 @@ def _moved_into(place: str) -> bool:
 def _user_systemd(uid: int) -> bool:
     """Whether the user's own systemd takes connections."""
     folder = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
-    for name in ("systemd/private", "bus"):
+    paths = [path for path in (f"{folder}/systemd/private", f"{folder}/bus") if os.path.exists(path)]
+    if not paths:
+        return False
+    import socket
+
+    for path in paths:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(1.0)
-            connection.connect(f"{folder}/{name}")
+            connection.connect(path)
             return True
     return False

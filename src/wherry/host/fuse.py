@@ -5,12 +5,12 @@ from __future__ import annotations
 import array
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 
 from wherry.host.facts import Fuse
 from wherry.host.kernel import NEW_MOUNTS, NEW_USER, Refused, enter, in_child, mount
+from wherry.host.programs import find_in_path
 
 __all__ = ["find_fuse"]
 
@@ -20,7 +20,7 @@ _PATIENCE = 5.0
 
 def find_fuse(folder: str, *, namespaces: bool) -> Fuse:
     """Open the device, and mount with it below ``folder``: in a namespace where these can be had, and by the helper."""
-    helper = shutil.which("fusermount3") or shutil.which("fusermount") or ""
+    helper = find_in_path("fusermount3", "fusermount")
     if not os.path.exists(_DEVICE):
         return Fuse(fusermount=helper)
     opens = _opens()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 
 from wherry.host.facts import Ids
 from wherry.host.kernel import NEW_USER, Refused, unshare
+from wherry.host.programs import find_in_path
 from wherry.host.switches import read_text
 
 __all__ = ["find_ids"]
@@ -17,7 +17,7 @@ _PATIENCE = 5.0
 
 def find_ids(user: str, uid: int, gid: int, *, namespaces: bool) -> Ids:
     """Look up the user's ranges; where a namespace can be had, map one of each kind into a child's."""
-    newuidmap, newgidmap = shutil.which("newuidmap") or "", shutil.which("newgidmap") or ""
+    newuidmap, newgidmap = find_in_path("newuidmap"), find_in_path("newgidmap")
     uids, gids = _ranges("/etc/subuid", "u", user, uid), _ranges("/etc/subgid", "g", user, uid)
     found = Ids(sum(count for _, count in uids), sum(count for _, count in gids), newuidmap, newgidmap)
     if not (uids and gids and newuidmap and newgidmap and namespaces):
@@ -29,7 +29,7 @@ def find_ids(user: str, uid: int, gid: int, *, namespaces: bool) -> Ids:
 def _ranges(path: str, kind: str, user: str, uid: int) -> list[tuple[int, int]]:
     """First id and count of each range; from the name service (sssd, LDAP) where the file has none."""
     ranges = _parse(read_text(path), user, uid)
-    getsubids = "" if ranges else shutil.which("getsubids")
+    getsubids = "" if ranges else find_in_path("getsubids")
     if getsubids:
         ranges = _parse_listing(_output([getsubids, *(["-g"] if kind == "g" else []), user]))
     return ranges

@@ -115,6 +115,7 @@ def lacking(what: str, obstacle: "Obstacle") -> HostLacks:
 
 def _find(identity: Identity, node: str, boot_id: str, runtime: str) -> Host:
     from wherry.host import trial
+    from wherry.host.programs import find_in_path
 
     result = trial.try_namespaces(runtime)
     user, home, shell = _account(identity.uid)
@@ -135,7 +136,7 @@ def _find(identity: Identity, node: str, boot_id: str, runtime: str) -> Host:
         overlay=result.overlay,
         volatile=result.volatile,
         mount_proc=result.proc,
-        fuse_overlayfs="" if result.overlay else _find_program("fuse-overlayfs"),
+        fuse_overlayfs="" if result.overlay else find_in_path("fuse-overlayfs"),
         problem=result.problem,
     )
 
@@ -157,14 +158,6 @@ def _group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return ""
-
-
-def _find_program(name: str) -> str:
-    for folder in os.environ.get("PATH", "/usr/bin:/bin").split(":"):
-        path = f"{folder}/{name}"
-        if folder.startswith("/") and os.access(path, os.X_OK):
-            return path
-    return ""
 
 
 def _read(file: str) -> _Kept | None:

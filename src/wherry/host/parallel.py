@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 
 from wherry.host.facts import Batch, Mpi
+from wherry.host.programs import find_in_path
 from wherry.host.switches import read_text
 
 __all__ = ["find_batch", "find_mpi", "identify_mpi"]
@@ -29,12 +28,12 @@ def find_batch(environ: Mapping[str, str]) -> Batch:
     """The batch system whose job we are in, else the one to which jobs can be submitted from here."""
     system, job = _job(environ)
     for name, program in _SUBMITTERS:
-        path = shutil.which(program)
+        path = find_in_path(program)
         if path and system in ("", name):
             return Batch(name, job, path)
-    qsub = shutil.which("qsub") or ""
+    qsub = find_in_path("qsub")
     if qsub and system in ("", "pbs", "sge"):  # two systems have a program of this name
-        grid = environ.get("SGE_ROOT") or shutil.which("qconf")
+        grid = environ.get("SGE_ROOT") or find_in_path("qconf")
         return Batch(system or ("sge" if grid else "pbs"), job, qsub)
     return Batch(system, job)
 
@@ -58,7 +57,7 @@ def find_mpi() -> tuple[Mpi, ...]:
     """The launchers ``mpirun`` and ``mpiexec``, each once, with what they say of themselves."""
     found: dict[str, Mpi] = {}
     for name in ("mpirun", "mpiexec"):
-        path = shutil.which(name)
+        path = find_in_path(name)
         if path and os.path.realpath(path) not in found:
             kind, version = identify_mpi(_version(path))
             found[os.path.realpath(path)] = Mpi(kind, version, path)
@@ -75,6 +74,8 @@ def identify_mpi(text: str) -> tuple[str, str]:
 
 
 def _version(path: str) -> str:
+    import subprocess
+
     try:
         done = subprocess.run(
             [path, "--version"],

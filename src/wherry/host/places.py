@@ -7,7 +7,7 @@ import posixpath
 import stat
 
 from wherry.base.errors import HostLacks
-from wherry.base.outside import Outside
+from wherry.base.outside import Outside, account_home
 
 __all__ = ["home_dir", "own_folder", "remember", "runtime_dir", "state_dir"]
 
@@ -53,13 +53,8 @@ def home_dir(outside: Outside) -> str:
     home = outside.env("HOME") or ""
     if home.startswith("/") and os.path.isdir(home):
         return posixpath.normpath(f"/{home.lstrip('/')}")
-    import pwd
-
-    try:
-        home = pwd.getpwuid(outside.identity().uid).pw_dir
-    except KeyError:
-        return ""
-    return home if home.startswith("/") and os.path.isdir(home) else ""
+    home = account_home()
+    return home if os.path.isdir(home) else ""
 
 
 def own_folder(path: str, uid: int) -> str:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 from wherry.base.errors import SettingsError
 from wherry.host.facts import Program
 
-__all__ = ["find_interpose", "find_program", "find_runtimes", "find_sites", "native_folder"]
+__all__ = ["find_in_path", "find_interpose", "find_program", "find_runtimes", "find_sites", "native_folder"]
 
 _SITE_TOOLS = "/etc/wherry/tools"
 _RUNTIMES = ("crun", "youki", "runc")
 _SITES = ("apptainer", "singularity", "ch-run", "podman")
+
+
+def find_in_path(*names: str) -> str:
+    """The path of the first of these programs that the search path leads to; ``""`` where there is none."""
+    folders = os.environ.get("PATH", "/usr/bin:/bin").split(":")
+    paths = (f"{folder}/{name}" for name in names for folder in folders if folder.startswith("/"))
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), "")
 
 
 def find_program(name: str, *, setting: str = "", data_home: str = "") -> str:
@@ -28,7 +34,7 @@ def find_program(name: str, *, setting: str = "", data_home: str = "") -> str:
             why="it must be the absolute path of a program" if setting[0] != "/" else "it cannot be executed",
         )
     folders = (_SITE_TOOLS, f"{data_home}/wherry/tools" if data_home else "")
-    return shutil.which(name) or next(
+    return find_in_path(name) or next(
         (f"{folder}/{name}" for folder in folders if folder and os.access(f"{folder}/{name}", os.X_OK)), ""
     )
 
@@ -44,7 +50,7 @@ def find_sites() -> tuple[Program, ...]:
 
 
 def _find(names: tuple[str, ...]) -> tuple[Program, ...]:
-    return tuple(Program(name, path) for name in names if (path := shutil.which(name)))
+    return tuple(Program(name, path) for name in names if (path := find_in_path(name)))
 
 
 def find_interpose() -> str:

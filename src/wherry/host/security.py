@@ -5,23 +5,20 @@ from __future__ import annotations
 from typing import Literal
 
 from wherry.host.facts import Security
-from wherry.host.kernel import in_child, landlock_version
 from wherry.host.switches import read_number, read_text
 
 __all__ = ["find_security"]
 
 
-def find_security() -> Security:
-    """Names of the modules, SELinux's mode, our own label, and Landlock's version."""
+def find_security(landlock: int) -> Security:
+    """Names of the modules, SELinux's mode and our own label, beside Landlock's version, which needs a trial."""
     modules = tuple(name for name in read_text("/sys/kernel/security/lsm").strip().split(",") if name)
     enforce = read_number("/sys/fs/selinux/enforce")
     selinux: Literal["enforcing", "permissive", ""] = ""
     if enforce is not None:
         selinux = "enforcing" if enforce else "permissive"
     label = (read_text("/proc/self/attr/current") or read_text("/proc/self/attr/apparmor/current")).strip("\0\n")
-    # In a child: a strict filter may end who asks.
-    version = in_child(lambda: b"%d" % landlock_version())
-    return Security(modules, selinux, label, int(version or b"0"), _gains_nothing())
+    return Security(modules, selinux, label, landlock, _gains_nothing())
 
 
 def _gains_nothing() -> bool:

@@ -8,22 +8,7 @@ import msgspec
 
 from wherry.base.outside import Identity, Outside
 from wherry.base.settings import Settings
-from wherry.host import (
-    cgroups,
-    enginetrials,
-    fuse,
-    hardware,
-    idmaps,
-    machine,
-    parallel,
-    programs,
-    security,
-    storage,
-    survival,
-    switches,
-    tracing,
-    trial,
-)
+from wherry.host import cgroups, hardware, machine, parallel, programs, security, storage, survival, switches
 from wherry.host.facts import Fuse, Gpu, Ids, Machine, Mpi, Namespaces, Proot, Tracing
 from wherry.host.machine import Host
 from wherry.host.places import home_dir, remember, runtime_dir
@@ -41,6 +26,7 @@ class _Found(msgspec.Struct, frozen=True):
     fuse: Fuse
     ids: Ids
     tracing: Tracing
+    landlock: int
     proot: Proot
     interpose_problem: str
     gpus: tuple[Gpu, ...]
@@ -91,7 +77,7 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
         ids=found.ids,
         cgroup=cgroups.find_cgroup(host.uid),
         tracing=found.tracing,
-        security=security.find_security(),
+        security=security.find_security(found.landlock),
         proot=found.proot,
         interpose=interpose,
         interpose_problem=found.interpose_problem,
@@ -108,12 +94,15 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
 
 
 def _find(host: Host, runtime: str, proot: str, interpose: str) -> _Found:
+    from wherry.host import enginetrials, fuse, idmaps, tracing, trial
+
     traced = tracing.find_tracing()
     return _Found(
         network=host.userns and trial.try_network(),
         fuse=fuse.find_fuse(runtime, namespaces=host.userns),
         ids=idmaps.find_ids(host.user, host.uid, host.gid, namespaces=host.userns),
         tracing=traced,
+        landlock=tracing.find_landlock(),
         proot=enginetrials.try_proot(proot, runtime)
         if proot and traced.works
         else Proot(proot, problem=traced.problem),

@@ -10,7 +10,7 @@ import pytest
 
 from wherry.base.outside import Outside
 from wherry.base.settings import load
-from wherry.host import Machine, survey
+from wherry.host import Machine, enginetrials, survey, trial
 from wherry.host import survey as module_of
 from wherry.host.facts import Proot
 
@@ -32,7 +32,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(path)
         return Proot(path, works=True, seccomp=True)
 
-    monkeypatch.setattr(module.enginetrials, "try_proot", try_proot)
+    monkeypatch.setattr(enginetrials, "try_proot", try_proot)
     return made
 
 
@@ -72,7 +72,7 @@ def test_a_switch_that_moved_is_tried_anew(tmp_path: Path, tries: list[str], mon
 def test_a_refusal_is_kept_for_five_minutes_only(
     tmp_path: Path, tries: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.trial, "try_network", lambda: False)
+    monkeypatch.setattr(trial, "try_network", lambda: False)
     now = module._now()
     for later, expected in ((0.0, 1), (299.0, 1), (301.0, 2)):
         monkeypatch.setattr(module, "_now", lambda later=later: now + later)
