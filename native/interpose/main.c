@@ -37,6 +37,18 @@ static int fail(int status, const char *what, const char *path, const char *why,
     return status;
 }
 
+/* An empty file of facts, in the place of one of another configuration. Whoever makes one at the same time is replaced. */
+static bool make_facts(void) {
+    char making[PATH_ROOM];
+    uint64_t begin[2] = {seen.hash, 1};
+    if (snprintf(making, sizeof making, "%s.%d", seen.facts_file, (int)getpid()) >= (int)sizeof making) return false;
+    int file = open(making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool made = file >= 0 && write(file, begin, sizeof begin) == sizeof begin &&
+                ftruncate(file, sizeof(struct facts)) == 0 && rename(making, seen.facts_file) == 0;
+    if (file >= 0) close(file);
+    return made;
+}
+
 /* Reads the configuration; 0 or the exit status. */
 static int set_up(const char *path) {
     if (realpath(path, config) == NULL)
@@ -47,16 +59,8 @@ static int set_up(const char *path) {
     if (answer != 0)
         return fail(STATUS_FAILED, "cannot use the configuration", path, answer > 0 ? line : strerror((int)-answer), "");
     seen.config = config;
-    if (seen.facts_file != NULL && seen.facts == &seen.own) {
-        struct facts *made = &seen.own; /* empty still: the first generation */
-        made->generation = 1;
-        int file = open(seen.facts_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (file < 0 || pwrite(file, made, sizeof made->generation, 0) < 0 || ftruncate(file, sizeof *made) != 0)
-            return fail(STATUS_FAILED, "cannot make the file", seen.facts_file, strerror(errno), "");
-        close(file);
-        made->generation = 0;
-    }
-    return 0;
+    if (seen.facts_file == NULL || seen.facts != &seen.own) return 0;
+    return make_facts() ? 0 : fail(STATUS_FAILED, "cannot make the file", seen.facts_file, strerror(errno), "");
 }
 
 /* The library lies beside this program. */

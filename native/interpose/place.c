@@ -92,7 +92,7 @@ static const char *beyond_proc(const struct view *view, const char *path, bool f
 }
 
 /* What a file system that is mounted read-only would answer. */
-static int refuse(const char *path, unsigned how) {
+static __attribute__((noinline)) int refuse(const char *path, unsigned how) {
     struct kernel_stat found;
     int answer = kernel_stat(KERNEL_CWD, path, &found, KERNEL_NOFOLLOW);
     bool creates = (how & PLACE_CREATES) == PLACE_CREATES;
@@ -110,14 +110,13 @@ static bool is_mount(const struct area *area, size_t length) {
     return area->guest_length > 0 && area->guest_length == length;
 }
 
-/* Kept apart, since it needs much more of the stack than the calls that need no walk. */
+/* Kept apart, since it needs more of the stack than the calls that need no walk. */
 static __attribute__((noinline)) int find_by_walking(struct view *view, const char *path, unsigned how,
                                                      struct place *place) {
-    char guest[PATH_ROOM];
-    long guest_length = walk(view, path, (how & PLACE_FOLLOW) != 0, guest);
+    long guest_length = walk(view, path, (how & PLACE_FOLLOW) != 0, place->room);
     if (guest_length < 0) return (int)guest_length;
-    const struct area *area = view_area(view, guest, (size_t)guest_length);
-    long length = view_host(area, guest, (size_t)guest_length, place->room);
+    const struct area *area = view_area(view, place->room, (size_t)guest_length);
+    long length = view_host(area, place->room, (size_t)guest_length, place->room);
     place->read_only = (area->kind & AREA_READ_ONLY) != 0;
     place->mount = is_mount(area, (size_t)guest_length);
     return length < 0 ? (int)length : 0;

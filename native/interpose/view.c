@@ -1,5 +1,6 @@
 #include "view.h"
 
+#include "facts.h"
 #include "kernel.h"
 #include "text.h"
 
@@ -88,38 +89,52 @@ unsigned view_parse(struct view *view, char *text) {
     return one ? 0 : number;
 }
 
-static long map(const char *path, int flags, size_t *size, char **text) {
-    int file = kernel_open(KERNEL_CWD, path, flags);
-    if (file < 0) return file;
+static long map(size_t size, int flags, int file) {
+    return kernel(SYS_mmap, 0, size, 3 /* PROT_READ | PROT_WRITE */, flags, file, 0);
+}
+
+static bool failed(long answer) { return answer < 0 && answer > -PATH_ROOM; }
+
+/* The file's text, ended, in memory of its own. */
+static long read_text(int file, char **text) {
     struct kernel_stat found;
     long answer = kernel_stat(file, "", &found, KERNEL_EMPTY_PATH);
-    if (answer == 0) {
-        /* One byte more than the file has is the zero that ends it: a page at least is there. */
-        *size = (size_t)found.size;
-        size_t room = flags == KERNEL_BOTH ? *size : *size + 1;
-        int shared = flags == KERNEL_BOTH ? 1 : 2; /* MAP_SHARED, MAP_PRIVATE */
-        answer = found.size == 0 ? -KERNEL_EINVAL : kernel(SYS_mmap, 0, room, 3, shared, file, 0);
+    if (answer < 0) return answer;
+    answer = map((size_t)found.size + 1, 0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1);
+    if (failed(answer)) return answer;
+    *text = (char *)answer;
+    answer = kernel(SYS_read, file, *text, found.size);
+    return answer < 0 ? answer : 0;
+}
+
+/* Maps the shared facts if there are any of this configuration. */
+static void share_facts(struct view *view) {
+    struct kernel_stat found;
+    int file = kernel_open(KERNEL_CWD, view->facts_file, KERNEL_BOTH);
+    if (file < 0) return;
+    if (kernel_stat(file, "", &found, KERNEL_EMPTY_PATH) == 0 && found.size == (int64_t)sizeof *view->facts) {
+        long answer = map(sizeof *view->facts, 1 /* MAP_SHARED */, file);
+        struct facts *facts = failed(answer) ? NULL : (struct facts *)answer;
+        if (facts != NULL && facts->view == view->hash && facts->generation > 0) view->facts = facts;
+        else if (facts != NULL) kernel(SYS_munmap, facts, sizeof *facts);
     }
     kernel_close(file);
-    if (answer < 0 && answer > -PATH_ROOM) return answer;
-    *text = (char *)answer;
-    return 0;
 }
 
 long view_read(struct view *view, const char *path) {
-    size_t size = 0;
-    char *text;
-    long answer = map(path, KERNEL_READ, &size, &text);
+    char *text = NULL;
+    int file = kernel_open(KERNEL_CWD, path, KERNEL_READ);
+    if (file < 0) return file;
+    long answer = read_text(file, &text);
+    kernel_close(file);
     if (answer < 0) return answer;
-    if (size % PATH_ROOM == 0) return -KERNEL_EINVAL; /* no room for the end */
+    view->hash = facts_hash(text, text_length(text));
     unsigned line = view_parse(view, text);
     if (line != 0) {
         view->count = 0;
         return line;
     }
-    if (view->facts_file != NULL && map(view->facts_file, KERNEL_BOTH, &size, &text) == 0 &&
-        size >= sizeof *view->facts)
-        view->facts = (struct facts *)(void *)text;
+    if (view->facts_file != NULL) share_facts(view);
     return 0;
 }
 

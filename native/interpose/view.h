@@ -35,6 +35,7 @@ struct area {
 };
 
 struct facts {
+    uint64_t view;       /* of which configuration: its hash */
     uint64_t generation; /* 0: nobody counts */
     uint64_t known[FACTS_ROOM];
 };
@@ -47,6 +48,7 @@ struct view {
     const char *libraries;                           /* or NULL */
     const char *facts_file;                          /* or NULL */
     struct facts *facts;                             /* &own, or shared with the other processes */
+    uint64_t hash;                                   /* of the configuration's text */
     uint64_t mounts;                                 /* which last names targets have, as bits of their hashes */
     const char *config, *preload;                    /* the configuration's file and this library's, as host paths */
     const char *program;                             /* this process' program as a guest path, or NULL */
@@ -63,7 +65,8 @@ long view_read(struct view *view, const char *path);
 /* The area of a guest path of `length` bytes. */
 const struct area *view_area(const struct view *view, const char *guest, size_t length);
 
-/* `guest`, which lies in `area`, as a host path in room for PATH_ROOM. Its length, or a negative error. */
+/* `guest`, which lies in `area`, as a host path in room for PATH_ROOM, which may be the guest path's own. Its length, or
+   a negative error. */
 long view_host(const struct area *area, const char *guest, size_t length, char *host);
 
 /* A host path as a guest path, in the same place if `guest` == `host`. Its length; -ENOENT if no guest path leads there. */

@@ -30,18 +30,19 @@ static bool is_last(const char *end) {
     return *end == 0;
 }
 
-/* Reads the link that the way leads to: its length, 0 if it is none, or a negative error. */
+/* Reads the link that the way leads to into the beginning of the room: its length, 0 if it is none, or a negative error.
+   The host path is put there before: the kernel has taken it when it writes its answer. */
 static long read_link(struct way *way, const struct area *area) {
-    char host[PATH_ROOM];
     uint64_t hash = facts_hash(way->guest, way->length);
     if (area->guest_length > 0 && area->guest_length == way->length) way->missing = 0;
     if (area->guest_length > 0 && area->guest_length == way->length) return 0; /* a bind's source is canonical */
     if (way->missing != 0 || (area->kind & AREA_HOST) != 0) return 0;
     if (facts_known(way->view, area, FACT_SOLID, hash)) return 0;
-    long answer = view_host(area, way->guest, way->length, host);
-    if (answer < 0) return answer;
     size_t room = (size_t)(way->at - way->room);
-    answer = kernel_readlink(KERNEL_CWD, host, way->room, room);
+    if (area->host_length + way->length - area->guest_length + 2 > room) return -KERNEL_ENAMETOOLONG;
+    long answer = view_host(area, way->guest, way->length, way->room);
+    if (answer < 0) return answer;
+    answer = kernel_readlink(KERNEL_CWD, way->room, way->room, room);
     if (answer == -KERNEL_EINVAL) {
         facts_learn(way->view, area, FACT_SOLID, hash);
         return 0;

@@ -7,7 +7,7 @@ extern void *malloc(size_t size) WEAK;
 extern _Noreturn void __chk_fail(void) WEAK;
 
 /* Links in /proc are told by the kernel, in the host's words. */
-static long read_proc_link(const struct place *at, char *text, size_t room) {
+static __attribute__((noinline)) long read_proc_link(const struct place *at, char *text, size_t room) {
     char told[PATH_ROOM];
     struct place program;
     long length = kernel_readlink(at->folder, at->path, told, sizeof told - 1);
