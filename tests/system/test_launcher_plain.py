@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
 from launcher_plans import Box, Operation, launcher
 
 WRAP = ("/usr/bin/env", "-u", "NOTHING")
@@ -117,11 +118,10 @@ def test_what_the_command_leaves_ends_with_it(box: Box, script: str) -> None:
 
 
 def test_a_killed_launcher_leaves_no_process(box: Box) -> None:
-    with _none_left("1000.5"):
-        with _start(box, _plan(box), "sh", "-c", "setsid sleep 1000.5 & sleep 1000.5") as process:
-            while len(_processes("1000.5")) < 2:
-                time.sleep(0.02)
-            process.kill()
+    with _none_left("1000.5"), _start(box, _plan(box), "sh", "-c", "setsid sleep 1000.5 & sleep 1000.5") as process:
+        while len(_processes("1000.5")) < 2:
+            time.sleep(0.02)
+        process.kill()
 
 
 def test_signals_reach_the_command(box: Box) -> None:

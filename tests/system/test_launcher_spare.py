@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from launcher_plans import Box, launcher
 
 
@@ -31,7 +32,7 @@ def test_a_folder_is_used_again(box: Box) -> None:
     assert os.listdir(spare / "upper") == []
     first = spare.stat().st_ino
     for _ in range(3):
-        assert box.shell("ls -A /").split() == sorted("bin dev etc home proc sys tmp".split())
+        assert box.shell("ls -A /").split() == sorted(["bin", "dev", "etc", "home", "proc", "sys", "tmp"])
         (spare,) = box.spare()
         assert spare.stat().st_ino == first
         assert os.listdir(spare / "work") == ["work"], "what the overlay before left is gone"
