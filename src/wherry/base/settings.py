@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.decimals import decimal
-from wherry.base.errors import SettingsError
+from wherry.base.errors import SettingsError, reason
 
 if TYPE_CHECKING:
     from wherry.base.outside import Outside
@@ -32,7 +32,8 @@ class Key(msgspec.Struct, frozen=True):
     """One setting. ``kind`` is ``text``, ``flag``, ``number``, ``size`` (``20G``) or ``list``.
 
     ``name`` is ``section.key``; a ``*`` in it stands for a registry's host name. ``variable`` is its environment
-    variable, by default ``WHERRY_SECTION_KEY``. ``project`` says that a project's own file may set it.
+    variable, by default ``WHERRY_SECTION_KEY``. ``project`` says that a project's own file may set it. ``choices``
+    closes the list of values.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Key(msgspec.Struct, frozen=True):
     help: str
     variable: str = ""
     project: bool = False
+    choices: tuple[str, ...] = ()
 
     @property
     def environment(self) -> str:
@@ -117,7 +119,7 @@ def load(outside: Outside) -> Settings:
     config_home = outside.env("XDG_CONFIG_HOME") or ""
     if not config_home.startswith("/"):  # the specification: relative ones are to be ignored
         config_home = f"{outside.env('HOME') or '/nonexistent'}/.config"
-    site = outside.env("WHERRY_SITE_SETTINGS") or SITE_FILE
+    site = _site_file(outside)
     user = f"{config_home}/wherry/wherry.toml"
     project = outside.nearest("wherry.toml")
     for path, is_site, is_project in ((site, True, False), (user, False, False), (project, False, True)):
@@ -135,6 +137,20 @@ def load(outside: Outside) -> Settings:
             _check_lock(key.name, key.environment, locked)
             entries[key.name] = _Entry(_from_text(key, text), key.environment)
     return Settings(entries, locked)
+
+
+def _site_file(outside: Outside) -> str:
+    """The site's file; a variable may name another one only where that one locks nothing."""
+    named = outside.env("WHERRY_SITE_SETTINGS")
+    if not named or named == SITE_FILE:
+        return SITE_FILE
+    if _locks(_parse(outside, SITE_FILE).get("lock", {}), SITE_FILE):
+        raise SettingsError(
+            f"WHERRY_SITE_SETTINGS is '{named}'",
+            why=f"the site has locked settings in '{SITE_FILE}'",
+            hint="unset WHERRY_SITE_SETTINGS",
+        )
+    return named
 
 
 def size_in_bytes(name: str, text: str) -> int:
@@ -165,7 +181,7 @@ def _parse(outside: Outside, path: str) -> dict[str, object]:
     try:
         content = outside.read(path)
     except OSError as error:
-        raise SettingsError(f"cannot read '{path}'", why=error.strerror or str(error)) from None
+        raise SettingsError(f"cannot read '{path}'", why=reason(error)) from None
     if not content:
         return {}
     import tomllib
@@ -258,8 +274,19 @@ def _typed(key: Key, value: object, path: str) -> Value:
                 size_in_bytes(key.name, value)
             except SettingsError as error:
                 raise SettingsError(f"'{path}' sets '{key.name}' to '{value}'", why=error.why) from None
+        if key.choices and value not in key.choices:
+            raise _not_a_choice(key, value, path)
         return value
     raise SettingsError(f"'{path}' sets '{key.name}' to {value!r}", why=f"expected a {key.kind}")
+
+
+def _not_a_choice(key: Key, value: str, source: str) -> SettingsError:
+    import difflib
+
+    what = f"{source} is '{value}'" if source == key.environment else f"'{source}' sets '{key.name}' to '{value}'"
+    near = difflib.get_close_matches(value.lower(), key.choices, 1)
+    why = f"expected one of: {', '.join(key.choices)}"
+    return SettingsError(what, why=why, hint=f"did you mean '{near[0]}'?" if near else "")
 
 
 def _from_text(key: Key, text: str) -> Value:

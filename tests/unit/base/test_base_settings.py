@@ -45,7 +45,7 @@ def test_without_files_all_is_built_in(files: Files) -> None:
             assert settings.source(key.name) == "built in"
             assert not settings.has(key.name)
     assert settings.text("run.pull") == "missing"
-    assert settings.number("registry.parallel") == 4
+    assert settings.number("registry.parallel") == 3
     assert settings.flag("store.keep_blobs") is False
 
 
@@ -91,7 +91,8 @@ def test_a_variable_may_have_a_name_of_its_own(files: Files) -> None:
 @pytest.mark.parametrize("key", [key for key in keys() if not key.project], ids=lambda key: key.name)
 def test_a_projects_file_may_not_set_what_concerns_the_user(files: Files, key: object) -> None:
     section, _, name = key.name.partition(".")  # type: ignore[attr-defined]
-    values = {"text": '"x"', "size": '"1G"', "flag": "true", "number": "1", "list": '["x"]'}
+    text = key.choices[0] if key.choices else "x"  # type: ignore[attr-defined]
+    values = {"text": f'"{text}"', "size": '"1G"', "flag": "true", "number": "1", "list": '["x"]'}
     value = values[key.kind]  # type: ignore[attr-defined]
     if "*" in name:
         files.project.write_text(f'[{section}."reg.org"]\n{name.removeprefix("*.")} = {value}')
@@ -215,7 +216,7 @@ def test_a_file_that_is_no_text_is_an_error(files: Files) -> None:
 
 def test_a_file_that_may_not_be_read_is_an_error(files: Files) -> None:
     files.user.touch(0o000)
-    with pytest.raises(SettingsError, match="Permission denied"):
+    with pytest.raises(SettingsError, match="permission denied"):
         files.load()
 
 
@@ -301,3 +302,35 @@ def test_all_that_decides_is_an_input(files: Files) -> None:
     assert {("file", str(files.site)), ("file", str(files.user)), ("nearest", "wherry.toml")} <= consulted
     assert {("env", key.environment) for key in keys() if key.environment} <= consulted
     assert ("env", "XDG_CONFIG_HOME") in consulted
+
+
+@pytest.mark.parametrize(
+    "section", ['profile = "HPC"', 'pull = "sometimes"', 'network = "bridge"', 'engine = "docker"']
+)
+def test_a_value_that_is_none_of_the_choices_is_refused(files: Files, section: str) -> None:
+    """Else a misspelt profile is an isolated one, silently."""
+    files.user.write_text(f"[run]\n{section}")
+    with pytest.raises(SettingsError, match="expected one of: ") as caught:
+        files.load()
+    assert str(files.user) in caught.value.what
+    assert caught.value.hint == ("did you mean 'hpc'?" if "HPC" in section else "")
+
+
+def test_a_variable_that_is_none_of_the_choices_is_refused(files: Files) -> None:
+    with pytest.raises(SettingsError, match=r"^WHERRY_RUN_PROFILE is 'foo': expected one of: isolated, hpc$"):
+        files.load(WHERRY_RUN_PROFILE="foo")
+    assert files.load(WHERRY_RUN_PROFILE="hpc").text("run.profile") == "hpc"
+
+
+def test_no_variable_passes_by_what_the_site_has_locked(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site.toml"
+    monkeypatch.setattr("wherry.base.settings.SITE_FILE", str(site))
+    site.write_text('[run]\nnetwork = "none"')
+    assert files.load().text("run.network") == "host"  # another file was named, and nothing is locked
+    site.write_text('[run]\nnetwork = "none"\n[lock]\nkeys = ["run.network"]')
+    with pytest.raises(SettingsError, match=r"^WHERRY_SITE_SETTINGS is .* the site has locked settings in"):
+        files.load()
+    assert files.load(WHERRY_SITE_SETTINGS=str(site)).text("run.network") == "none"
+    assert files.load(WHERRY_SITE_SETTINGS="").text("run.network") == "none"

@@ -6,7 +6,7 @@ __all__ = ["KEYS"]
 
 KEYS = (
     Key("run.image", "text", "", "the image of 'wherry run' in this directory, where none is named", project=True),
-    Key("run.profile", "text", "isolated", "isolated, or hpc: --here and --home are on"),
+    Key("run.profile", "text", "isolated", "isolated, or hpc: --here and --home are on", choices=("isolated", "hpc")),
     Key("run.env", "list", (), "variables for every container, as NAME=value or NAME", project=True),
     Key(
         "run.binds",
@@ -14,9 +14,21 @@ KEYS = (
         (),
         "directories to bind in every container, as -v takes them; what a node lacks is left out",
     ),
-    Key("run.pull", "text", "missing", "when to ask the registry: missing, always or never"),
-    Key("run.engine", "text", "auto", "how containers are made: auto, namespace, proot, fakechroot, oci or site"),
-    Key("run.network", "text", "host", "host or none"),
+    Key(
+        "run.pull",
+        "text",
+        "missing",
+        "when to ask the registry: missing, always or never",
+        choices=("missing", "always", "never"),
+    ),
+    Key(
+        "run.engine",
+        "text",
+        "auto",
+        "how containers are made: auto, namespace, proot, fakechroot, oci or site",
+        choices=("auto", "namespace", "proot", "fakechroot", "oci", "site"),
+    ),
+    Key("run.network", "text", "host", "host or none", choices=("host", "none")),
     Key(
         "run.scratch",
         "text",
