@@ -12,7 +12,7 @@ import stat as stat_module
 
 import msgspec
 
-__all__ = ["Identity", "Input", "Outside", "Stamp", "caller_environment"]
+__all__ = ["Identity", "Input", "Outside", "Stamp", "account_home", "caller_environment"]
 
 _ASIDE = "WHERRY_ASIDE_"
 _SMALL = 64 * 1024
@@ -87,6 +87,17 @@ def caller_environment() -> dict[str, str]:
     return environment
 
 
+def account_home() -> str:
+    """This user's home directory by the account database; empty where there is none."""
+    import pwd
+
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return ""
+    return home if home.startswith("/") else ""
+
+
 def _coerced(environment: dict[str, str]) -> bool:
     """Whether LC_CTYPE is Python's own: only then is it missing in what the process was started with."""
     if environment.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8") or environment.get("LC_ALL"):
@@ -120,6 +131,11 @@ class Outside:
         value = self._environ.get(name)
         self._remember("env", name, value)
         return value or None
+
+    def home(self) -> str:
+        """``$HOME``, else (cron, some batch systems) what the account says; empty for neither."""
+        home = self.env("HOME") or ""
+        return home if home.startswith("/") else account_home()
 
     def envs(self, prefix: str) -> dict[str, str]:
         """All variables whose names begin with ``prefix``."""

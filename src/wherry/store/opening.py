@@ -30,11 +30,11 @@ def locate(settings: Settings, outside: Outside) -> str:
     data = outside.env("XDG_DATA_HOME")
     if data and data.startswith("/"):  # the specification: relative ones are to be ignored
         return f"{data.rstrip('/')}/wherry"
-    home = outside.env("HOME")
-    if not home or not home.startswith("/"):
+    home = outside.home()
+    if not home:
         raise SettingsError(
             "cannot tell where the store is",
-            why="neither WHERRY_STORE nor HOME is set",
+            why="neither WHERRY_STORE nor HOME is set, and this account has no home directory",
             hint="export WHERRY_STORE=/a/folder/of/yours",
         )
     return f"{home.rstrip('/')}/.local/share/wherry"

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -147,7 +149,19 @@ def test_a_variable_that_is_not_set_is_an_error_and_not_another_store() -> None:
         locate(*settings_and_outside(HOME="/home/ann", WHERRY_STORE="$SCRATCH/wherry"))
 
 
-def test_without_home_and_setting_there_is_no_store() -> None:
+def test_without_home_the_accounts_own_holds_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """cron and some batch systems set none."""
+    account = pwd.struct_passwd(("u", "x", os.geteuid(), 0, "", str(tmp_path), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: account)
+    for environ in ({}, {"HOME": "relative"}):
+        assert open_store(*settings_and_outside(**environ)).path == f"{tmp_path}/.local/share/wherry"
+
+
+def test_without_any_home_and_setting_there_is_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_account(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", no_account)
     with pytest.raises(SettingsError, match="neither WHERRY_STORE nor HOME"):
         open_store(*settings_and_outside())
 
