@@ -95,7 +95,7 @@ def test_a_login_that_cannot_be_kept_leaves_the_old_file_as_it_was(locked: Regis
     (folder / "config.json").write_text('{"auths": {}}')
     folder.chmod(0o500)
     try:
-        with pytest.raises(RegistryError, match=r"cannot write '.*config\.json': Permission denied"):
+        with pytest.raises(RegistryError, match=r"cannot write '.*config\.json': permission denied"):
             login(locked.address, "bob", "b", settings=visitor.settings, outside=visitor.outside)
         assert os.listdir(folder) == ["config.json"]
         assert (folder / "config.json").read_text() == '{"auths": {}}'

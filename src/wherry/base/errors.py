@@ -66,7 +66,14 @@ __all__ = [
     "UnsupportedImage",
     "UsageError",
     "WherryError",
+    "reason",
 ]
+
+
+def reason(error: OSError) -> str:
+    """Why, in the kernel's words, as our messages are written: without the capital letter."""
+    text = error.strerror or str(error)
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
 class WherryError(Exception):

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from wherry.base.errors import UsageError, WherryError
+from wherry.base.errors import UsageError, WherryError, reason
 from wherry.cli import catalogue
 from wherry.cli.grammar import Given, Verb
 
@@ -165,7 +165,7 @@ def _translate(error: OSError) -> WherryError:
         )
     if os.environ.get("WHERRY_DEBUG") == "1":
         raise error
-    return WherryError(f"{subject} failed", why=error.strerror or str(error), hint="WHERRY_DEBUG=1 shows where")
+    return WherryError(f"{subject} failed", why=reason(error), hint="WHERRY_DEBUG=1 shows where")
 
 
 def _bug(error: Exception) -> int:
@@ -202,7 +202,7 @@ def _silence_output() -> None:
 
 
 def _not_written(error: OSError) -> WherryError:
-    return WherryError("cannot write standard output", why=error.strerror or str(error))
+    return WherryError("cannot write standard output", why=reason(error))
 
 
 def _say(text: str) -> None:

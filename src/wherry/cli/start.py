@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from wherry.base.errors import UsageError
+from wherry.base.errors import UsageError, reason
 from wherry.base.outside import Outside
 from wherry.cli.grammar import Given
 from wherry.containers import binding
@@ -75,7 +75,7 @@ def _environment_file(path: str, outside: Outside) -> list[str]:
     try:
         content = outside.read(absolute)
     except OSError as error:
-        raise UsageError(f"cannot read '{path}'", why=error.strerror or str(error)) from None
+        raise UsageError(f"cannot read '{path}'", why=reason(error)) from None
     if content is None:
         raise UsageError(f"cannot read '{path}'", why="there is no such file")
     try:

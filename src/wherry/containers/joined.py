@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from wherry.base.errors import Conflict, WherryError
+from wherry.base.errors import Conflict, WherryError, reason
 from wherry.containers.running import Running, is_alive
 from wherry.containers.transfer import Cut
 
@@ -80,7 +80,7 @@ def _open_namespaces(running: Running) -> list[tuple[int, int]]:
     try:
         found = [(os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC), kind) for name, kind in _KINDS]
     except OSError as error:
-        raise Conflict("the container ended", why=error.strerror or str(error)) from None
+        raise Conflict("the container ended", why=reason(error)) from None
     if not is_alive(running.init_pid, running.init_started):
         raise Conflict("the container ended")
     return found

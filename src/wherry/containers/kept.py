@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from wherry.base.errors import Conflict, NotFound, StoreError
+from wherry.base.errors import Conflict, NotFound, StoreError, reason
 from wherry.launch import RunOptions
 
 __all__ = [
@@ -169,4 +169,4 @@ def _ids(containers: str) -> list[str]:
 
 
 def why(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    return f"{error.filename}: {reason(error)}" if error.filename else reason(error)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from wherry.base.errors import BrokenArchive, HostileArchive, WherryError
+from wherry.base.errors import BrokenArchive, HostileArchive, WherryError, reason
 from wherry.containers.transfer import AS_IT_IS, Content, Entry, Item
 
 __all__ = ["read_tar", "write_tar"]
@@ -126,7 +126,7 @@ def _mtime(member: tarfile.TarInfo) -> int:
 
 
 def _broken(error: BaseException) -> WherryError:
-    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    why = reason(error) if isinstance(error, OSError) else str(error)
     return BrokenArchive("standard input is not a whole tar archive", why=why)
 
 

@@ -14,7 +14,7 @@ from typing import IO
 
 import msgspec
 
-from wherry.base.errors import Conflict, NotFound, WherryError
+from wherry.base.errors import Conflict, NotFound, WherryError, reason
 from wherry.containers.trees import remove_at
 
 __all__ = [
@@ -76,7 +76,7 @@ def read_tree(path: str) -> Iterator[Entry]:
     try:
         found = os.stat(real) if follow else os.lstat(real)
     except OSError as error:
-        raise NotFound(f"cannot copy '{path}'", why=error.strerror or str(error)) from None
+        raise NotFound(f"cannot copy '{path}'", why=reason(error)) from None
     if not follow and stat.S_ISLNK(found.st_mode):
         yield Item((), "link", 0o777, found.st_mtime_ns, 0, os.readlink(real), name), iter(())
         return
@@ -192,7 +192,7 @@ def write_tree(entries: Iterator[Entry], destination: str) -> None:
             with contextlib.suppress(OSError):
                 remove_at(base, name)
         if isinstance(error, OSError):
-            error = WherryError(f"cannot copy to '{destination}'", why=error.strerror or str(error))
+            error = WherryError(f"cannot copy to '{destination}'", why=reason(error))
         if isinstance(error, WherryError) and not new:
             raise stays(error, destination) from None
         raise error from None
@@ -246,7 +246,7 @@ def _walk(real: str, parts: tuple[str, ...], found: os.stat_result, name: str) -
         try:
             descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
-            raise WherryError(f"cannot copy '{real}'", why=error.strerror or str(error)) from None
+            raise WherryError(f"cannot copy '{real}'", why=reason(error)) from None
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             size = os.fstat(descriptor).st_size
             yield Item(parts, "file", mode, found.st_mtime_ns, size, "", name), _content(file, size, real)
@@ -257,7 +257,7 @@ def _walk(real: str, parts: tuple[str, ...], found: os.stat_result, name: str) -
     try:
         entries = sorted(os.scandir(real), key=lambda entry: entry.name)
     except OSError as error:
-        raise WherryError(f"cannot copy '{real}'", why=error.strerror or str(error)) from None
+        raise WherryError(f"cannot copy '{real}'", why=reason(error)) from None
     for entry in entries:
         below = (*parts, entry.name)
         try:
@@ -275,7 +275,7 @@ def _content(file: IO[bytes], size: int, real: str) -> Content:
         try:
             chunk = file.read(min(size, _CHUNK))
         except OSError as error:
-            raise WherryError(f"cannot read '{real}'", why=error.strerror or str(error)) from None
+            raise WherryError(f"cannot read '{real}'", why=reason(error)) from None
         if not chunk:
             return
         size -= len(chunk)

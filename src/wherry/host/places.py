@@ -6,7 +6,7 @@ import os
 import posixpath
 import stat
 
-from wherry.base.errors import HostLacks
+from wherry.base.errors import HostLacks, reason
 from wherry.base.outside import Outside, account_home
 
 __all__ = ["home_dir", "own_folder", "remember", "runtime_dir", "state_dir"]
@@ -69,9 +69,9 @@ def own_folder(path: str, uid: int) -> str:
         except FileExistsError:
             return own_folder(path, uid)
         except OSError as error:
-            return error.strerror or str(error)
+            return reason(error)
     except OSError as error:
-        return error.strerror or str(error)
+        return reason(error)
     if not stat.S_ISDIR(found.st_mode):
         return "it is not a directory"
     if found.st_uid != uid:

@@ -9,7 +9,7 @@ import threading
 
 import msgspec
 
-from wherry.base.errors import BrokenArchive, HostileArchive, ImageError, StoreError, WherryError
+from wherry.base.errors import BrokenArchive, HostileArchive, ImageError, StoreError, WherryError, reason
 from wherry.image.faults import storage_failure
 from wherry.image.native import program
 
@@ -179,7 +179,7 @@ def _start(path: str, tree: str, limit: int) -> tuple[int, int, int, int]:
     except OSError as error:
         for descriptor in ours:
             os.close(descriptor)
-        raise StoreError(f"cannot start '{path}'", why=(error.strerror or str(error)).lower()) from error
+        raise StoreError(f"cannot start '{path}'", why=reason(error)) from error
     finally:
         for descriptor in theirs:
             os.close(descriptor)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import msgspec
 
 from wherry.base.digest import Digest, Hasher
-from wherry.base.errors import BrokenArchive, DigestMismatch, HostileArchive, ImageError, InvalidName, NotFound
+from wherry.base.errors import BrokenArchive, DigestMismatch, HostileArchive, ImageError, InvalidName, NotFound, reason
 from wherry.base.progress import Progress, silent
 from wherry.base.reference import Reference
 from wherry.image.decode import decoded
@@ -128,7 +128,7 @@ def _opened(path: str, folder: AbstractContextManager[str]) -> Iterator[Layout]:
     except FileNotFoundError as error:
         raise NotFound(f"there is no file '{path}'") from error
     except OSError as error:
-        raise ImageError(f"'{path}' cannot be read", why=(error.strerror or str(error)).lower()) from error
+        raise ImageError(f"'{path}' cannot be read", why=reason(error)) from error
 
 
 @contextmanager

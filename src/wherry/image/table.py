@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from wherry.base.digest import Digest, Hasher
-from wherry.base.errors import BrokenArchive, DigestMismatch
+from wherry.base.errors import BrokenArchive, DigestMismatch, reason
 from wherry.image.tree import Whiteouts
 from wherry.store import Layer
 
@@ -120,7 +120,7 @@ def _open_content(layer: Layer, path: bytes, frame: Frame) -> FileIO:
     try:
         return FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
     except OSError as error:
-        raise _changed(layer, f"'{os.fsdecode(frame.path)}': {error.strerror}") from error
+        raise _changed(layer, f"'{os.fsdecode(frame.path)}': {reason(error)}") from error
 
 
 def _check(layer: Layer, hasher: Hasher) -> None:

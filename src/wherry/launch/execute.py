@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from wherry.base.errors import LaunchError
+from wherry.base.errors import LaunchError, reason
 from wherry.base.outside import caller_environment
 from wherry.launch.codec import encode
 from wherry.launch.plan import LaunchPlan, Operation
@@ -48,7 +48,7 @@ def execute(plan: LaunchPlan | str, arguments: tuple[str, ...] = ()) -> NoReturn
     try:
         os.execve(program, ["wherry", "run", "--plan", path, "--", *arguments], caller_environment())
     except OSError as error:
-        raise LaunchError(f"cannot start '{program}'", why=error.strerror or str(error)) from None
+        raise LaunchError(f"cannot start '{program}'", why=reason(error)) from None
 
 
 def start(
@@ -78,7 +78,7 @@ def start(
             pass_fds=() if descriptor < 0 else (descriptor,),
         )
     except OSError as error:
-        raise LaunchError(f"cannot start '{program}'", why=error.strerror or str(error)) from None
+        raise LaunchError(f"cannot start '{program}'", why=reason(error)) from None
     finally:
         if descriptor >= 0:
             os.close(descriptor)
@@ -98,5 +98,5 @@ def _as_path(plan: LaunchPlan | str) -> tuple[str, int]:
             data = data[os.write(descriptor, data) :]
         os.lseek(descriptor, 0, os.SEEK_SET)
     except OSError as error:
-        raise LaunchError("cannot hand the plan over", why=error.strerror or str(error)) from None
+        raise LaunchError("cannot hand the plan over", why=reason(error)) from None
     return f"/proc/self/fd/{descriptor}", descriptor

@@ -8,7 +8,7 @@ import struct
 
 import msgspec
 
-from wherry.base.errors import LaunchError
+from wherry.base.errors import LaunchError, reason
 from wherry.launch.codec import encode
 from wherry.launch.plan import LaunchPlan, Operation
 
@@ -68,7 +68,7 @@ def write_files(plan: LaunchPlan) -> None:
         _write_missing(plan)
     except OSError as error:
         at = error.filename if isinstance(error.filename, str) else place
-        raise LaunchError(f"cannot write '{at}'", why=error.strerror or str(error)) from None
+        raise LaunchError(f"cannot write '{at}'", why=reason(error)) from None
 
 
 def _mark_used(place: str) -> None:

@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-from wherry.base.errors import NotFound, UsageError
+from wherry.base.errors import NotFound, UsageError, reason
 from wherry.base.outside import Outside
 from wherry.base.settings import Settings
 from wherry.host import Host
@@ -25,6 +25,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     ``hosts``, ``resolver`` (resolv.conf) and ``localtime`` are files of the host, None where it has none; ``passwd``,
     ``group`` and ``profile`` (for seccomp) are read only where an option needs them. ``foreign``: layers belong to
     another user (a site's store). ``absent`` are sources of optional binds that do not exist, where that was looked at.
+    ``open_tree``: a directory is used as image that the caller may write to.
     """
 
     locale: tuple[tuple[str, str], ...] = ()
@@ -37,6 +38,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     profile: bytes = b""
     foreign: bool = False
     absent: frozenset[str] = frozenset()
+    open_tree: bool = False
 
 
 def survey(
@@ -68,6 +70,7 @@ def survey(
         profile=_profile(outside, options),
         foreign=_is_foreign(image, host),
         absent=_absent(outside, options) if sources else frozenset(),
+        open_tree=_is_open(image),
     )
 
 
@@ -104,10 +107,17 @@ def _profile(outside: Outside, options: RunOptions) -> bytes:
     try:
         content = outside.read(path)
     except OSError as error:
-        raise UsageError(f"cannot read the seccomp profile '{path}'", why=error.strerror or "") from None
+        raise UsageError(f"cannot read the seccomp profile '{path}'", why=reason(error)) from None
     if content is None:
         raise NotFound(f"there is no seccomp profile '{path}'")
     return content
+
+
+def _is_open(image: Image) -> bool:
+    if not image.reference.endswith("/"):
+        return False
+    tree = image.layers[0].tree
+    return any(os.access(f"{tree}{name}", os.W_OK) for name in ("", "/bin", "/etc", "/usr", "/usr/bin"))
 
 
 def _absent(outside: Outside, options: RunOptions) -> frozenset[str]:

@@ -7,7 +7,7 @@ import os
 
 import msgspec
 
-from wherry.base.errors import NotFound, RegistryError, SettingsError, UsageError
+from wherry.base.errors import NotFound, RegistryError, SettingsError, UsageError, reason
 from wherry.base.outside import Outside
 from wherry.base.reference import DEFAULT_REGISTRY
 from wherry.base.settings import Settings
@@ -197,4 +197,4 @@ def _write(path: str, document: dict[str, object]) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise RegistryError(f"cannot write '{path}'", why=error.strerror or str(error)) from None
+        raise RegistryError(f"cannot write '{path}'", why=reason(error)) from None

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from wherry.base.errors import NotFound, SettingsError
+from wherry.base.errors import NotFound, SettingsError, reason
 from wherry.base.outside import Outside
 from wherry.base.settings import Settings
 from wherry.registry import helpers
@@ -158,7 +158,7 @@ def read_auth_file(path: str) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise SettingsError(f"cannot read the credentials in '{path}'", why=error.strerror or str(error)) from None
+        raise SettingsError(f"cannot read the credentials in '{path}'", why=reason(error)) from None
     if not content.strip():
         return {}
     try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from wherry.base.errors import NotFound, RegistryError, SettingsError
+from wherry.base.errors import NotFound, RegistryError, SettingsError, reason
 
 __all__ = ["Secret", "erase", "get", "store"]
 
@@ -76,7 +76,7 @@ def _call(helper: str, verb: str, message: bytes, environ: Mapping[str, str]) ->
     except subprocess.TimeoutExpired:
         raise RegistryError(f"'docker-credential-{helper}' does not answer", why=f"within {_SECONDS} s") from None
     except OSError as error:
-        why = error.strerror or str(error)
+        why = reason(error)
         raise RegistryError(f"'docker-credential-{helper}' cannot be executed", why=why) from None
     output = done.stdout if done.returncode == 0 else done.stdout or done.stderr
     return done.returncode, output.decode(errors="replace").strip()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from urllib3 import exceptions
 
-from wherry.base.errors import NetworkFailed
+from wherry.base.errors import NetworkFailed, reason
 from wherry.registry.endpoints import Way, is_loopback, setting
 from wherry.registry.failures import Asked, Trouble
 
@@ -90,7 +90,7 @@ def _words(error: object) -> str:
     if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
         return "connection refused (nothing listens there)"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+        return reason(error)
     text = " ".join(str(error).split()) or type(error).__name__
     return text[:200]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from wherry.base.errors import SettingsError
+from wherry.base.errors import SettingsError, reason
 from wherry.base.outside import Outside
 
 __all__ = ["Location", "RegistriesConf", "Rule", "read"]
@@ -94,7 +94,7 @@ def _paths(outside: Outside) -> list[str]:
             try:
                 names = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))
             except OSError as error:
-                raise SettingsError(f"cannot read '{folder}'", why=error.strerror or str(error)) from None
+                raise SettingsError(f"cannot read '{folder}'", why=reason(error)) from None
             paths += [f"{folder}/{name}" for name in names]
     return paths
 
@@ -103,7 +103,7 @@ def _parse(outside: Outside, path: str) -> Mapping[str, object]:
     try:
         content = outside.read(path)
     except OSError as error:
-        raise SettingsError(f"cannot read '{path}'", why=error.strerror or str(error)) from None
+        raise SettingsError(f"cannot read '{path}'", why=reason(error)) from None
     if not content:
         return {}
     import tomllib

@@ -268,7 +268,7 @@ def _tls_context(way: Way) -> ssl.SSLContext:
     import os
     import ssl
 
-    from wherry.base.errors import SettingsError
+    from wherry.base.errors import SettingsError, reason
 
     context = ssl.create_default_context()
     if not way.verify:
@@ -285,7 +285,7 @@ def _tls_context(way: Way) -> ssl.SSLContext:
             elif name.endswith(".cert"):
                 context.load_cert_chain(path, path.removesuffix(".cert") + ".key")
     except (OSError, ssl.SSLError) as error:
-        why = error.strerror or str(error) or "it is not a PEM file"
+        why = reason(error) or "it is not a PEM file"
         hint = "the setting 'ca' of a registry names it" if path == way.ca else ""
         raise SettingsError(f"cannot use the certificates in '{path}'", why=why, hint=hint) from None
     return context

@@ -6,7 +6,7 @@ import errno
 import os
 from types import TracebackType
 
-from wherry.base.errors import StoreError, StoreFull
+from wherry.base.errors import StoreError, StoreFull, reason
 
 __all__ = ["reported", "translated"]
 
@@ -46,16 +46,16 @@ def translated(error: OSError, doing: str, path: str) -> StoreError:
             why="your disk quota there is used up",
             hint=f"free space ('wherry prune', 'wherry df'), {_ELSEWHERE}",
         )
-    reason = error.strerror or str(error)
+    words = reason(error)
     if error.errno == errno.EROFS:
         return StoreError(f"cannot {doing} in '{path}'", why="the file system is read-only", hint=_own_store())
     if error.errno in (errno.EACCES, errno.EPERM):
         where = f" at '{error.filename}'" if error.filename else ""
         return StoreError(f"cannot {doing} in '{path}'", why=f"permission denied{where}", hint=_own_store())
     if error.errno in (errno.ESTALE, errno.EIO):
-        return StoreError(f"cannot {doing} in '{path}'", why=reason, hint="the file system has a problem; try again")
+        return StoreError(f"cannot {doing} in '{path}'", why=words, hint="the file system has a problem; try again")
     where = f" ('{error.filename}')" if error.filename else ""
-    return StoreError(f"cannot {doing} in '{path}'", why=f"{reason}{where}")
+    return StoreError(f"cannot {doing} in '{path}'", why=f"{words}{where}")
 
 
 def _what_is_full(path: str) -> str:

@@ -133,7 +133,7 @@ def test_a_full_output_is_an_error_of_its_own(words: list[str]) -> None:
         )
     assert (done.returncode, done.stderr) == (
         125,
-        b"wherry: cannot write standard output: No space left on device\n",
+        b"wherry: cannot write standard output: no space left on device\n",
     )
 
 

@@ -76,8 +76,8 @@ def test_a_store_that_stays_stale_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     add_image(store, "a", names=["a:1"])
 
     def stale(fd: int, size: int) -> bytes:
-        raise OSError(errno.ESTALE, "Stale file handle")
+        raise OSError(errno.ESTALE, "stale file handle")
 
     monkeypatch.setattr(os, "read", stale)
-    with pytest.raises(StoreError, match="Stale file handle"):
+    with pytest.raises(StoreError, match="stale file handle"):
         store.name(Reference.parse("a:1"))

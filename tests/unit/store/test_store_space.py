@@ -134,9 +134,9 @@ def test_no_quota_no_suggestion(tmp_path: Path) -> None:
         (errno.EROFS, StoreError, "the file system is read-only"),
         (errno.EACCES, StoreError, "permission denied at '/s/layers'"),
         (errno.EPERM, StoreError, "permission denied"),
-        (errno.ESTALE, StoreError, "Stale file handle"),
-        (errno.EIO, StoreError, "Input/output error"),
-        (errno.ENAMETOOLONG, StoreError, "File name too long ('/s/layers')"),
+        (errno.ESTALE, StoreError, "stale file handle"),
+        (errno.EIO, StoreError, "input/output error"),
+        (errno.ENAMETOOLONG, StoreError, "file name too long ('/s/layers')"),
     ],
 )
 def test_each_error_of_the_kernel_names_folder_cause_and_remedy(
