@@ -24,15 +24,16 @@ def parse_reference(text: str, settings: Settings, outside: Outside) -> Referenc
 def complete(text: str, settings: Settings, conf: RegistriesConf) -> Reference:
     """The reference that a name without a registry means: always one, never a search over the network.
 
-    First an alias; then ``registry.default`` where somebody set it; then docker.io, unless registries.conf lists
-    registries to search and leaves docker.io out: then the first of those. (Podman asks each in turn, by which a
-    stranger can answer for a name that is missing further up.)
+    First ``registry.default`` where somebody set it, as Wherry's own settings win for mirrors, too; then an alias; then
+    docker.io, unless registries.conf lists registries to search and leaves docker.io out: then the first of those.
+    (Podman asks each in turn, by which a stranger can answer for a name that is missing further up.)
     """
     name, suffix = _split(text)
+    chosen = settings.has("registry.default")
     alias = conf.aliases.get(name)
-    if alias:
+    if alias and not chosen:
         return Reference.parse(alias + suffix)
-    if settings.has("registry.default") or not conf.search or DEFAULT_REGISTRY in conf.search:
+    if chosen or not conf.search or DEFAULT_REGISTRY in conf.search:
         return Reference.parse(text, default_registry=settings.text("registry.default"))
     return Reference.parse(text, default_registry=conf.search[0])
 

@@ -91,3 +91,12 @@ def test_a_name_means_one_registry_whatever_others_are_searched(tmp_path: Path) 
     assert complete("tools", settings, without).registry == "a.example"
     own = settings.with_flag("registry.default", "own.example", "--test")
     assert complete("tools", own, without).registry == "own.example"
+
+
+def test_the_default_registry_that_somebody_set_wins_over_short_names(tmp_path: Path) -> None:
+    """Debian's own aliases name docker.io for all common images."""
+    conf = registriesconf.RegistriesConf(aliases={"debian": "docker.io/library/debian"})
+    settings = Visitor(tmp_path).settings
+    assert str(complete("debian:12", settings, conf)) == "docker.io/library/debian:12"
+    own = settings.with_flag("registry.default", "own.example", "--test")
+    assert str(complete("debian:12", own, conf)) == "own.example/debian:12"
