@@ -9,7 +9,7 @@ import time
 
 import msgspec
 
-from wherry.base.errors import Conflict, StoreError
+from wherry.base.errors import Conflict, StoreError, UsageError
 from wherry.containers import kept
 from wherry.containers.changes import Change
 from wherry.containers.lookup import Found, find_container, is_elsewhere, must_run, running_kept
@@ -19,7 +19,6 @@ from wherry.containers.world import World
 
 __all__ = ["kill", "plan_kill", "plan_stop", "stop", "wait"]
 
-_DEFAULT_STOP = "SIGTERM"
 _NOT_FORWARDED = {
     *(signals.SIGSTOP, signals.SIGCONT, signals.SIGTSTP, signals.SIGTTIN, signals.SIGTTOU, signals.SIGPIPE),
     *(signals.SIGSEGV, signals.SIGBUS, signals.SIGILL, signals.SIGFPE, signals.SIGTRAP, signals.SIGSYS),
@@ -86,7 +85,7 @@ def _to_stop(world: World, name: str, signal: str | None) -> tuple[Found, int]:
         if found.kept is None or not found.kept.started:
             must_run(world, name)
         return found, chosen
-    return found, chosen or signal_number(_stop_signal(found.running) or _DEFAULT_STOP)
+    return found, chosen or _stop_signal(found.running)
 
 
 def wait(name: str, *, world: World | None = None) -> int:
@@ -110,11 +109,12 @@ class _Stop(msgspec.Struct):
     stop_signal: str = ""
 
 
-def _stop_signal(running: Running) -> str:
+def _stop_signal(running: Running) -> int:
+    """Its own, or TERM: an image may name a signal that there is not."""
     try:
-        return msgspec.json.decode(running.details, type=_Stop).stop_signal
-    except msgspec.MsgspecError:
-        return ""
+        return signal_number(msgspec.json.decode(running.details, type=_Stop).stop_signal)
+    except (msgspec.MsgspecError, UsageError):
+        return signals.SIGTERM
 
 
 def _send(shown: str, running: Running, number: int) -> None:
@@ -169,8 +169,14 @@ class _Made(msgspec.Struct, frozen=True):
 def _killing(running: Running) -> int:
     """What ends all of a container: to kill its init is enough where that is process 1 of a pid namespace; else it is
     told to (``native/launcher/plain.h``, PLAIN_ORPHANED)."""
-    found = msgspec.json.decode(running.details, type=_Made)
-    return signals.SIGKILL if found.namespaces else signals.SIGRTMAX - 1
+    return signals.SIGKILL if _made(running).namespaces else signals.SIGRTMAX - 1
+
+
+def _made(running: Running) -> _Made:
+    try:
+        return msgspec.json.decode(running.details, type=_Made)
+    except msgspec.MsgspecError:  # of a newer Wherry
+        return _Made()
 
 
 def _command(running: Running) -> tuple[int, int]:
@@ -178,7 +184,7 @@ def _command(running: Running) -> tuple[int, int]:
     the only child of the program that init started. (0, 0) when it has ended."""
     if not is_alive(running.init_pid, running.init_started):
         return 0, 0
-    wrapped = msgspec.json.decode(running.details, type=_Made).join.wrapped
+    wrapped = _made(running).join.wrapped
     found = running.init_pid, 0
     for _ in range(3 if wrapped is not None and wrapped.inside else 1):
         found = _first_child(found[0]) if found[0] else found

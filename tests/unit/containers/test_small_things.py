@@ -11,7 +11,9 @@ import pytest
 from wherry.base.errors import NetworkFailed, UsageError
 from wherry.containers import output
 from wherry.containers.resolving import _with_readings
+from wherry.containers.running import Running
 from wherry.containers.signalnames import signal_name, signal_number
+from wherry.containers.signals import _stop_signal
 from wherry.containers.times import ago, now, seconds
 
 
@@ -88,3 +90,12 @@ def test_both_readings_of_a_name_are_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert _with_readings(error, "debian") is error
     assert _with_readings(error, "quay.io/team/tool:1") is error
     assert type(_with_readings(error, "x.tar")) is NetworkFailed
+
+
+@pytest.mark.parametrize("details", [b'{"stop_signal":"NONSENSE"}', b"{}", b"", b'{"stop_signal":7}'])
+def test_a_container_without_a_stop_signal_that_is_one_gets_term(details: bytes) -> None:
+    assert _stop_signal(Running("0" * 64, "", 1, 1, 1, 1, details)) == 15
+
+
+def test_a_stop_signal_of_its_own_is_used() -> None:
+    assert _stop_signal(Running("0" * 64, "", 1, 1, 1, 1, b'{"stop_signal":"SIGQUIT"}')) == 3
