@@ -37,7 +37,9 @@ def flatten(store: Store, image: Image, progress: Progress = silent, *, plain: b
         found = store.flat_path(chain)
         if found is not None:
             return found
-        with store.flight(f"flat-{chain}", progress, lambda: store.flat_path(chain) is not None) as mine:
+        with store.flight(
+            f"flat-{chain}", progress, lambda: store.flat_path(chain) is not None, subject=image.reference
+        ) as mine:
             if mine:
                 return _make(store, image, chain, progress, plain=plain)
 

@@ -160,7 +160,8 @@ class _Job:
     def run(self) -> Layer:
         """Find it, wait for who fetches it, or fetch it."""
         while True:
-            with self._store.flight(f"layer-{self._wanted.diff_id.hex}", self._progress, self._is_there) as mine:
+            key, name = f"layer-{self._wanted.diff_id.hex}", self._wanted.short
+            with self._store.flight(key, self._progress, self._is_there, subject=name) as mine:
                 if mine:
                     return self._fetch()
             found = find_layer(self._store, self._wanted)

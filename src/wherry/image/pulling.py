@@ -52,7 +52,7 @@ def _pull_once(
     wanted = str(Platform.parse(platform)) if platform else None
     key = f"pull-{ref}-{wanted or 'here'}"
     while True:
-        with store.shared_flight(key, progress) as mine:
+        with store.shared_flight(key, progress, subject=ref.familiar) as mine:
             if mine:
                 return _fetch(store, registry, ref, wanted, progress, keep_blobs)
         try:

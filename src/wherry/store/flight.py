@@ -71,15 +71,16 @@ def flight(
     progress: Progress,
     is_done: Callable[[], bool],
     timing: Timing = Timing(),  # noqa: B008 - frozen
+    subject: str = "",
 ) -> Iterator[bool]:
     """Yield True to the one who must fetch ``key``, False to all others once ``is_done()`` says that it is there.
 
-    When the fetcher fails or dies, one of those who wait becomes the fetcher. ``is_done`` is called often and must be
-    cheap (a stat). Waiting is told to ``progress`` once for each holder.
+    ``subject`` is what people call it. When the fetcher fails or dies, one of those who wait becomes the fetcher.
+    ``is_done`` is called often and must be cheap (a stat). Waiting is told to ``progress`` once for each holder.
     """
     path = f"{root}/fetching/{_file_name(key)}"
-    with reported("take the token of a download", root):
-        held = _acquire(root, path, key, progress, is_done, timing)
+    with reported(f"fetch {subject or key}", root):
+        held = _acquire(root, path, subject or key, progress, is_done, timing)
     if held is None:
         yield False
         return
@@ -93,6 +94,7 @@ def shared_flight(
     key: str,
     progress: Progress,
     timing: Timing = Timing(),  # noqa: B008 - frozen
+    subject: str = "",
 ) -> Iterator[bool]:
     """As :func:`flight` for a question whose answer may be what it was: nothing on disk tells that it was asked.
 
@@ -103,8 +105,8 @@ def shared_flight(
     mark = f"{root}/answered/{_file_name(key)}"
     asking = _look(path)  # before the mark: whoever is seen here asked before we did
     stale = {"", _answered(mark), asking.token.token if asking and asking.token else ""}
-    with reported("take the token of a download", root):
-        held = _acquire(root, path, key, progress, lambda: _answered(mark) not in stale, timing)
+    with reported(f"fetch {subject or key}", root):
+        held = _acquire(root, path, subject or key, progress, lambda: _answered(mark) not in stale, timing)
     if held is None:
         yield False
         return
@@ -182,7 +184,7 @@ def _is_left(path: str) -> bool:
 
 
 def _acquire(
-    root: str, path: str, key: str, progress: Progress, is_done: Callable[[], bool], timing: Timing
+    root: str, path: str, subject: str, progress: Progress, is_done: Callable[[], bool], timing: Timing
 ) -> tuple[int, _Token] | None:
     watch = _Watch(timing)
     while not is_done():
@@ -198,7 +200,7 @@ def _acquire(
             _take_away(path, held[1])
             return None
         if watch.is_new_holder(seen):
-            progress(Event(key, "waiting", message=_waiting_for(seen.token)))
+            progress(Event(subject, "waiting", message=_waiting_for(seen.token)))
         if watch.is_over(seen):
             _take_away(path, seen.token)
             continue

@@ -382,18 +382,27 @@ class Store:
             return leases.all_of(self.path, image_digest)
 
     def flight(
-        self, key: str, progress: Progress, is_done: Callable[[], bool], timing: Timing | None = None
+        self,
+        key: str,
+        progress: Progress,
+        is_done: Callable[[], bool],
+        timing: Timing | None = None,
+        *,
+        subject: str = "",
     ) -> AbstractContextManager[bool]:
-        """Of all who ask for ``key`` one is told True and fetches; the others wait until ``is_done()``: False."""
+        """Of all who ask for ``key`` (``subject`` for people) one is told True and fetches; the others wait until
+        ``is_done()``: False."""
         from wherry.store.flight import Timing, flight
 
-        return flight(self.path, key, progress, is_done, timing or Timing())
+        return flight(self.path, key, progress, is_done, timing or Timing(), subject)
 
-    def shared_flight(self, key: str, progress: Progress, timing: Timing | None = None) -> AbstractContextManager[bool]:
+    def shared_flight(
+        self, key: str, progress: Progress, timing: Timing | None = None, *, subject: str = ""
+    ) -> AbstractContextManager[bool]:
         """As :meth:`flight` for a question: False once it was asked anew, and answered, since this call began."""
         from wherry.store.flight import Timing, shared_flight
 
-        return shared_flight(self.path, key, progress, timing or Timing())
+        return shared_flight(self.path, key, progress, timing or Timing(), subject)
 
     def require_space(self, bytes_needed: int, what: str) -> None:
         """Raise :class:`StoreFull` unless ``bytes_needed`` fit into free space and quota.
