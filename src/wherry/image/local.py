@@ -106,9 +106,19 @@ def near_names(store: Store, reference: Reference) -> list[str]:
     """Names of images that are held, near to ``reference``: written alike, or another tag of it; nearest first."""
     import difflib
 
-    known = {_without_latest(name): name for name, _ in store.names() if name != reference}
-    near = difflib.get_close_matches(_without_latest(reference), known, 3, 0.6)
-    return near + [text for text, name in known.items() if name.name == reference.name and text not in near][:3]
+    wanted = _without_registry(reference)
+    known = [name for name, _ in store.names() if name != reference]
+    near = set(difflib.get_close_matches(wanted, {_without_registry(name) for name in known}, 3, 0.6))
+    alike = [name for name in known if _without_registry(name) in near]
+    alike.sort(key=lambda name: difflib.SequenceMatcher(None, wanted, _without_registry(name)).ratio(), reverse=True)
+    others = [name for name in known if name.name == reference.name and name not in alike]
+    return [_without_latest(name) for name in (*alike[:3], *others[:3])]
+
+
+def _without_registry(reference: Reference) -> str:
+    """Repository and tag: all that one registry holds begins alike."""
+    registry, slash, rest = _without_latest(reference).partition("/")
+    return rest if slash and registry == reference.registry else f"{registry}{slash}{rest}"
 
 
 def _without_latest(reference: Reference) -> str:

@@ -110,7 +110,9 @@ def _other(
     gid = _group_id(group, asked, image, groups) if group else _primary(account, uid, host)
     named = account is not None
     name = account[0] if account is not None else ("root" if uid == 0 else host.user)
-    folder = account[5] or "/" if account is not None else ("/root" if uid == 0 else f"/home/{name}")
+    folder = "/root" if uid == 0 else f"/home/{name}"
+    if account is not None:
+        folder = account[5] if account[5].startswith("/") else "/"
     if home:
         folder = host.home
     line = _account_line(name, uid, gid, folder, _shell(tree, host))
@@ -171,6 +173,12 @@ def _checked(number: int, asked: str) -> int:
 def _no_such(kind: str, name: str, image: Image, known: list[str]) -> NotFound:
     import difflib
 
+    if name in known:
+        file = "passwd" if kind == "user" else "group"
+        why = f"its line in the image's /etc/{file} is broken: it has no number"
+        return NotFound(
+            f"{kind} '{name}' of '{image.reference}' cannot be used", why=why, hint="give the number itself"
+        )
     near = difflib.get_close_matches(name, known, 1)
     hint = (
         f"did you mean '{near[0]}'?" if near else f"give its number, as -u {'1000' if kind == 'user' else 'USER:100'}"

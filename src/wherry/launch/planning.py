@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from wherry import __version__
 from wherry.base.errors import UsageError
 from wherry.base.settings import Settings
@@ -94,7 +96,7 @@ def _check_hostname(name: str) -> None:
 
 def _directory(image: Image) -> str:
     # A relative one is taken from the root, as Docker does; so an image cannot name a slot either.
-    return f"/{(image.config.config.working_dir or '').lstrip('/')}"
+    return posixpath.normpath(f"/{(image.config.config.working_dir or '').lstrip('/')}")
 
 
 def _network(options: RunOptions, settings: Settings) -> str:

@@ -58,8 +58,16 @@ def test_an_image_with_such_an_id_is_planned_all_the_same() -> None:
     """Its line is passed over, as one that is no account."""
     tree = FakeTree({"/etc/passwd": "odd:x:²:²::/:/bin/sh\neven:x:7:²::/:/bin/sh\n".encode()})
     assert ids(make_plan(RunOptions(user="even"), tree=tree)) == (7, HOST.gid)
-    with pytest.raises(NotFound, match="no user 'odd'"):
+    with pytest.raises(NotFound, match=r"user 'odd' .* has no number"):
         make_plan(RunOptions(user="odd"), tree=tree)
+    with pytest.raises(NotFound, match="no user 'evn'") as caught:
+        make_plan(RunOptions(user="evn"), tree=tree)
+    assert caught.value.hint == "did you mean 'even'?"
+
+
+def test_a_home_that_is_no_absolute_path_is_the_root() -> None:
+    tree = FakeTree({"/etc/passwd": b"odd:x:7:7::relative:/bin/sh\n"})
+    assert variable(make_plan(RunOptions(user="odd"), tree=tree), "HOME") == "/"
 
 
 def test_home_is_private_and_empty() -> None:
