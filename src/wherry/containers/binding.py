@@ -16,6 +16,7 @@ __all__ = ["check_targets", "mount", "tmpfs", "volume"]
 
 _PROPAGATION = {"private": "private", "rprivate": "private", "slave": "slave", "rslave": "slave"}
 _IGNORED = ("z", "Z", "rw", "cached", "delegated", "consistent")
+_COLON = "a path with a colon: --mount type=bind,source=PATH,target=PATH"
 _TRUE = ("", "1", "true")
 _FALSE = ("0", "false")
 
@@ -31,10 +32,12 @@ def volume(text: str, outside: Outside) -> Bind:
             hint=f"-v {text}:{text} shows the host's directory, --tmpfs {text} gives an empty one",
         )
     if len(parts) > 3:
-        raise UsageError(
-            what, why="it has too many ':'", hint="a path with a colon: --mount type=bind,source=PATH,target=PATH"
-        )
+        raise UsageError(what, why="it has too many ':'", hint=_COLON)
     source, target = parts[0], parts[1]
+    if len(parts) == 3 and parts[2].startswith("/"):
+        raise UsageError(what, why=f"after the target '{target}' comes a further path", hint=_COLON)
+    if not target.startswith("/") and source.startswith("/") and len(parts) == 3:
+        raise UsageError(what, why=f"its target '{target}' is not an absolute path", hint=_COLON)
     read_only, propagation = False, "private"
     for option in parts[2].split(",") if len(parts) == 3 else ():
         if option == "ro":
@@ -69,6 +72,8 @@ def mount(text: str, outside: Outside) -> Bind | tuple[str, str]:
     if spelled not in _PROPAGATION:
         raise _unknown_option(what, spelled)
     _check_empty(what, fields, "source, target, readonly, bind-propagation, bind-nonrecursive")
+    if "/" not in source and kind == "bind" and source:  # -v would read a volume's name, here a bind was asked for
+        source = f"./{source}"
     return Bind(_source(what, source, outside), _target(what, target), read_only, recursive, _PROPAGATION[spelled])
 
 
