@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["container_rows"]
 
 _FILTERS = ("name", "id", "label", "status", "exited", "ancestor", "node")
+_STATES = ("created", "running", "exited", "lost", "elsewhere")
+_DOCKERS_STATES = ("paused", "restarting", "removing", "dead")
+"""Scripts ask for them; no container of Wherry's is ever in one."""
 
 
 def container_rows(given: Given) -> list[dict[str, Any]]:
@@ -39,6 +42,8 @@ def _filter(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if key not in _FILTERS or not equals:
         raise UsageError(f"'--filter {text}' is not understood", hint=f"KEY=VALUE, KEY one of {', '.join(_FILTERS)}")
+    if key == "status" and value not in (*_STATES, *_DOCKERS_STATES):
+        raise UsageError(f"there is no state '{value}'", hint=f"the states are: {', '.join(_STATES)}")
     return key, value
 
 

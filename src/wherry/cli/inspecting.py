@@ -32,9 +32,10 @@ def show(given: Given) -> int:
 
         print(msgspec.json.format(msgspec.json.encode(found), indent=4).decode())
         return status
-    from wherry.cli.template import render
+    from wherry.cli.template import render, require
 
     assert form is not None
+    require(form)
     for document in found:
         print(render(form.removeprefix("table "), document))
     return status

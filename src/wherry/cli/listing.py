@@ -47,6 +47,7 @@ def show(rows: Iterable[Row], columns: Columns, form: str | None) -> None:
         return
     from wherry.cli import template
 
+    template.require(form)
     if form.startswith("table "):
         pattern = form.removeprefix("table ")
         known = {field: name for name, field in columns}

@@ -17,8 +17,12 @@ def show_log(given: Given) -> int:
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
     stamped, follow = given.flag("timestamps"), given.flag("follow")
     since = given.text("since")
+    last = sys.stdout
     for line in containers.logs(given.word, follow=follow, tail=_tail(given.text("tail")), since=since):
         stream = streams.get(line.stream, sys.stdout)
+        if stream is not last:  # both may lead to one place (2>&1 | less), where the order of the lines counts
+            last.flush()
+            last = stream
         stream.write(f"{line.time} {line.log}" if stamped else line.log)
         if follow:
             stream.flush()

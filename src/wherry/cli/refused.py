@@ -85,7 +85,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "import": (_YET, "'wherry load' takes an image out of an archive"),
     "stats": (_YET, "'wherry record' shows what ended executions used, 'wherry exec CONTAINER top' what happens now"),
     "top": (_YET, "wherry exec CONTAINER ps"),
-    "info": ("it is spelled otherwise", "'wherry doctor', 'wherry host', 'wherry version', 'wherry df', 'wherry settings'"),
+    "info": ("it is spelled otherwise", "'wherry doctor', 'wherry host', 'wherry version', 'wherry df'"),
     "attach": ("a container in the background has no terminal to attach to", "wherry logs -f CONTAINER"),
     "pause": ("an unprivileged user has no freezer", "wherry exec CONTAINER kill -STOP -1"),
     "unpause": ("an unprivileged user has no freezer", "wherry exec CONTAINER kill -CONT -1"),

@@ -9,6 +9,7 @@ the alternative, ``--format json``.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +17,9 @@ import msgspec
 
 from wherry.base.decimals import decimal
 from wherry.base.errors import UsageError
+from wherry.cli.listing import visible
 
-__all__ = ["fields", "render"]
+__all__ = ["fields", "render", "require"]
 
 _TAG = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
@@ -30,7 +32,18 @@ def render(template: str, value: Any) -> str:
     text, position = _block(parts, 0, value, template)
     if position != len(parts):
         raise UsageError(f"bad template '{template}'", why="there is an 'end' without a 'range'")
-    return text
+    return _tame(text) if sys.stdout.isatty() else text
+
+
+def require(form: str) -> None:
+    """Raise :class:`UsageError` where ``--format`` says a word that is none: a template names a field."""
+    if "{{" not in form:
+        raise UsageError(f"there is no format '{form}'", hint="table, json, or a template as '{{.Name}}'")
+
+
+def _tame(text: str) -> str:
+    """What images and containers say must not steer the terminal; lines and columns stay."""
+    return "".join(part if part in "\n\t" else visible(part) for part in re.split(r"([\n\t])", text))
 
 
 def fields(template: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 from wherry import containers
 from wherry.base.errors import UsageError
 from wherry.cli import catalogue
-from wherry.cli.containerrows import container_rows
+from wherry.cli.containerrows import _filter, container_rows
 from wherry.cli.main import read
 from wherry.containers import ContainerSummary
 
@@ -86,3 +86,10 @@ def test_an_unknown_filter_names_those_that_exist() -> None:
     with pytest.raises(UsageError, match="colour=red") as caught:
         ids("-f colour=red")
     assert "ancestor" in caught.value.hint
+
+
+def test_a_misspelt_state_is_told() -> None:
+    with pytest.raises(UsageError, match="there is no state 'runing'"):
+        _filter("status=runing")
+    assert _filter("status=exited") == ("status", "exited")
+    assert _filter("status=paused") == ("status", "paused")  # Docker's scripts ask for it

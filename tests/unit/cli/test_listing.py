@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -136,3 +137,18 @@ def test_a_template_that_is_not_closed_is_an_error(template: str) -> None:
     """Else it would be printed as it stands, once a row."""
     with pytest.raises(UsageError, match="is not closed"):
         render(template, {"Repository": "debian", "Tag": "12", "Labels": {}})
+
+
+@pytest.mark.parametrize("form", ["yaml", "table ID", "Name"])
+def test_a_word_is_no_template(form: str) -> None:
+    with pytest.raises(UsageError, match="there is no format") as caught:
+        listing.show([], (), form)
+    assert "json" in caught.value.hint
+
+
+@pytest.mark.parametrize(("is_terminal", "shown"), [(True, "\\x1b[2J\ta"), (False, "\x1b[2J\ta")])
+def test_a_template_tames_what_images_say_on_a_terminal_only(
+    is_terminal: bool, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    assert render("{{.Label}}\\ta\\n", {"Label": "\x1b[2J"}) == shown + "\n"
