@@ -37,7 +37,7 @@ static int fail(int status, const char *what, const char *path, const char *why,
     return status;
 }
 
-/* An empty file of facts, in the place of one of another configuration. Whoever makes one at the same time is replaced. */
+/* An empty file of facts, in the place of one of another configuration. One made at the same time is replaced. */
 static bool make_facts(void) {
     char making[PATH_ROOM];
     uint64_t begin[2] = {seen.hash, 1};
@@ -57,7 +57,8 @@ static int set_up(const char *path) {
     char line[40];
     snprintf(line, sizeof line, "line %ld makes no sense", answer);
     if (answer != 0)
-        return fail(STATUS_FAILED, "cannot use the configuration", path, answer > 0 ? line : strerror((int)-answer), "");
+        return fail(STATUS_FAILED, "cannot use the configuration", path,
+                    answer > 0 ? line : strerror((int)-answer), "");
     seen.config = config;
     if (seen.facts_file == NULL || seen.facts != &seen.own) return 0;
     return make_facts() ? 0 : fail(STATUS_FAILED, "cannot make the file", seen.facts_file, strerror(errno), "");
@@ -89,6 +90,10 @@ static int run(char **argv, char **envp) {
             return fail(found == -ENOENT || (found == 0 && errno == ENOENT) ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE,
                         "cannot start in the directory", argv[1], strerror(found < 0 ? -found : errno), "");
         argv += 2;
+    } else if (place_guest(&seen, KERNEL_CWD, ".", preload) < 0) { /* where we are is nowhere inside */
+        struct place top;
+        if (place_find(&seen, KERNEL_CWD, "/", PLACE_FOLLOW, &top) < 0 || chdir(top.path) != 0)
+            return fail(STATUS_CANNOT_EXECUTE, "cannot start in the directory", "/", strerror(errno), "");
     }
     if (*argv != NULL && strcmp(*argv, "--") == 0) argv++;
     if (*argv == NULL) return fail(STATUS_FAILED, "no command was given after", config, "", "");

@@ -28,7 +28,7 @@ struct place {
 /* 0 or a negative error. Unreadable, empty and missing paths are left to the kernel. */
 int place_find(struct view *view, int folder, const char *path, unsigned how, struct place *place);
 
-/* The absolute guest path of what `folder` and `path` name, without looking at links. Its length or a negative error. */
+/* The absolute guest path of what `folder` and `path` name, links unread. Its length or a negative error. */
 long place_guest(const struct view *view, int folder, const char *path, char *guest);
 
 /* May what this descriptor names be changed? False in a read-only area, though the descriptor would allow it. */

@@ -86,7 +86,8 @@ static int look(int file, struct view *view, struct program *program) {
     long length = kernel_readlink(KERNEL_CWD, link, program->host, PATH_ROOM - 1);
     if (length < 0) return (int)-length;
     program->host[length] = 0;
-    if (view_guest(view, program->host, program->guest) < 0) text_move(program->guest, program->host, (size_t)length + 1);
+    if (view_guest(view, program->host, program->guest) < 0)
+        text_move(program->guest, program->host, (size_t)length + 1);
     if (kernel_stat(file, "", &found, KERNEL_EMPTY_PATH) != 0 || (found.mode & KERNEL_TYPE) != KERNEL_IS_FILE)
         return KERNEL_EACCES;
     if (!kernel_may(program->host, 1)) return KERNEL_EACCES;

@@ -34,8 +34,8 @@ static const char *lead(struct leading *leading, unsigned level, const struct pr
 }
 
 static bool is_ours(const char *entry) {
-    return text_starts(entry, "LD_PRELOAD=") || text_starts(entry, "LD_AUDIT=") || text_starts(entry, START_CONFIG "=") ||
-           text_starts(entry, START_SELF "=");
+    return text_starts(entry, "LD_PRELOAD=") || text_starts(entry, "LD_AUDIT=") ||
+           text_starts(entry, START_CONFIG "=") || text_starts(entry, START_SELF "=");
 }
 
 /* Before glibc 2.35 an audited program paid for each call through a library that is bound when first used: there all
@@ -113,7 +113,8 @@ static long compose(struct view *view, const struct program *program, const stru
     char room[write_entries(view, self, path, name, preloads, NULL, NULL)];
     const char *entries[variables + OUR_ENTRIES + 2];
     write_entries(view, self, path, name, preloads, room, entries);
-    if (start_variable(envp, "LD_BIND_NOW") == NULL && binds_slowly(loader.path)) entries[kept++] = "LD_BIND_NOW=" START_BIND_NOW;
+    if (start_variable(envp, "LD_BIND_NOW") == NULL && binds_slowly(loader.path))
+        entries[kept++] = "LD_BIND_NOW=" START_BIND_NOW;
     for (size_t i = 0; i < variables; i++)
         if (!is_ours(envp[i])) entries[kept++] = envp[i];
     entries[kept] = NULL;

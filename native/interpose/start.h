@@ -28,7 +28,7 @@ struct refusal {
     char path[PATH_ROOM]; /* the guest path of the program (or of its interpreter) */
 };
 
-/* Composes the command line for `path` (a guest path) and acts. -ENOEXEC and `refusal` where this engine cannot run it. */
+/* Composes the command line for `path` (a guest path) and acts. -ENOEXEC and `refusal` where it cannot be run. */
 long start(struct view *view, int folder, const char *path, char *const *argv, char *const *envp, start_act *act,
            void *context, struct refusal *refusal);
 

@@ -7,7 +7,7 @@
  * The file that view_read() reads has a statement a line, its words apart by one blank, which is written \040 in a
  * path (tab \011, newline \012, backslash \134):
  *
- *   root TREE [rw]                 the image's tree; without rw nothing may change it, and nobody else changes it either
+ *   root TREE [rw]                 the image's tree; without rw nothing may change it, and nobody else does
  *   bind SOURCE TARGET [ro]        a file or folder of the host, canonical, under a guest path
  *   host PATH                      the same on both sides, with the host's links: /proc /sys /dev
  *   libraries DIR:DIR...           where the image's loader looks (guest paths), instead of reading its ld.so.conf
@@ -65,11 +65,11 @@ long view_read(struct view *view, const char *path);
 /* The area of a guest path of `length` bytes. */
 const struct area *view_area(const struct view *view, const char *guest, size_t length);
 
-/* `guest`, which lies in `area`, as a host path in room for PATH_ROOM, which may be the guest path's own. Its length, or
-   a negative error. */
+/* `guest`, which lies in `area`, as a host path in room for PATH_ROOM, which may be the guest path's own. Its length,
+   or a negative error. */
 long view_host(const struct area *area, const char *guest, size_t length, char *host);
 
-/* A host path as a guest path, in the same place if `guest` == `host`. Its length; -ENOENT if no guest path leads there. */
+/* A host path as a guest path, in the same place if `guest` == `host`. Its length; -ENOENT: nothing leads there. */
 long view_guest(const struct view *view, const char *host, char *guest);
 
 /* Is a bind's target at or below this guest path? */

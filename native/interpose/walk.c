@@ -30,8 +30,8 @@ static bool is_last(const char *end) {
     return *end == 0;
 }
 
-/* Reads the link that the way leads to into the beginning of the room: its length, 0 if it is none, or a negative error.
-   The host path is put there before: the kernel has taken it when it writes its answer. */
+/* Reads the link that the way leads to into the beginning of the room. Its length, 0 if it is none, or a negative
+   error. The host path is put there before: the kernel has taken it when it writes its answer. */
 static long read_link(struct way *way, const struct area *area) {
     uint64_t hash = facts_hash(way->guest, way->length);
     if (area->guest_length > 0 && area->guest_length == way->length) way->missing = 0;

@@ -108,8 +108,8 @@ static bool search_all(const struct loaded *by, const char *name) {
     return search(NULL, seen.libraries != NULL ? seen.libraries : listed, name);
 }
 
-/* Where the library is that `cookie` (see la_objopen) asks for. What we do not find gets its name back, for the loader's
-   message; and when it then goes through folders by itself, which are the host's, NULL: not there. */
+/* Where the library is that `cookie` (see la_objopen) asks for. What we do not find gets its name back, for the
+   loader's message; and when it then goes through folders by itself, which are the host's, NULL: not there. */
 EXPORT const char *la_objsearch(const char *name, uintptr_t *cookie, unsigned stage) {
     if (stage != ASKED_FOR) return stage == AS_NAMED ? name : NULL;
     if (text_same(name, preload)) return name;

@@ -29,7 +29,8 @@ EXPORT int unlink(const char *path) { return unlinkat(KERNEL_CWD, path, 0); }
 EXPORT int rmdir(const char *path) { return unlinkat(KERNEL_CWD, path, KERNEL_REMOVE_FOLDER); }
 EXPORT int remove(const char *path) {
     struct kernel_stat found;
-    bool folder = stat_at(KERNEL_CWD, path, &found, KERNEL_NOFOLLOW) == 0 && (found.mode & KERNEL_TYPE) == KERNEL_IS_FOLDER;
+    bool folder = stat_at(KERNEL_CWD, path, &found, KERNEL_NOFOLLOW) == 0 &&
+                  (found.mode & KERNEL_TYPE) == KERNEL_IS_FOLDER;
     return unlinkat(KERNEL_CWD, path, folder ? KERNEL_REMOVE_FOLDER : 0);
 }
 

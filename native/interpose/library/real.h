@@ -8,7 +8,8 @@
 #define REALS(REAL) \
     REAL(fopen) REAL(freopen) REAL(opendir) REAL(scandir) REAL(scandirat) REAL(glob) REAL(statvfs) REAL(pathconf) \
     REAL(dladdr) REAL(posix_spawn) REAL(posix_spawn_file_actions_addopen) \
-    REAL(posix_spawn_file_actions_addchdir_np) REAL(pclose) REAL(setmntent) REAL(bindtextdomain) REAL(nftw) REAL(fts_open)
+    REAL(posix_spawn_file_actions_addchdir_np) REAL(pclose) REAL(setmntent) REAL(bindtextdomain) REAL(nftw) \
+    REAL(fts_open)
 
 enum real {
 #define REAL(name) REAL_##name,

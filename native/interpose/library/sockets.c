@@ -46,18 +46,18 @@ EXPORT int bind(int socket, const void *address, uint32_t size) {
     int folder, found = find_socket(address, size, PLACE_CREATES, &made, &folder);
     if (found == -KERNEL_EEXIST) found = -98; /* EADDRINUSE */
     if (found < 0) return (int)answer(found);
-    long result = found == 1 ? kernel(SYS_bind, socket, address, size) : kernel(SYS_bind, socket, &made, size_of(&made));
+    if (found == 0) address = &made, size = size_of(&made);
+    long result = kernel(SYS_bind, socket, address, size);
     if (folder >= 0) kernel_close(folder);
     return (int)answer(result);
 }
 
-/* A connection may take long, and end by a signal or with its thread: what is no path goes to the C library's way. */
 EXPORT int connect(int socket, const void *address, uint32_t size) {
     struct address made;
     int folder, found = find_socket(address, size, PLACE_FOLLOW, &made, &folder);
     if (found < 0) return (int)answer(found);
-    long result =
-        found == 1 ? kernel(SYS_connect, socket, address, size) : kernel(SYS_connect, socket, &made, size_of(&made));
+    if (found == 0) address = &made, size = size_of(&made);
+    long result = kernel(SYS_connect, socket, address, size);
     if (folder >= 0) kernel_close(folder);
     return (int)answer(result);
 }
