@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.containers.lookup import kept_named
+from wherry.containers.resolving import image_of
 from wherry.containers.starting import plan_kept
 from wherry.containers.upper import upper_of
 from wherry.containers.world import World
@@ -26,14 +27,14 @@ def differences(name: str, *, world: World | None = None) -> list[Change]:
 
     Raises :class:`NotFound`, also when its image is gone, and :class:`Conflict` for a container that is not kept.
     """
-    from wherry.image import changes_of_folder, open_image
+    from wherry.image import changes_of_folder
 
     world = world or World()
     container = kept_named(world, name)
     upper = upper_of(world, container)
     if not upper:
         return []
-    image = open_image(world.store, container.image_digest)
+    image = image_of(world, container)
     found = list(changes_of_folder(image, upper))
     ours = _made(world, container)
     kept = [change for change in found if not (change.path in ours and _is_bare(f"{upper}{change.path}"))]

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from wherry.base.digest import Digest
     from wherry.base.progress import Progress
     from wherry.base.reference import Reference
+    from wherry.containers.kept import Container
     from wherry.containers.world import World
     from wherry.image import Image
 
-__all__ = ["MissingImage", "Resolved", "image_named", "resolve"]
+__all__ = ["MissingImage", "Resolved", "image_named", "image_of", "resolve"]
 
 
 _LEAST_SCRATCH = 1000**2
@@ -96,6 +97,17 @@ def file_meant(world: World, text: str) -> str | None:
     return path if is_image_file(path) else None
 
 
+def image_of(world: World, container: Container) -> Image:
+    """A kept container's image, by the name that the user knows; raises :class:`NotFound` when it is gone."""
+    from wherry.image import is_unpacked, open_directory, open_image
+
+    if container.image.endswith("/"):  # unpacked, and used where it lies
+        if not is_unpacked(container.image):
+            raise NotFound(f"there is no '{container.image}' any more", why="the container's image lay there")
+        return open_directory(container.image.rstrip("/"))
+    return msgspec.structs.replace(open_image(world.store, container.image_digest), reference=container.image)
+
+
 _FILE_HINT = "an image's name has no './' in front and no '/' at its end; 'wherry images' lists what is held"
 
 
@@ -108,6 +120,10 @@ def _open_file(world: World, text: str, path: str, progress: Progress | None, *,
         raise NotFound(f"there is no image file '{text}'", why=f"'{path}' does not exist", hint=_FILE_HINT)
     if os.path.isdir(path):
         world.outside.stat(f"{path}/index.json")
+        from wherry.image import is_unpacked, open_directory
+
+        if is_unpacked(path):
+            return open_directory(path)
     return load_file(world.store, path, name=False, progress=progress or silent)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from wherry.base.errors import Conflict, UsageError
-from wherry.containers.resolving import MissingImage, Resolved, resolve
+from wherry.containers.resolving import MissingImage, Resolved, image_of, resolve
 from wherry.containers.world import World
 from wherry.launch import (
     Kept,
@@ -163,13 +163,10 @@ def start(name: str, *, attach: bool = False, interactive: bool = False, world: 
 
     Raises :class:`Conflict` when it runs, :class:`NotFound` when there is none, or its image is gone.
     """
-    from wherry.image import open_image
-
     world = world or World()
     container, options = _next_start(world, name, attach=attach, interactive=interactive)
     _sweep(world)
-    image = msgspec.structs.replace(open_image(world.store, container.image_digest), reference=container.image)
-    return _start_kept(world, container, options, image)
+    return _start_kept(world, container, options, image_of(world, container))
 
 
 def preview_start(
@@ -201,9 +198,7 @@ def _next_start(world: World, name: str, *, attach: bool, interactive: bool) -> 
 
 def plan_kept(world: World, container: Container, options: RunOptions) -> LaunchPlan:
     """The plan of a kept container's next start, without taking a lease or making anything."""
-    from wherry.image import open_image
-
-    image = open_image(world.store, container.image_digest)
+    image = image_of(world, container)
     return _plan(world, options, image, _kept(world, container.id, container.name, "run"), dry_run=True)
 
 
@@ -227,7 +222,7 @@ def _image(world: World, options: RunOptions, progress: Progress | None) -> Imag
 
 
 def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool = False) -> LaunchPlan:
-    from wherry.image import view
+    from wherry.image import directory_of, view
     from wherry.policy import ImageFacts, UserFacts, decide
 
     host, tree = world.host, view(image)
@@ -235,7 +230,11 @@ def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *,
     _check_platform(image, host.architecture)
     facts = ImageFacts(image.reference, image.digest)
     decision = decide(facts, UserFacts(host.uid, host.user, host.node), "run")
-    lease = "" if dry_run else world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
+    lease = (
+        ""
+        if dry_run or directory_of(image)
+        else world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
+    )
     sources = choice.engine != "namespace"
     surroundings = survey(world.outside, options, world.settings, image, host, sources=sources)
     kind = tree_kind(choice, options, image, tree, host, surroundings)
@@ -310,7 +309,7 @@ def _new_container(world: World, options: RunOptions, image: Image) -> Container
         created=now(),
         image=image.reference,
         image_digest=str(image.digest),
-        layers=tuple(layer.key for layer in image.layers),
+        layers=tuple(layer.key for layer in image.layers if layer.key),
         options=options,
         entry=(*entry, *command),
         node=world.host.node,

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from wherry.base.errors import Conflict, HostLacks, NotFound, WherryError
+from wherry.base.errors import Conflict, HostLacks, NotFound, WherryError, reason
 from wherry.containers.kept import Container
+from wherry.containers.resolving import image_of
 from wherry.containers.transfer import AS_IT_IS, Entry, Item, check_kind, check_parts, copied_name, stays, take
 from wherry.containers.trees import remove_tree
 from wherry.containers.world import World
@@ -37,6 +38,8 @@ def upper_of(world: World, container: Container) -> str:
 
 def merged_view(world: World, container: Container) -> Tree:
     """What the container would see of its root; raises :class:`NotFound` when a layer of its image is gone."""
+    if container.image.endswith("/"):
+        return Tree.of(image_of(world, container).layers, upper_of(world, container))
     layers = []
     for key in container.layers:
         layer = world.store.find_layer(key)
@@ -113,7 +116,7 @@ def write_stopped(world: World, container: Container, entries: Iterator[Entry], 
             with contextlib.suppress(OSError):
                 remove_tree(f"{upper}{base}")
         if isinstance(error, OSError):
-            error = WherryError(f"cannot copy to '{path}'", why=error.strerror or str(error))
+            error = WherryError(f"cannot copy to '{path}'", why=reason(error))
         if isinstance(error, WherryError) and not new:
             raise stays(error, path) from None
         raise error from None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wherry.image.archive import ArchivedImage, is_image_file, load_file, preview_load
     from wherry.image.differences import Change, changes, changes_of_folder
+    from wherry.image.directory import directory_of, is_unpacked, open_directory
     from wherry.image.flattening import flatten, flattened_path
     from wherry.image.local import Image, near_names, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
@@ -41,12 +42,15 @@ __all__ = [
     "Tree",
     "changes",
     "changes_of_folder",
+    "directory_of",
     "flatten",
     "flattened_path",
     "history",
     "is_image_file",
+    "is_unpacked",
     "load_file",
     "near_names",
+    "open_directory",
     "open_image",
     "preview_load",
     "preview_pull",
@@ -74,12 +78,15 @@ _HOMES = {
     "Tree": "tree",
     "changes": "differences",
     "changes_of_folder": "differences",
+    "directory_of": "directory",
     "flatten": "flattening",
     "flattened_path": "flattening",
     "history": "steps",
     "is_image_file": "archive",
+    "is_unpacked": "directory",
     "load_file": "archive",
     "near_names": "local",
+    "open_directory": "directory",
     "open_image": "local",
     "preview_load": "archive",
     "preview_pull": "pulling",

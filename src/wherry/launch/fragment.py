@@ -94,7 +94,7 @@ def fragment_of(
     start = _Start(
         verb=kept.verb if kept else ("shell" if options.shell else "run"),
         image=image.reference,
-        image_digest=str(image.digest),
+        image_digest=str(image.digest) if image.digest.hex.strip("0") else "",  # what was not measured has none
         uid=host.uid,
         user=host.user,
         node=host.node,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from wherry.base.errors import UsageError
+from wherry.base.errors import HostLacks, UsageError
 from wherry.launch.binds import BIND_OPTIONAL, user_mounts
 from wherry.launch.confine import limit_operations, seccomp_operation
 from wherry.launch.fragment import Wrapped, joinable_of
@@ -16,7 +16,7 @@ from wherry.launch.job import Job
 from wherry.launch.opening import books, command, opening, streams
 from wherry.launch.plan import SCRATCH, LaunchPlan, Operation
 
-__all__ = ["Shown", "Wrap", "plain_plan", "require_no_colon", "shown_paths"]
+__all__ = ["Shown", "Wrap", "plain_plan", "require_closed", "require_no_colon", "shown_paths"]
 
 _KERNEL = ("/dev", "/proc", "/sys")
 _WRITABLE = (("/tmp", "tmp", 0o1777), ("/var/tmp", "var-tmp", 0o1777), ("/run", "run", 0o755))
@@ -94,6 +94,16 @@ def plain_plan(
         command(job),
     ]
     return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)
+
+
+def require_closed(job: Job) -> None:
+    """Raise :class:`HostLacks` where an unpacked image's directory could be written to from inside."""
+    if job.surroundings.open_tree:
+        raise HostLacks(
+            f"the engine '{job.engine}' cannot keep '{job.image.reference}' as it is",
+            why="you may write there, and without namespaces nothing keeps the container's programs from it",
+            hint="--writable-copy gives the container a copy of its own; --engine namespace needs none",
+        )
 
 
 def require_no_colon(shown: tuple[Shown, ...], program: str) -> None:

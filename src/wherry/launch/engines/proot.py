@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from wherry.host import Host, Machine, Obstacle, against
 from wherry.launch.engines.engine import FEATURES, Need
-from wherry.launch.engines.plain import Shown, Wrap, plain_plan, require_no_colon, shown_paths
+from wherry.launch.engines.plain import Shown, Wrap, plain_plan, require_closed, require_no_colon, shown_paths
 from wherry.launch.job import Job
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import SCRATCH, SELF, LaunchPlan, Operation
@@ -45,6 +45,8 @@ class Proot:
         shown = shown_paths(job)
         require_no_colon(shown, "proot")
         private = _is_private(job.options, job.person.uid, job.host)
+        if not private:
+            require_closed(job)
         before = [Operation("MKDIR", (f"{SCRATCH}/proot", 0o700))]
         if private:
             before.append(Operation("COPY", (job.paths.flat, f"{SCRATCH}/root")))
