@@ -41,13 +41,12 @@ def processor_level(flags: frozenset[str]) -> str:
     return level
 
 
-def find_gpus() -> tuple[Gpu, ...]:
+def find_gpus(proc: str = "/proc", sys: str = "/sys") -> tuple[Gpu, ...]:
     """Those whose kernel driver is loaded; a device that we may not open is told as not usable."""
-    return (*_nvidia(), *_rendering())
+    return (*_nvidia(f"{proc}/driver/nvidia"), *_rendering(sys))
 
 
-def _nvidia() -> list[Gpu]:
-    root = "/proc/driver/nvidia"
+def _nvidia(root: str) -> list[Gpu]:
     words = read_text(f"{root}/version").partition("\n")[0].split()
     driver = next((word for word in words if word[0].isdigit() and "." in word), "")
     found = []
@@ -59,12 +58,12 @@ def _nvidia() -> list[Gpu]:
     return found
 
 
-def _rendering() -> list[Gpu]:
+def _rendering(sys: str) -> list[Gpu]:
     found = []
-    for name in _names("/sys/class/drm"):
+    for name in _names(f"{sys}/class/drm"):
         if not name.startswith("renderD"):
             continue
-        place = f"/sys/class/drm/{name}/device"
+        place = f"{sys}/class/drm/{name}/device"
         driver = os.path.basename(os.path.realpath(f"{place}/driver"))
         vendor = _DRIVERS.get(driver)
         if vendor is None:
@@ -72,7 +71,7 @@ def _rendering() -> list[Gpu]:
         device = f"/dev/dri/{name}"
         usable = _opens(device) and (vendor != "amd" or _opens("/dev/kfd"))
         product = read_text(f"{place}/product_name").strip() or read_text(f"{place}/device").strip()
-        version = read_text(f"/sys/module/{driver}/version").strip()
+        version = read_text(f"{sys}/module/{driver}/version").strip()
         found.append(Gpu(vendor, product or "unknown", device, version or driver, usable))
     return found
 

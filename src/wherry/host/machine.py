@@ -109,8 +109,9 @@ def require_containers(host: Host) -> None:
 
 def lacking(what: str, obstacle: "Obstacle") -> HostLacks:
     """The error that says what failed, which obstacle stands in the way, and who can remove it how."""
-    ask = obstacle.ask if obstacle.yours else f"ask your administrator for: {obstacle.ask}"
-    return HostLacks(what, why=f"{obstacle.what} [{obstacle.id}]", hint=f"{ask}\n        'wherry doctor' tells all")
+    who = "type" if obstacle.yours else "ask your administrator for"
+    hint = f"'wherry doctor' says more; {who}: {obstacle.ask}"
+    return HostLacks(what, why=f"{obstacle.what} [{obstacle.id}]", hint=hint)
 
 
 def _find(identity: Identity, node: str, boot_id: str, runtime: str) -> Host:

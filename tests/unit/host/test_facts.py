@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from wherry.base.errors import SettingsError
-from wherry.host import filesystems, hardware, idmaps, parallel, programs, survival, switches
-from wherry.host.facts import Batch, Mpi
+from wherry.host import cgroups, filesystems, hardware, idmaps, parallel, programs, survival, switches
+from wherry.host.facts import Batch, Cgroup, Gpu, Mpi
 
 V2 = "cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3"
 V3 = f"{V2} avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
@@ -181,6 +181,48 @@ def test_the_distributions_family_is_known(monkeypatch: pytest.MonkeyPatch) -> N
     ):
         monkeypatch.setattr(switches, "read_text", lambda path, text=text: text)
         assert switches.distribution() == family
+
+
+def written(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_graphics_processors_are_read_from_their_drivers(tmp_path: Path) -> None:
+    written(
+        tmp_path / "proc/driver/nvidia/version",
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\nGCC version: 12\n",
+    )
+    written(
+        tmp_path / "proc/driver/nvidia/gpus/0000:17:00.0/information",
+        "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 42\nDevice Minor: \t 99\n",
+    )
+    amd = tmp_path / "sys/class/drm/renderD128/device"
+    written(amd / "product_name", "AMD Instinct MI210\n")
+    (tmp_path / "sys/drivers/amdgpu").mkdir(parents=True)
+    (amd / "driver").symlink_to(tmp_path / "sys/drivers/amdgpu")
+    written(tmp_path / "sys/module/amdgpu/version", "6.3.6\n")
+    (tmp_path / "sys/class/drm/renderD129/device").mkdir(parents=True)  # of a driver that computes nothing
+    (tmp_path / "sys/class/drm/renderD129/device/driver").symlink_to("/nonexistent/virtio_gpu")
+    assert hardware.find_gpus(f"{tmp_path}/proc", f"{tmp_path}/sys") == (
+        Gpu("nvidia", "NVIDIA H100 80GB HBM3", "/dev/nvidia99", "535.104.05", usable=False),
+        Gpu("amd", "AMD Instinct MI210", "/dev/dri/renderD128", "6.3.6", usable=False),
+    )
+
+
+def test_a_delegated_control_group_takes_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of plain files stands for it: what is made, moved and read is the same, and both children end."""
+    own = tmp_path / "job"
+    written(own / "cgroup.controllers", "memory pids cpu\n")
+    monkeypatch.setattr(cgroups, "mounts", lambda: [(str(tmp_path), "cgroup2")])
+    monkeypatch.setattr(cgroups, "_own_path", lambda: "/job")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    found = cgroups.find_cgroup(os.geteuid())
+    assert found == Cgroup("v2", "/job", str(own), True, ("cpu", "memory", "pids"), False)
+    own.chmod(0o555)
+    found = cgroups.find_cgroup(os.geteuid())
+    own.chmod(0o755)
+    assert (found.delegated, found.folder, found.controllers) == (False, "", ())
 
 
 def test_this_machines_own_facts_are_read() -> None:

@@ -117,4 +117,4 @@ def test_an_error_names_the_obstacle_who_removes_it_and_the_doctor() -> None:
     assert "administrator for: sysctl -w it=1" in theirs.hint
     assert "wherry doctor" in theirs.hint
     yours = lacking("no container", Obstacle("some-id", "it is off", "export IT=1", "slow", yours=True))
-    assert yours.hint.startswith("export IT=1")
+    assert yours.hint.endswith("type: export IT=1")
