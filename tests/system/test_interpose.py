@@ -7,7 +7,7 @@ import re
 import subprocess
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,8 @@ class Inside:
     tree: Path
     folder: Path
     more: tuple[str, ...] = ()
+    facts: str = "facts"
+    root: str = ""
 
     @property
     def version(self) -> str:
@@ -45,8 +47,9 @@ class Inside:
 
     @property
     def config(self) -> Path:
-        lines = [f"root {self.tree}", "host /proc", "host /sys", "host /dev", f"bind {self.tmp} /tmp"]
-        lines += [f"bind {self.home} /home/user", f"facts {self.folder / 'facts'}", *self.more]
+        lines = [f"root {self.tree} {self.root}".rstrip(), "host /proc", "host /sys", "host /dev"]
+        lines += [f"bind {self.tmp} /tmp", f"bind {self.home} /home/user", *self.more]
+        lines += [f"facts {self.folder / self.facts}"] if self.facts else []
         path = self.folder / "config"
         path.write_text("\n".join(lines) + "\n")
         return path
@@ -210,7 +213,10 @@ def test_links_lead_into_the_image(each: Inside) -> None:
         assert (done.returncode, done.stdout) == (1, ""), path
 
 
-def test_every_way_to_open_stays_inside(inside: Inside) -> None:
+@pytest.mark.parametrize("shared", [True, False])
+def test_every_way_to_open_stays_inside(inside: Inside, shared: bool) -> None:
+    if not shared:
+        inside = replace(inside, facts="")
     escape(inside)
     said = inside.python(
         """
@@ -548,3 +554,68 @@ def test_a_folder_that_another_process_makes_a_link_is_noticed(inside: Inside) -
         """
     )
     assert said.split() == ["False", "True", "False"]
+
+
+def test_what_is_known_of_one_tree_is_not_believed_of_another(tmp_path: Path) -> None:
+    first, second = make("2.36", tmp_path), make("2.41", tmp_path)
+    for inside in (first, second, first):
+        assert inside("cat", "/etc/../etc/debian_version", "/etc/debian_version") == inside.version * 2
+    assert (tmp_path / "facts").stat().st_size > 1 << 18
+
+
+def test_a_tree_may_be_open_to_changes(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    inside = make("2.36", tmp_path)
+    subprocess.run(["cp", "-al", str(inside.tree), str(tree)], check=True)
+    inside = replace(inside, tree=tree, root="rw")
+    assert inside.shell("echo new > /etc/new; ln -s /etc/new /opt/link; mv /opt /srv/; cat /srv/opt/link") == "new\n"
+    assert (tree / "etc/new").read_text() == "new\n"
+    assert os.readlink(tree / "srv/opt/link") == "/etc/new"
+
+
+def test_a_start_from_nowhere_begins_at_the_root(inside: Inside) -> None:
+    line = [str(NATIVE / "wherry-interpose"), str(inside.config), "/bin/pwd"]
+    assert subprocess.run(line, cwd="/usr", capture_output=True, text=True).stdout == "/\n"
+    assert subprocess.run(line, cwd=inside.tmp, capture_output=True, text=True).stdout == "/tmp\n"
+
+
+SMALL_STACK = """
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int wrong;
+static void look(void) {
+    struct stat found;
+    wrong |= stat("../tmp/absolute", &found) | access("./absolute", R_OK) | chdir("/usr/../tmp");
+    int file = open("/tmp/folder/../lib/os-release", O_RDONLY);
+    wrong |= file < 0 || mkdir("/etc/none/x", 0700) == 0;
+    close(file);
+}
+static void handle(int number) { look(), (void)number; }
+static void *run(void *none) { return look(), none; }
+
+int main(void) {
+    static char small[24576];
+    pthread_attr_t attributes;
+    pthread_t thread;
+    stack_t stack = {.ss_sp = small, .ss_size = sizeof small};
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK};
+    sigaltstack(&stack, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    raise(SIGUSR1);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 32768);
+    wrong |= pthread_create(&thread, &attributes, run, NULL) | pthread_join(thread, NULL);
+    puts(wrong ? "wrong" : "right");
+}
+"""
+
+
+def test_small_stacks_are_enough(inside: Inside) -> None:
+    escape(inside)
+    (inside.tmp / "small.c").write_text(SMALL_STACK)
+    assert inside.shell("gcc -pthread -o small small.c && ./small") == "right\n"
