@@ -5,6 +5,7 @@ Such a layer depends on what lies below, so it is kept under another key than it
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -12,9 +13,10 @@ import stat
 from collections.abc import Sequence
 
 from wherry.base.digest import Digest
-from wherry.base.errors import BrokenArchive, StoreError
+from wherry.base.errors import BrokenArchive, HostileArchive, StoreError
 from wherry.image.apply import Summary, printable
 from wherry.image.tree import Entry, Tree
+from wherry.image.unfinished import Unfinished, is_folder, is_whiteout
 from wherry.store import Layer
 
 __all__ = ["dependent_key", "depends", "settle"]
@@ -33,91 +35,134 @@ def dependent_key(below: Digest | None, diff_id: Digest) -> str:
 def settle(tree: str, summary: Summary, below: Sequence[Layer], subject: str) -> bool:
     """Complete the tree from the layers below (bottom first). False when it can no longer give back its exact tar.
 
-    Raises :class:`BrokenArchive` when a hard link leads to nothing.
+    Raises :class:`BrokenArchive` when a hard link leads to nothing, :class:`HostileArchive` when something would have
+    to be made in what is no directory of the tree (any more).
     """
     view = Tree.of(below)
     try:
-        exact = _adopt_directories(tree, summary.implicit, view)
-        for path, target, own in summary.links:
-            _make_link(tree, path, target, Tree([tree]) if own else view, subject)
+        with Unfinished(tree) as unfinished:
+            moved = _adopt_directories(unfinished, summary.implicit, view, subject)
+            for path, target, own in summary.links:
+                source = view.stat(f"/{target}", follow=False)
+                if own:
+                    source = Tree([tree]).stat(f"/{_moved(target, moved)}", follow=False)
+                if source is None or source.is_dir:
+                    why = f"'{printable(path)}' is a hard link to '{printable(target)}', which does not exist"
+                    raise BrokenArchive(f"'{subject}' cannot be unpacked", why=why)
+                _make_link(unfinished, _moved(path, moved), source, subject)
     except OSError as error:
         raise StoreError(f"'{subject}' cannot be completed in '{tree}'", why=str(error)) from error
-    return exact
+    return not moved
 
 
-def _adopt_directories(tree: str, implicit: Sequence[str], view: Tree) -> bool:
-    exact = True
-    found: list[tuple[str, Entry]] = []
+def _adopt_directories(unfinished: Unfinished, implicit: Sequence[str], view: Tree, subject: str) -> dict[str, str]:
+    """Give them what they have below. Returns which had to be moved where."""
+    moved: dict[str, str] = {}
     for path in implicit:  # parents come first
-        inside = f"{tree}/{path}"
+        place = _moved(path, moved)
         lower = view.stat(f"/{path}", follow=False)
-        if lower is None or not os.path.isdir(inside) or os.path.islink(inside):
+        if lower is None or not unfinished.has(place):
             continue
         if lower.is_dir:
-            found.append((inside, lower))
+            _adopt(unfinished, place, lower)
         elif stat.S_ISLNK(lower.mode):
             # Below, it is a link to a directory: what this layer puts into it belongs there, and the link stays.
             real = view.resolve(f"/{path}").lstrip("/")
-            _relocate(inside, f"{tree}/{real}", tree, real, view, found)
-            exact = False
-    for inside, lower in reversed(found):
-        _adopt(inside, lower)
-    return exact
+            if _leads_to_directory(view, real):
+                _relocate(unfinished, place, real, view, subject)
+                moved[path] = real
+    return moved
 
 
-def _adopt(inside: str, lower: Entry) -> None:
-    for name in os.listxattr(lower.real):
-        if name.startswith("user.") and not name.startswith("user.overlay."):
-            os.setxattr(inside, name, os.getxattr(lower.real, name))
-    os.chmod(inside, stat.S_IMODE(lower.mode) & 0o1777)
-    os.utime(inside, ns=(lower.mtime_ns, lower.mtime_ns))
+def _moved(path: str, moved: dict[str, str]) -> str:
+    """Where ``path`` is now: the nearest directory above it that was moved took it along."""
+    before = next((step for step in reversed(_steps(path)) if step in moved), "") if moved else ""
+    return f"{moved[before]}{path[len(before) :]}".lstrip("/") if before else path
 
 
-def _relocate(source: str, target: str, tree: str, real: str, view: Tree, found: list[tuple[str, Entry]]) -> None:
-    path = ""
-    for part in real.split("/"):
-        path = f"{path}/{part}"
-        if not os.path.lexists(tree + path):
-            os.mkdir(tree + path, 0o755)
-            lower = view.stat(path, follow=False)
-            if lower is not None and lower.is_dir:
-                found.append((tree + path, lower))
-    _merge(source, target)
+def _leads_to_directory(view: Tree, real: str) -> bool:
+    """Whether a path without links leads to directories, as far as anything is there; else the link hides behind."""
+    found = (view.stat(f"/{path}", follow=False) for path in _steps(real))
+    return all(lower is None or lower.is_dir for lower in found)
 
 
-def _merge(source: str, target: str) -> None:
-    for name in os.listdir(source):
-        ours, theirs = f"{source}/{name}", f"{target}/{name}"
-        if os.path.isdir(ours) and not os.path.islink(ours) and os.path.isdir(theirs) and not os.path.islink(theirs):
-            _merge(ours, theirs)
-        elif not os.path.lexists(theirs):
-            os.rename(ours, theirs)
-        elif os.path.isdir(ours) and not os.path.islink(ours):
-            shutil.rmtree(ours)
-        else:
-            os.unlink(ours)
-    os.rmdir(source)
+def _steps(path: str) -> list[str]:
+    parts = path.split("/") if path else []
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
-def _make_link(tree: str, path: str, target: str, view: Tree, subject: str) -> None:
-    place = f"{tree}/{path}"
-    if os.path.lexists(place):
-        return  # a later entry of the layer took its place
-    found = view.stat(f"/{target}", follow=False)
-    if found is None or found.is_dir:
-        why = f"'{printable(path)}' is a hard link to '{printable(target)}', which does not exist"
-        raise BrokenArchive(f"'{subject}' cannot be unpacked", why=why)
-    folder = os.path.dirname(place)
-    before = os.stat(folder)
-    if not before.st_mode & stat.S_IWUSR:
-        os.chmod(folder, stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
+def _adopt(unfinished: Unfinished, path: str, lower: Entry) -> None:
+    xattrs: dict[str, bytes] = {}
+    with contextlib.suppress(PermissionError):  # a directory that its owner may not read
+        names = [name for name in os.listxattr(lower.real) if name.startswith("user.")]
+        xattrs = {name: os.getxattr(lower.real, name) for name in names if not name.startswith("user.overlay.")}
+    unfinished.describe(path, stat.S_IMODE(lower.mode) & 0o1777, lower.mtime_ns, xattrs)
+
+
+def _relocate(unfinished: Unfinished, path: str, real: str, view: Tree, subject: str) -> None:
+    for step in _steps(real):
+        if unfinished.make(step):
+            lower = view.stat(f"/{step}", follow=False)
+            if lower is not None:
+                _adopt(unfinished, step, lower)
+        elif not unfinished.has(step):
+            raise _refused(subject, path, step)
+    aside = f".wherry-{os.urandom(8).hex()}"  # the target may lie above what is moved there
+    unfinished.move(path, aside)
+    _merge(unfinished, aside, real)
+    unfinished.remove(aside)
+
+
+def _merge(unfinished: Unfinished, source: str, target: str) -> None:
+    """Move what is in one directory to another, where this layer's own entries are kept."""
+    pending = [(source, target)]
+    while pending:
+        ours, theirs = pending.pop()
+        if unfinished.is_opaque(ours):
+            unfinished.make_opaque(theirs)
+        with unfinished.folder(ours) as from_, unfinished.folder(theirs) as to:
+            for name in os.listdir(from_):
+                inside, outside = f"{ours}/{name}", f"{theirs}/{name}".lstrip("/")
+                mine = os.stat(name, dir_fd=from_, follow_symlinks=False)
+                other = _status(to, name)
+                if other is not None and is_whiteout(other) and not is_whiteout(mine):
+                    os.unlink(name, dir_fd=to)
+                    unfinished.move(inside, outside)
+                    if is_folder(mine):
+                        unfinished.make_opaque(outside)
+                elif other is None:
+                    unfinished.move(inside, outside)
+                elif is_folder(mine) and is_folder(other):
+                    pending.append((inside, outside))
+
+
+def _status(folder: int, name: str) -> os.stat_result | None:
     try:
-        os.link(found.real, place, follow_symlinks=False)
-    except OSError as error:
-        # Another file system (a site's store), another's file, too many links: a copy has the same content.
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.EOPNOTSUPP):
-            raise
-        shutil.copy2(found.real, place, follow_symlinks=False)
-    if not before.st_mode & stat.S_IWUSR:
-        os.chmod(folder, stat.S_IMODE(before.st_mode))
-    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _make_link(unfinished: Unfinished, path: str, source: Entry, subject: str) -> None:
+    folder, _, name = path.rpartition("/")
+    try:
+        with unfinished.folder(folder) as descriptor:
+            if _status(descriptor, name) is not None:
+                return  # a later entry of the layer took its place
+            try:
+                os.link(source.real, name, dst_dir_fd=descriptor, follow_symlinks=False)
+            except OSError as error:
+                # Another file system (a site's store), another's file, too many links: a copy has the same content.
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.EOPNOTSUPP):
+                    raise
+                shutil.copy2(source.real, f"/proc/self/fd/{descriptor}/{name}", follow_symlinks=False)
+    except (NotADirectoryError, FileNotFoundError):
+        raise _refused(subject, path, folder) from None
+
+
+def _refused(subject: str, path: str, folder: str) -> HostileArchive:
+    return HostileArchive(
+        f"'{subject}' is refused",
+        why=f"at '{printable(path)}': '{printable(folder)}' is no directory of the layer any more",
+        hint="such a layer is made on purpose or by a broken tool: do not use this image before you know which",
+    )

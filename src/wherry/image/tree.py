@@ -104,7 +104,7 @@ class Tree:
         return data
 
     def resolve(self, path: str) -> str:
-        """``path`` without symbolic links; parts that do not exist are kept as they are."""
+        """``path`` without symbolic links and ``..``; parts that do not exist are kept as they are."""
         return self._find(path, follow=True)[1]
 
     def listdir(self, path: str) -> tuple[str, ...]:
@@ -137,31 +137,43 @@ class Tree:
         return Entry("/", folders[0][1], top.st_mode, 0, top.st_mtime_ns, "", tuple(folders))
 
     def _find(self, path: str, *, follow: bool) -> tuple[Entry | None, str]:
-        """The entry, and the path without symbolic links as far as it exists."""
+        """The entry, and the path without symbolic links (but a circle of them) and without ``..``.
+
+        Behind a part that does not exist, links are followed on, as if it were a directory: so what is made at the
+        path lies within the view, too.
+        """
         todo = [part for part in reversed(path.split("/")) if part]
         trail = [self.root]
+        missing: list[str] = []
+        complete = True
         links = 0
         while todo:
             name = todo.pop()
             if name == ".":
                 continue
             if name == "..":
-                if len(trail) > 1:
+                if missing:
+                    missing.pop()
+                elif len(trail) > 1:
                     trail.pop()
                 continue
             here = trail[-1]
-            found = self._child(here, name) if here.is_dir else None
-            if found is None:
-                return None, _joined(here.path, [name, *reversed(todo)])
-            if stat.S_ISLNK(found.mode) and (todo or follow):
+            found = self._child(here, name) if here.is_dir and not missing else None
+            if found is not None and stat.S_ISLNK(found.mode) and (todo or follow):
                 links += 1
-                if links > _MOST_LINKS:
-                    return None, _joined(here.path, [name, *reversed(todo)])
-                if found.target.startswith("/"):
-                    del trail[1:]
-                todo.extend(part for part in reversed(found.target.split("/")) if part)
-                continue
-            trail.append(found)
+                if links <= _MOST_LINKS:
+                    if found.target.startswith("/"):
+                        del trail[1:]
+                    todo.extend(part for part in reversed(found.target.split("/")) if part)
+                    continue
+                found = None
+            if found is None:
+                complete = False
+                missing.append(name)
+            else:
+                trail.append(found)
+        if not complete:
+            return None, _joined(trail[-1].path, missing) if missing else trail[-1].path
         return trail[-1], trail[-1].path
 
     def _child(self, directory: Entry, name: str) -> Entry | None:
