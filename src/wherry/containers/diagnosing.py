@@ -12,16 +12,12 @@ from wherry.host import Machine, Obstacle, against, shortcomings, survey
 
 __all__ = ["Diagnosis", "EngineState", "diagnose"]
 
-_ON_REQUEST = ("oci",)
-
 
 class EngineState(msgspec.Struct, frozen=True):
-    """``obstacles`` is empty where the engine can be used; ``by_itself``: ``auto`` may choose it; ``program`` is the
-    host's that it needs."""
+    """``obstacles`` is empty where the engine can be used; ``program`` is the one of the host that it needs."""
 
     name: str
     obstacles: tuple[Obstacle, ...]
-    by_itself: bool
     program: str
 
 
@@ -49,14 +45,14 @@ def diagnose(world: World) -> Diagnosis:
 
 def judge(machine: Machine, forced: str, problems: tuple[str, ...] = ()) -> Diagnosis:
     """The same from the facts alone. Raises :class:`UsageError` when there is no engine named ``forced``."""
-    from wherry.launch.engines import engine_named, known_engines
+    from wherry.launch.engines import automatic_engines, engine_named, known_engines
 
     if forced:
         engine_named(forced)
     engines = tuple(_state(machine, name) for name in known_engines())
-    usable = [engine.name for engine in engines if not engine.obstacles]
-    chosen = [name for name in usable if name == forced or (not forced and name not in _ON_REQUEST)]
-    return Diagnosis(machine, chosen[0] if chosen else "", forced, engines, shortcomings(machine), problems)
+    usable = {engine.name for engine in engines if not engine.obstacles}
+    chosen = next((name for name in ((forced,) if forced else automatic_engines()) if name in usable), "")
+    return Diagnosis(machine, chosen, forced, engines, shortcomings(machine), problems)
 
 
 def _state(machine: Machine, name: str) -> EngineState:
@@ -66,7 +62,7 @@ def _state(machine: Machine, name: str) -> EngineState:
         "oci": machine.runtimes[0].path if machine.runtimes else "",
         "site": machine.sites[0].path if machine.sites else "",
     }
-    return EngineState(name, against(machine, name), name not in _ON_REQUEST, programs.get(name, ""))
+    return EngineState(name, against(machine, name), programs.get(name, ""))
 
 
 def _folders(world: World, problems: list[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from wherry.launch.engines.choice import (
     NAMESPACE,
     Choice,
+    automatic_engines,
     choose,
     engine_named,
     known_engines,
@@ -19,4 +20,13 @@ from wherry.launch.engines.choice import (
     tree_kind,
 )
 
-__all__ = ["NAMESPACE", "Choice", "choose", "engine_named", "known_engines", "require_features", "tree_kind"]
+__all__ = [
+    "NAMESPACE",
+    "Choice",
+    "automatic_engines",
+    "choose",
+    "engine_named",
+    "known_engines",
+    "require_features",
+    "tree_kind",
+]

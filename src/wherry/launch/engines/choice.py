@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from wherry.host import Machine, Obstacle
     from wherry.launch.engines.engine import Engine, Need
 
-__all__ = ["NAMESPACE", "Choice", "choose", "engine_named", "known_engines", "require_features", "tree_kind"]
+__all__ = [
+    "NAMESPACE",
+    "Choice",
+    "automatic_engines",
+    "choose",
+    "engine_named",
+    "known_engines",
+    "require_features",
+    "tree_kind",
+]
 
 _BY_ITSELF = ("namespace", "proot")
 """The order in which ``auto`` tries them: the more of a container one makes, the earlier."""
@@ -39,6 +48,11 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 NAMESPACE = Choice("namespace")
+
+
+def automatic_engines() -> tuple[str, ...]:
+    """Those that ``auto`` takes, the preferred first."""
+    return _BY_ITSELF
 
 
 def known_engines() -> tuple[str, ...]:
