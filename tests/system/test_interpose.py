@@ -507,6 +507,22 @@ def test_sockets_have_paths_however_long(inside: Inside) -> None:
     assert said.splitlines() == ["b'x' True"] * 3
 
 
+def test_a_socket_tells_its_path_inside(inside: Inside) -> None:
+    said = inside.python(
+        """
+        import multiprocessing, socket
+        server, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+        server.bind("/tmp/s"); server.listen(); client.bind("c"); client.connect("/tmp/s")
+        print(server.getsockname(), client.getpeername(), server.accept()[1])
+        web = socket.create_server(("127.0.0.1", 0))
+        print(socket.create_connection(web.getsockname()).getpeername() == web.getsockname(), web.accept()[1][0])
+        with multiprocessing.Manager() as manager:
+            print(manager.list([1, 2]))
+        """
+    )
+    assert said.splitlines() == ["/tmp/s /tmp/s /tmp/c", "True 127.0.0.1", "[1, 2]"]
+
+
 def test_a_daemon_goes_on_inside(inside: Inside) -> None:
     inside.shell(
         """

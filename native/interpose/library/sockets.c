@@ -71,3 +71,43 @@ EXPORT long sendto(int socket, const void *data, size_t length, int flags, const
     if (folder >= 0) kernel_close(folder);
     return answer(result);
 }
+
+/* The other way: an address that the kernel gave, of `size` bytes in all, in `room` bytes of the caller's. */
+static void tell(const struct address *given, uint32_t size, struct address *to, uint32_t *room) {
+    struct address told = *given;
+    char path[PATH_ROOM];
+    if (size > sizeof told) size = sizeof told;
+    bool named = view()->count > 0 && size > 3 && given->family == 1 && given->path[0] == '/';
+    if (named) {
+        text_move(path, given->path, size - 2);
+        path[size - 2] = 0;
+        long length = view_guest(view(), path, path);
+        if (length > 0 && length < (long)sizeof told.path) {
+            text_move(told.path, path, (size_t)length + 1);
+            size = size_of(&told);
+        }
+    }
+    text_move((char *)to, (const char *)&told, size < *room ? size : *room);
+    *room = size;
+}
+
+/* Other kinds of addresses are longer (128 bytes at most) and go straight to the caller. */
+#define TELLING(name, parameters, number, before, after) \
+    EXPORT int name parameters { \
+        struct address given; \
+        uint32_t size = sizeof given; \
+        int domain = 0; \
+        uint32_t room = sizeof domain; \
+        bool known = to != NULL && kernel(SYS_getsockopt, socket, 1, 39 /* SO_DOMAIN */, &domain, &room) == 0; \
+        if (!known || domain != 1) return (int)answer(kernel(number, before, to, length after)); \
+        long result = kernel(number, before, &given, &size after); \
+        if (result >= 0) tell(&given, size, to, length); \
+        return (int)answer(result); \
+    }
+#define NOTHING
+#define WITH_FLAGS , flags
+
+TELLING(getsockname, (int socket, void *to, uint32_t *length), SYS_getsockname, socket, NOTHING)
+TELLING(getpeername, (int socket, void *to, uint32_t *length), SYS_getpeername, socket, NOTHING)
+TELLING(accept, (int socket, void *to, uint32_t *length), SYS_accept, socket, NOTHING)
+TELLING(accept4, (int socket, void *to, uint32_t *length, int flags), SYS_accept4, socket, WITH_FLAGS)
