@@ -99,6 +99,17 @@ ENGINES = (
         ),
         needs=("proot",),
     ),
+    Declared(
+        "fakechroot",
+        "a library of ours in front of the C library",
+        lacks=frozenset(
+            (
+                *("bind-nonrecursive", "tmpfs", "pid-namespace", "private-network", "hostname"),
+                *("user-root", "user-other", "static-programs", "other-libc"),
+            )
+        ),
+        image="small",
+    ),
 )
 
 _HEAD = """<!-- made by tests/engines.py from what the conformance suite proves; change it there -->

@@ -1,9 +1,11 @@
 /* wherry-interpose: start a program of an image's tree directly on the host, without namespaces, root or ptrace.
  *
  *   wherry-interpose CONFIG [--cwd DIR] [--] COMMAND [ARGUMENT...]
+ *   wherry-interpose --compose CONFIG STATEMENT... -- [--cwd DIR] [--] COMMAND [ARGUMENT...]      writes CONFIG first
  *   wherry-interpose --check CONFIG PROGRAM      one word: ok static musl other-arch text missing
  *   wherry-interpose --libraries CONFIG          the `libraries` line for this configuration (view.h)
  *
+ *   compose.c             the configuration from a command line
  *   view.c                which guest path is which host path
  *   place.c walk.c facts.c  where the kernel finds what a call names: links, ro, what is remembered
  *   program.c start.c       what a file is, and the command line that runs it
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compose.h"
 #include "kernel.h"
 #include "libraries.h"
 #include "place.h"
@@ -136,9 +139,19 @@ static int list_libraries(void) {
     return 0;
 }
 
+/* Writes the configuration, then goes on as with one that is there. */
+static int compose_and_run(const char *path, char **argv, char **envp) {
+    const char *about;
+    int error = compose(path, &argv, &about);
+    if (error != 0) return fail(STATUS_FAILED, "cannot show in the container", about, strerror(error), "");
+    int answer = set_up(path);
+    return answer != 0 ? answer : run(argv, envp);
+}
+
 int main(int argc, char **argv, char **envp) {
     bool checks = argc == 4 && strcmp(argv[1], "--check") == 0;
     bool lists = argc == 3 && strcmp(argv[1], "--libraries") == 0;
+    if (argc >= 3 && strcmp(argv[1], "--compose") == 0) return compose_and_run(argv[2], argv + 3, envp);
     if (argc < 3 || (argv[1][0] == '-' && !checks && !lists)) {
         fputs("usage: wherry-interpose CONFIG [--cwd DIR] [--] COMMAND [ARGUMENT...]\n", stderr);
         return STATUS_FAILED;

@@ -239,6 +239,8 @@ enum run_answer run_plan(const struct front *front, char **environment, struct r
     run.start.environment = environment;
     run.start.arguments = front->arguments;
     if (getcwd(run.cwd, sizeof run.cwd) != NULL) run.start.slots.cwd = run.cwd;
+    const struct record *directory = plan_find(&front->plan, OP_CWD);
+    if (directory != NULL) run.start.slots.directory = slots_fill(&run.start.slots, directory->field[0].s.bytes);
     run.start.command = command_argv(&front->plan, front->arguments, failure);
     if (run.start.command == NULL || choose_streams(&run, failure) != 0) return RUN_FAILED;
     run.start.caller_umask = umask(0);

@@ -15,6 +15,7 @@ static const char *slot_value(const struct slots *slots, char slot, size_t *leng
     const char *value = slot == SLOT_SCRATCH ? slots->scratch
                         : slot == SLOT_CWD   ? slots->cwd
                         : slot == SLOT_SELF  ? own_path()
+                        : slot == SLOT_START ? slots->directory
                                              : slots->id;
     if (value == NULL || *value == 0) {
         errno = ENOTSUP;
@@ -37,7 +38,7 @@ static const char *fill_at(const struct slots *slots, const char *text, size_t a
     return filled;
 }
 
-bool slots_present(const char *text) { return *text >= SLOT_SCRATCH && *text <= SLOT_SELF; }
+bool slots_present(const char *text) { return *text >= SLOT_SCRATCH && *text <= SLOT_START; }
 
 const char *slots_fill(const struct slots *slots, const char *text) {
     return slots_present(text) ? fill_at(slots, text, 0) : text;

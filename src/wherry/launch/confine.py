@@ -55,14 +55,21 @@ def confine_operations(options: RunOptions, uid: int, surroundings: Surroundings
     return [Operation("CAPS", (capability_bits(uid),)), seccomp_operation(options.seccomp, surroundings.profile, host)]
 
 
-def seccomp_operation(choice: str | None, profile: bytes, host: Host) -> Operation:
-    """The filter: Docker's rules by default, ``unconfined`` for none, else ``profile``, in Docker's JSON."""
-    if choice == "unconfined":
+def seccomp_operation(choice: str | None, profile: bytes, host: Host, lacking: tuple[str, ...] = ()) -> Operation:
+    """The filter: Docker's rules by default, ``unconfined`` for none, else ``profile``, in Docker's JSON.
+
+    ``lacking`` are system calls that the container's kernel shall seem not to have.
+    """
+    if choice == "unconfined" and not lacking:
         return Operation("NO_NEW_PRIVS")
     from wherry.launch import seccomp
 
-    if choice:
-        found = seccomp.compile_json(profile, choice, host.architecture, host.kernel, DOCKER_CAPABILITIES)
+    if choice == "unconfined":
+        found = seccomp.only_without(lacking, host.architecture)
+    elif choice:
+        found = seccomp.compile_json(profile, choice, host.architecture, host.kernel, DOCKER_CAPABILITIES, lacking)
+    elif lacking:
+        found = seccomp.without(lacking, host.architecture)
     else:
         found = seccomp.default_filter(host.architecture)
     return Operation("SECCOMP", (found.program, _SPEC_ALLOW | (_PROVE_TIOCSTI if found.refuses_tiocsti else 0)))

@@ -34,8 +34,8 @@ class Wrapped(msgspec.Struct, frozen=True):
     """How a program of the host enters the root of a container without namespaces.
 
     ``argv`` and ``variables`` are those of WRAP (ops.def), with slots; ``inside``: with INSIDE. Its scratch folder is
-    in one of ``parents``. ``root`` is its tree, and ``shown`` maps paths of the host to where they appear, later ones
-    over earlier.
+    in one of ``parents``. ``lacking``: system calls that must seem not to be there. ``root`` is its tree, and ``shown``
+    maps paths of the host to where they appear, later ones over earlier.
     """
 
     argv: tuple[str, ...]
@@ -43,6 +43,7 @@ class Wrapped(msgspec.Struct, frozen=True):
     parents: tuple[str, ...]
     inside: bool = False
     root: str = ""
+    lacking: tuple[str, ...] = ()
     shown: tuple[tuple[str, str], ...] = ()
 
 

@@ -44,7 +44,9 @@ def plan_exec(
         *_asked(options),
         Operation("CWD", (directory, 0)),
         *([Operation("CAPS", (capability_bits(join.uid),))] if join.wrapped is None else []),
-        seccomp_operation(join.seccomp or None, join.profile.encode(), host),
+        seccomp_operation(
+            join.seccomp or None, join.profile.encode(), host, join.wrapped.lacking if join.wrapped else ()
+        ),
         Operation("EXEC", ((), (), 0)),
     ]
     return LaunchPlan((), tuple(operations), reusable=False)

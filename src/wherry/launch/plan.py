@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["CURRENT", "ID", "SCRATCH", "SELF", "Field", "Kept", "LaunchPlan", "Operation", "Paths", "PlanFile"]
+__all__ = [
+    "CURRENT",
+    "DIRECTORY",
+    "ID",
+    "SCRATCH",
+    "SELF",
+    "Field",
+    "Kept",
+    "LaunchPlan",
+    "Operation",
+    "Paths",
+    "PlanFile",
+]
 
 Field = int | str | bytes | tuple[str, ...]
 
@@ -16,6 +28,8 @@ ID = "\x03"
 """The container's id, 64 hex digits."""
 SELF = "\x05"
 """The launcher's own path."""
+DIRECTORY = "\x06"
+"""The directory that the command starts in, as CWD says."""
 
 
 class Operation(msgspec.Struct, frozen=True):

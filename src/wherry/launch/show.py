@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from wherry.launch.plan import CURRENT, ID, SCRATCH, Field, LaunchPlan, Operation
+from wherry.launch.plan import CURRENT, DIRECTORY, ID, SCRATCH, Field, LaunchPlan, Operation
 from wherry.launch.records import INPUTS, OPERATIONS, Kind
 
 __all__ = ["show", "show_json"]
 
-_SLOTS = {SCRATCH: "<scratch>", CURRENT: "<current directory>", ID: "<id>"}
+_SLOTS = {SCRATCH: "<scratch>", CURRENT: "<current directory>", ID: "<id>", DIRECTORY: "<start directory>"}
 _NAMESPACES = (
     (0x10000000, "user"),
     (0x00020000, "mount"),

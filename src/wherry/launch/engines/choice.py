@@ -34,7 +34,7 @@ __all__ = [
     "tree_kind",
 ]
 
-_BY_ITSELF = ("namespace", "proot")
+_BY_ITSELF = ("namespace", "proot", "fakechroot")
 """The order in which ``auto`` tries them: the more of a container one makes, the earlier."""
 _ON_REQUEST: tuple[str, ...] = ()
 
@@ -85,9 +85,9 @@ def choose(
         require_containers(host)
         return NAMESPACE
     if wanted == "auto":
-        return _first(_need(options, image), look())
+        return _first(_need(options, image, tree, host), look())
     engine, machine = engine_named(wanted), look()
-    obstacle = engine.lacks(_need(options, image), machine)
+    obstacle = engine.lacks(_need(options, image, tree, host), machine)
     if obstacle is not None:
         raise HostLacks(f"the engine '{wanted}' cannot be used", why=obstacle.what, hint=_next(obstacle))
     return Choice(wanted, machine=machine)
@@ -103,13 +103,16 @@ def tree_kind(
     return engine_named(choice.engine).tree(options, person.uid, host)
 
 
-def _need(options: RunOptions, image: Image) -> Need:
+def _need(options: RunOptions, image: Image, tree: Tree, host: Host) -> Need:
     from wherry.launch.engines.engine import Need
+    from wherry.launch.engines.program import kind_of_program
 
     config = image.config.config
     entry = options.entrypoint if options.entrypoint is not None else (config.entrypoint or ())
     command = options.command or (() if options.entrypoint is not None else config.cmd or ())
-    return Need(program=next(iter((*entry, *command)), ""))
+    program = next(iter((*entry, *command)), "")
+    path = next((text[5:] for text in config.env or () if text.startswith("PATH=")), "")
+    return Need(program, kind_of_program(tree, program, path, host.architecture) if program else "")
 
 
 def _first(need: Need, machine: Machine) -> Choice:

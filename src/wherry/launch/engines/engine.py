@@ -30,9 +30,11 @@ it is so."""
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What of a start matters for the choice: the ``program`` that it executes, as far as that is known."""
+    """What of a start matters for the choice: the ``program`` that it executes, as far as that is known, and its
+    ``kind`` (:func:`~wherry.launch.engines.program.kind_of_program`)."""
 
     program: str = ""
+    kind: str = ""
 
 
 class Engine(Protocol):

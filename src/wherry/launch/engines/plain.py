@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from wherry.base.errors import HostLacks, UsageError
-from wherry.launch.binds import BIND_OPTIONAL, user_mounts
+from wherry.launch.binds import BIND_OPTIONAL, BIND_READ_ONLY, user_mounts
 from wherry.launch.confine import limit_operations, seccomp_operation
 from wherry.launch.fragment import Wrapped, joinable_of
 from wherry.launch.job import Job
@@ -33,13 +33,15 @@ class Shown(msgspec.Struct, frozen=True):
 class Wrap(msgspec.Struct, frozen=True):
     """The program that starts the command: the tree ``root`` that it enters, its argv (slots anywhere), its variables.
 
-    ``inside``: its last word is a path at which it shows our launcher, which then starts the command (ops.def, INSIDE).
+    ``lacking`` are system calls that it would let through untranslated. ``inside``: its last word is a path at which
+    it shows our launcher, which then starts the command (ops.def, INSIDE).
     """
 
     root: str
     argv: tuple[str, ...]
     variables: tuple[str, ...] = ()
     inside: bool = False
+    lacking: tuple[str, ...] = ()
 
 
 def shown_paths(job: Job) -> tuple[Shown, ...]:
@@ -58,7 +60,7 @@ def shown_paths(job: Job) -> tuple[Shown, ...]:
     for item in mounts:
         source, target, bits = str(item.fields[0]), str(item.fields[1]), int(str(item.fields[2]))
         if not (bits & BIND_OPTIONAL and source in job.surroundings.absent):
-            found.append(Shown(source, target))
+            found.append(Shown(source, target, read_only=bool(bits & BIND_READ_ONLY)))
     return tuple(found)
 
 
@@ -72,7 +74,7 @@ def plain_plan(
         environment.insert(0, Operation("ENV_SET", ((f"TZ={job.surroundings.zone}",),)))
     scratch = job.paths.scratch if job.kept is None else (job.kept.scratch or job.paths.scratch)
     pairs = tuple((path.source, path.target) for path in shown)
-    wrapped = Wrapped(wrap.argv, wrap.variables, scratch, wrap.inside, wrap.root, pairs)
+    wrapped = Wrapped(wrap.argv, wrap.variables, scratch, wrap.inside, wrap.root, wrap.lacking, pairs)
     joinable = joinable_of(
         job.options, job.person, job.directory, environment, job.surroundings.profile, wrapped=wrapped
     )
@@ -90,7 +92,7 @@ def plain_plan(
         *limit_operations(job.options),
         *environment,
         Operation("CWD", (job.directory, 1)),
-        seccomp_operation(job.options.seccomp, job.surroundings.profile, job.host),
+        seccomp_operation(job.options.seccomp, job.surroundings.profile, job.host, wrap.lacking),
         command(job),
     ]
     return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)

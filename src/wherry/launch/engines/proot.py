@@ -53,7 +53,7 @@ class Proot:
         root = f"{SCRATCH}/root" if private else job.paths.flat
         return plain_plan(
             job,
-            Wrap(root, _argv(job, root, shown), _variables(job), inside=True),
+            Wrap(root, _argv(job, root, shown), _variables(job), inside=True, lacking=_untranslated(job)),
             shown,
             before=tuple(before),
             notes=_notes(job, private),
@@ -79,6 +79,12 @@ def _variables(job: Job) -> tuple[str, ...]:
     assert job.machine is not None
     own = f"PROOT_TMP_DIR={SCRATCH}/proot"
     return (own,) if job.machine.proot.seccomp else (own, "PROOT_NO_SECCOMP=1")
+
+
+def _untranslated(job: Job) -> tuple[str, ...]:
+    """Calls newer than this proot, which would look at the host's files: C libraries fall back to older ones."""
+    assert job.machine is not None
+    return job.machine.proot.untranslated
 
 
 def _notes(job: Job, private: bool) -> tuple[str, ...]:

@@ -9,12 +9,16 @@ without its own terminal would otherwise share with its user's shell. It is comp
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.errors import HostLacks
 
-__all__ = ["Filter", "compile_json", "default_filter"]
+if TYPE_CHECKING:
+    from wherry.launch.seccomp.rules import Profile
+
+__all__ = ["Filter", "compile_json", "default_filter", "only_without", "without"]
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -37,12 +41,38 @@ def default_filter(architecture: str) -> Filter:
         ) from None
 
 
-def compile_json(text: bytes, path: str, architecture: str, kernel: str, capabilities: int) -> Filter:
-    """A profile in Docker's JSON format; raises :class:`UsageError` naming ``path`` and what is wrong in it."""
-    from wherry.launch.seccomp.assemble import assemble, decide
-    from wherry.launch.seccomp.dockerjson import read_profile
-    from wherry.launch.seccomp.rules import EPERM, TIOCSTI, errno_action
+def compile_json(
+    text: bytes, path: str, architecture: str, kernel: str, capabilities: int, lacking: tuple[str, ...] = ()
+) -> Filter:
+    """A profile in Docker's JSON format; raises :class:`UsageError` naming ``path`` and what is wrong in it.
 
-    profile = read_profile(text, path, architecture, kernel, capabilities)
+    ``lacking`` are system calls that are answered as by a kernel without them (ENOSYS), whatever the profile says.
+    """
+    from wherry.launch.seccomp.dockerjson import read_profile
+
+    return _compiled(read_profile(text, path, architecture, kernel, capabilities), architecture, lacking)
+
+
+def without(lacking: tuple[str, ...], architecture: str) -> Filter:
+    """The default filter, with these system calls answered as by a kernel that lacks them."""
+    from wherry.launch.seccomp.rules import DEFAULT
+
+    return _compiled(DEFAULT, architecture, lacking)
+
+
+def only_without(lacking: tuple[str, ...], architecture: str) -> Filter:
+    """No filter but that these system calls are answered as by a kernel that lacks them."""
+    from wherry.launch.seccomp.rules import ALLOW, Profile
+
+    return _compiled(Profile((), default=ALLOW, newer=ALLOW), architecture, lacking)
+
+
+def _compiled(profile: Profile, architecture: str, lacking: tuple[str, ...]) -> Filter:
+    from wherry.launch.seccomp.assemble import assemble, decide
+    from wherry.launch.seccomp.rules import ENOSYS, EPERM, TIOCSTI, Rule, errno_action
+
+    if lacking:
+        first = Rule(lacking, errno_action(ENOSYS))
+        profile = msgspec.structs.replace(profile, rules=(first, *profile.rules))
     answer = decide(profile, architecture, "ioctl", (0, TIOCSTI, 0, 0, 0, 0))
     return Filter(assemble(profile, architecture), answer == errno_action(EPERM))
