@@ -64,7 +64,12 @@ void bounds_end(struct bounds *bounds) {
     if (use.memory_reached)
         bounds->hit = (struct limit_hit){LIMIT_MEMORY, use.memory_limit, use.memory != 0 ? use.memory : use.memory_limit};
     else if (use.tasks_reached)
-        bounds->hit = (struct limit_hit){LIMIT_PROCESSES, use.task_limit, use.tasks != 0 ? use.tasks : use.task_limit};
+        bounds->hit = (struct limit_hit){LIMIT_PROCESSES, use.task_limit, use.tasks};
+}
+
+const char *bounds_name(const struct bounds *bounds) {
+    static const char *const names[] = {"", "memory", "processes"};
+    return names[bounds->hit.kind];
 }
 
 static void put_amount(char text[32], int kind, uint64_t amount) {

@@ -33,6 +33,9 @@ bool bounds_reached(struct bounds *bounds, pid_t first);
 /* When all has ended: what the control group tells. */
 void bounds_end(struct bounds *bounds);
 
+/* Which limit was reached, as records name it: memory, processes; empty: none. */
+const char *bounds_name(const struct bounds *bounds);
+
 /* The last words on a container that reached a limit; `killed`: it was ended for it. */
 struct failure bounds_words(const struct bounds *bounds, bool killed);
 

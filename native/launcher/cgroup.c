@@ -153,6 +153,9 @@ static void remove_folder(const char *folder) {
     }
 }
 
+/* A number of processes without process 1, which is ours. */
+static uint64_t others_of(uint64_t number) { return number == 0 ? 0 : number - 1; }
+
 struct cgroup_use cgroup_end(const struct cgroup *cgroup) {
     struct cgroup_use use = {0};
     char events[512];
@@ -160,8 +163,9 @@ struct cgroup_use cgroup_end(const struct cgroup *cgroup) {
     kill_all(cgroup->folder);
     use.memory_limit = read_number(cgroup->folder, "memory.max");
     use.memory = read_number(cgroup->folder, "memory.peak");
-    use.task_limit = read_number(cgroup->folder, "pids.max");
-    use.tasks = read_number(cgroup->folder, "pids.peak");
+    use.task_limit = others_of(read_number(cgroup->folder, "pids.max"));
+    use.tasks = others_of(read_number(cgroup->folder, "pids.peak"));
+    if (use.tasks == 0) use.tasks = use.task_limit; /* pids.peak came with 6.1 */
     read_text(cgroup->folder, "memory.events", events, sizeof events);
     use.memory_reached = number_of(events, "oom_kill") > 0;
     read_text(cgroup->folder, "pids.events", events, sizeof events);

@@ -20,7 +20,7 @@ struct cgroup {
 /* What it tells at its end; 0 where the kernel does not say. */
 struct cgroup_use {
     uint64_t memory, memory_limit; /* bytes: the peak, memory.max */
-    uint64_t tasks, task_limit;    /* pids.peak, pids.max */
+    uint64_t tasks, task_limit;    /* pids.peak, pids.max: both without process 1 */
     bool memory_reached;           /* the kernel ended processes for it */
     bool tasks_reached;            /* forks were refused */
 };

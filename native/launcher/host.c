@@ -211,9 +211,11 @@ void host_started(struct host *host, pid_t init) {
 }
 
 static void write_exit_file(struct host *host, const struct timespec *now, int status, int signal) {
-    char time[RECORD_TIME_SIZE], text[128];
+    char time[RECORD_TIME_SIZE], text[160];
     record_time(now, 3, time);
-    int length = snprintf(text, sizeof text, "{\"exit\":%d,\"signal\":%d,\"time\":\"%s\"}\n", status, signal, time);
+    const char *limit = bounds_name(&host->bounds);
+    int length = snprintf(text, sizeof text, "{\"exit\":%d,\"signal\":%d,\"time\":\"%s\"%s%s%s}\n", status, signal, time,
+                          *limit == 0 ? "" : ",\"limit\":\"", limit, *limit == 0 ? "" : "\"");
     if (files_replace(host->exit_file, text, (size_t)length) != 0)
         failure_set(&host->warning, STEP_EXITFILE, errno, host->exit_file);
 }

@@ -159,7 +159,7 @@ void record_end_line(const char *id, const struct timespec *began, const struct 
                   signal);
     if (bounds->hit.kind != LIMIT_NONE)
         buffer_format(line, ",\"limit\":{\"kind\":\"%s\",\"value\":%" PRIu64 ",\"peak\":%" PRIu64 "}",
-                      bounds->hit.kind == LIMIT_MEMORY ? "memory" : "processes", bounds->hit.value, bounds->hit.peak);
+                      bounds_name(bounds), bounds->hit.value, bounds->hit.peak);
     buffer_format(line, ",\"usage\":{\"wall_ms\":%ld,\"user_ms\":%ld,\"system_ms\":%ld,\"max_rss_kb\":%ld",
                   wall < 0 ? 0 : wall, milliseconds(usage->ru_utime), milliseconds(usage->ru_stime), usage->ru_maxrss);
     if (bounds->peak != 0) buffer_format(line, ",\"peak_memory_kb\":%" PRIu64, bounds->peak / 1024);

@@ -141,7 +141,7 @@ def test_processors_can_be_those_of_another_process(box: Box) -> None:
 
 
 class Groups:
-    """A tree of plain files that stands for cgroup2: what the launcher writes is read here; the kernel's part is ours."""
+    """Plain files that stand for a cgroup2 tree: what the launcher writes is read here, the kernel's part is ours."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "cgroup"
@@ -159,7 +159,7 @@ class Groups:
             (self.group / name).touch()
 
     def operations(self, *optional: str, bits: int = 0) -> list[Operation]:
-        files = (f"memory.max={32 * MIB}", "pids.max=7")
+        files = (f"memory.max={32 * MIB}", "pids.max=8")
         return [Operation("CGROUP", (str(self.root), str(self.parent), bits, files, optional))]
 
     def run(self, box: Box, script: str, *host: Operation, **changes: object) -> subprocess.CompletedProcess[str]:
@@ -179,7 +179,7 @@ def test_a_control_group_gets_its_limits_and_the_launcher_goes_in_and_back(box: 
     done = groups.run(box, "exit 3")
     assert (done.returncode, done.stderr) == (3, "")
     assert (groups.group / "memory.max").read_text() == str(32 * MIB)
-    assert (groups.group / "pids.max").read_text() == "7"
+    assert (groups.group / "pids.max").read_text() == "8"
     assert (groups.group / "memory.oom.group").read_text() == "1"
     assert not (groups.group / "memory.nosuch").exists()
     # The last of '+memory' and '+pids': each write to a real one adds to what is there.
@@ -218,7 +218,7 @@ def test_a_container_that_survived_the_end_of_one_process_says_so(box: Box, grou
 
 def test_refused_processes_are_told(box: Box, groups: Groups) -> None:
     (groups.group / "pids.events").write_text("max 4\n")
-    (groups.group / "pids.peak").write_text("7\n")
+    (groups.group / "pids.peak").write_text("8\n")
     done = groups.run(box, "exit 1")
     assert done.returncode == 1
     words = "wherry: the container could not start more processes: process limit 7 reached (peak 7)\n"

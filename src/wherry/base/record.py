@@ -10,16 +10,27 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["EndLine", "StartLine", "Usage"]
+__all__ = ["EndLine", "Limit", "StartLine", "Usage"]
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What an execution used: milliseconds and KiB, from ``wait4`` of the container's init (getrusage(2))."""
+    """What an execution used: milliseconds and KiB, from ``wait4`` of the container's init (getrusage(2)).
+
+    ``peak_memory_kb`` is of all processes together; 0 where nobody measured it (there was no limit)."""
 
     wall_ms: int
     user_ms: int
     system_ms: int
     max_rss_kb: int
+    peak_memory_kb: int = 0
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """A limit that the container came to: ``kind`` is memory (bytes) or processes; ``peak`` is the most it had."""
+
+    kind: str
+    value: int
+    peak: int
 
 
 class StartLine(msgspec.Struct, frozen=True, tag_field="kind", tag="start"):
@@ -27,7 +38,8 @@ class StartLine(msgspec.Struct, frozen=True, tag_field="kind", tag="start"):
 
     Written by the launcher: ``id`` (64 hex digits), ``time`` (RFC 3339, UTC, milliseconds), ``pid`` (the launcher's),
     ``cwd``, ``command``, ``umask`` (octal) and ``limits`` (soft limits that differ from unlimited). Carried by the
-    plan as a prepared fragment: the rest.
+    plan as a prepared fragment: the rest; ``resources`` are limits of the whole: ``memory`` (bytes), ``cpus``,
+    ``processes``.
     """
 
     id: str
@@ -48,6 +60,7 @@ class StartLine(msgspec.Struct, frozen=True, tag_field="kind", tag="start"):
     engine: str = ""
     wherry: str = ""
     labels: dict[str, str] = {}
+    resources: dict[str, int | float] = {}
 
 
 class EndLine(msgspec.Struct, frozen=True, tag_field="kind", tag="end"):
@@ -58,3 +71,4 @@ class EndLine(msgspec.Struct, frozen=True, tag_field="kind", tag="end"):
     exit: int
     usage: Usage
     signal: int = 0
+    limit: Limit | None = None

@@ -111,6 +111,10 @@ _RULES = (
         "where the image would be shown read-only: give the container a private copy of its files",
     ),
     Option(("--group-add",), "keep-groups: your own supplementary groups, which you keep anyway", "many", "GROUP"),
+    Option(("-m", "--memory"), "memory that it may use, as 512m or 4g; it is ended above it", "text", "SIZE"),
+    Option(("--memory-swap",), "memory and swap space together; -1: any of the latter", "text", "SIZE"),
+    Option(("--cpus",), "processors' time that it may use, as 1.5", "text", "NUMBER"),
+    Option(("--pids-limit",), "processes and threads that it may have", "text", "NUMBER"),
     Option(("--ulimit",), "resource limit, not above your own, as nofile=1024:4096", "many", "NAME=SOFT[:HARD]"),
     Option(
         ("--stop-signal",), "signal that asks the command to end (default: the image's, else TERM)", "text", "SIGNAL"

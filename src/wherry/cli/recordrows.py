@@ -54,13 +54,15 @@ def _row(record: Any, *, whole: bool) -> dict[str, Any]:
     if end is not None:
         row["Wall"] = _duration(end.usage.wall_ms)
         row["CPU"] = _duration(end.usage.user_ms + end.usage.system_ms)
-        row["Memory"] = listing.bytes_for_people(end.usage.max_rss_kb * 1024)
+        row["Memory"] = listing.bytes_for_people((end.usage.peak_memory_kb or end.usage.max_rss_kb) * 1024)
     return row
 
 
 def _status(record: Any) -> str:
     if record.end is not None:
-        return f"exit {record.end.exit}" + (f" (signal {record.end.signal})" if record.end.signal else "")
+        limit, signal = record.end.limit, record.end.signal
+        why = f" ({limit.kind} limit)" if limit else f" (signal {signal})" if signal else ""
+        return f"exit {record.end.exit}{why}"
     return "lost" if record.lost else "running"
 
 

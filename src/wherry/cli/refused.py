@@ -9,8 +9,7 @@ from wherry.base.errors import UsageError
 
 __all__ = ["REFUSED", "VERBS", "refusal"]
 
-_LIMITS = "Wherry does not set control-group limits yet"
-_LIMITS_HINT = "ask the batch system ('srun --mem=4G --cpus-per-task=2 wherry run ...') or systemd-run --user --scope"
+_SHARES = "there is no daemon that would share the machine among containers"
 _VOLUMES = "there is no daemon that would keep volumes or other containers' directories"
 _NETWORK = "the container uses the host's network, so there is nothing to connect or publish"
 _IDENTITY = "an unprivileged user cannot give privileges, and the kernel would not let Wherry keep them"
@@ -21,14 +20,9 @@ REFUSED: dict[str, tuple[str, str]] = {
     "--cap-drop": ("all capabilities are dropped already, unless -u root", "leave it out"),
     "--device": ("devices cannot be made by an unprivileged user", "bind the one you may use: -v /dev/fuse:/dev/fuse"),
     "--plan": ("it must be the first option", "wherry run --plan FILE -- COMMAND"),
-    "--memory": (_LIMITS, _LIMITS_HINT),
-    "-m": (_LIMITS, _LIMITS_HINT),
-    "--memory-swap": (_LIMITS, _LIMITS_HINT),
-    "--cpus": (_LIMITS, _LIMITS_HINT),
-    "-c": (_LIMITS, _LIMITS_HINT),
-    "--cpu-shares": (_LIMITS, _LIMITS_HINT),
+    "-c": (_SHARES, "--cpus 1.5 limits the processors' time"),
+    "--cpu-shares": (_SHARES, "--cpus 1.5 limits the processors' time"),
     "--cpuset-cpus": ("the container inherits the caller's CPUs", "taskset -c 0-3 wherry run ..."),
-    "--pids-limit": (_LIMITS, "--ulimit nproc=4096 limits your processes on the whole machine"),
     "--gpus": (
         "Wherry does not prepare GPU libraries yet",
         "bind the devices and driver: -v /dev/nvidia0:/dev/nvidia0 -v /dev/nvidiactl:/dev/nvidiactl ...",
@@ -83,7 +77,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "commit": (_YET, "'wherry diff' shows what changed, 'wherry cp' takes it out"),
     "export": (_YET, "'wherry save' writes an image, 'wherry cp CONTAINER:/ DIRECTORY' a container's files"),
     "import": (_YET, "'wherry load' takes an image out of an archive"),
-    "stats": (_YET, "'wherry record' shows what ended executions used, 'wherry exec CONTAINER top' what happens now"),
     "top": (_YET, "wherry exec CONTAINER ps"),
     "info": ("it is spelled otherwise", "'wherry doctor', 'wherry host', 'wherry version', 'wherry df'"),
     "attach": ("a container in the background has no terminal to attach to", "wherry logs -f CONTAINER"),

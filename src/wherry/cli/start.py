@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
+from typing import TypeVar
 
 from wherry.base.errors import UsageError, reason
 from wherry.base.outside import Outside
 from wherry.cli.grammar import Given
-from wherry.containers import binding
+from wherry.containers import amounts, binding
 from wherry.launch.options import Bind, RunOptions, Ulimit
 
 __all__ = ["environment", "run_options"]
@@ -18,11 +20,15 @@ LIMITS = (
 )
 
 
+_Number = TypeVar("_Number", int, float)
+
+
 def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOptions:
     """The options of ``run``, ``create`` and ``shell``; raise :class:`UsageError` for a value of a wrong form."""
     if given.words[:1] == ("",) and given.prefix[-1:] != ("--",):
         raise UsageError("the image's name is empty", hint="is a variable of your shell unset?")
     mounts = _mounts(given, outside)
+    memory = _amount(given, "memory", amounts.memory)
     return RunOptions(
         image=given.words[0] if given.words else "",
         command=_command(given.words),
@@ -52,6 +58,10 @@ def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOp
         seccomp=_seccomp(given.many("security_opt"), outside),
         pull=given.text("pull"),
         platform=_not_empty(given, "platform"),
+        memory=memory,
+        memory_swap=_amount(given, "memory_swap", lambda text: amounts.memory_and_swap(text, memory)),
+        cpus=_amount(given, "cpus", amounts.processors),
+        pids_limit=_amount(given, "pids_limit", amounts.processes),
         engine=_not_empty(given, "engine"),
         copy=given.flag("writable_copy"),
         shell=shell,
@@ -146,6 +156,11 @@ def _absolute(path: str | None, outside: Outside) -> str | None:
     if path is None or path.startswith("/"):
         return path
     return posixpath.normpath(posixpath.join(outside.cwd(), path))
+
+
+def _amount(given: Given, key: str, read: Callable[[str], _Number]) -> _Number | None:
+    text = _not_empty(given, key)
+    return None if text is None else read(text)
 
 
 def _label(text: str) -> tuple[str, str]:

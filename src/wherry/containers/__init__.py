@@ -55,12 +55,14 @@ if TYPE_CHECKING:
     from wherry.containers.sweeping import sweep
     from wherry.containers.unused import remove_names, unused_names
     from wherry.containers.variables import environment
+    from wherry.containers.watching import ContainerUse, stats
     from wherry.containers.world import World
 
 _HOMES = {
     "Change": "changes",
     "Container": "kept",
     "ContainerSummary": "listing",
+    "ContainerUse": "watching",
     "Diagnosis": "diagnosing",
     "EngineState": "diagnosing",
     "Found": "lookup",
@@ -133,6 +135,7 @@ _HOMES = {
     "signal_name": "signalnames",
     "smallest_image": "measuring",
     "start": "starting",
+    "stats": "watching",
     "stop": "signals",
     "sweep": "sweeping",
     "tag": "images",
@@ -144,6 +147,7 @@ __all__ = [
     "Change",
     "Container",
     "ContainerSummary",
+    "ContainerUse",
     "Diagnosis",
     "EngineState",
     "Found",
@@ -216,6 +220,7 @@ __all__ = [
     "signal_name",
     "smallest_image",
     "start",
+    "stats",
     "stop",
     "sweep",
     "tag",

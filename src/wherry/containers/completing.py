@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.errors import SettingsError
+from wherry.containers import amounts
 from wherry.containers.binding import volume
 
 if TYPE_CHECKING:
@@ -25,15 +26,33 @@ def complete(options: RunOptions, settings: Settings, outside: Outside) -> RunOp
     """
     if settings.locked:
         _check_locks(options, settings)
+    options = _limited(options, settings)
     taken = {bind.target for bind in options.binds} | {target for target, _ in options.tmpfs}
     added = tuple(bind for bind in _binds(settings, outside) if not _is_taken(bind, taken, settings))
     return msgspec.structs.replace(options, binds=(*added, *options.binds)) if added else options
+
+
+def _limited(options: RunOptions, settings: Settings) -> RunOptions:
+    """With the limits of ``resources``, where the options say none."""
+    memory, cpus, pids = options.memory, options.cpus, options.pids_limit
+    if memory is None and settings.text("resources.memory"):
+        memory = amounts.memory(str(settings.number("resources.memory")), "resources.memory")
+    if cpus is None and settings.text("resources.cpus"):
+        cpus = amounts.processors(settings.text("resources.cpus"), "resources.cpus")
+    if pids is None and settings.number("resources.pids"):
+        pids = settings.number("resources.pids")
+    if (memory, cpus, pids) == (options.memory, options.cpus, options.pids_limit):
+        return options
+    return msgspec.structs.replace(options, memory=memory, cpus=cpus, pids_limit=pids)
 
 
 def _check_locks(options: RunOptions, settings: Settings) -> None:
     for name, value in (("pull", options.pull), ("network", options.network), ("engine", options.engine)):
         if value is not None:
             settings.with_flag(f"run.{name}", value, f"--{name}")
+    for name, limit in (("memory", options.memory), ("cpus", options.cpus), ("pids", options.pids_limit)):
+        if limit is not None and f"resources.{name}" in settings.locked:
+            raise _locked(f"'--{name}{'-limit' if name == 'pids' else ''}'", f"resources.{name}", settings)
     if "run.env" in settings.locked:
         theirs = {text.partition("=")[0]: text for text in settings.items("run.env")}
         for text in options.env:

@@ -11,6 +11,7 @@ from wherry.base.errors import Conflict
 from wherry.containers.lookup import must_run
 from wherry.containers.running import Running
 from wherry.containers.starting import Start
+from wherry.containers.using import group_of
 from wherry.containers.world import World
 from wherry.launch import ExecOptions, Membership, plan_exec, with_inputs
 
@@ -34,6 +35,8 @@ def prepare_exec(options: ExecOptions, *, world: World | None = None) -> Start:
         paths=world.paths(),
         running=running.path,
         scratch=scratch_of(membership),
+        init=running.init_pid,
+        group=group_of(running),
     )
     return Start(with_inputs(plan, world.outside), options.command, None, found.id)
 

@@ -59,11 +59,13 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """``exit.json``: the status as a shell shows it, the signal that ended it or 0, when."""
+    """``exit.json``: the status as a shell shows it, the signal that ended it or 0, when; the limit that it came to:
+    ``memory``, ``processes`` or none."""
 
     exit: int
     signal: int = 0
     time: str = ""
+    limit: str = ""
 
 
 def new_id() -> str:

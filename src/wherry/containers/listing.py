@@ -32,6 +32,7 @@ class ContainerSummary(msgspec.Struct, frozen=True):
     node: str = ""
     pid: int = 0
     exit_code: int | None = None
+    limit: str = ""
     started: str = ""
     finished: str = ""
     kept: bool = False
@@ -77,6 +78,7 @@ def inspect(name: str, *, world: World | None = None) -> dict[str, Any]:
             "Status": "exited" if summary.state == "lost" else summary.state,
             "Running": summary.state == "running",
             "Pid": summary.pid,
+            "OOMKilled": summary.limit == "memory",
             "ExitCode": summary.exit_code if summary.exit_code is not None else 0,
             "StartedAt": summary.started,
             "FinishedAt": summary.finished,
@@ -106,6 +108,9 @@ def inspect(name: str, *, world: World | None = None) -> dict[str, Any]:
             "NetworkMode": (options.network if options else None) or world.settings.text("run.network"),
             "ReadonlyRootfs": options.read_only if options else False,
             "AutoRemove": options.remove if options else True,
+            "Memory": (options.memory or 0) if options else 0,
+            "NanoCpus": round((options.cpus or 0) * 1e9) if options else 0,
+            "PidsLimit": (options.pids_limit or 0) if options else 0,
         },
         "Wherry": {
             "Kept": summary.kept,
@@ -150,6 +155,7 @@ def _kept_summary(world: World, container: Container, running: Running | None) -
         node=container.node,
         pid=running.init_pid if running else 0,
         exit_code=ended.exit if ended else None,
+        limit=ended.limit if ended else "",
         started=container.started,
         finished=ended.time if ended else "",
         kept=True,

@@ -16,19 +16,24 @@ from wherry.host.places import runtime_dir, state_dir
 from wherry.host.scratch import scratch_parents
 
 if TYPE_CHECKING:
-    from wherry.host.facts import Machine
+    from wherry.host.control import Control, find_control, find_lifetime
+    from wherry.host.facts import Machine, Survival
     from wherry.host.obstacles import ENGINES, Obstacle, against
     from wherry.host.shortcomings import shortcomings
     from wherry.host.survey import survey
 
 __all__ = [
     "ENGINES",
+    "Control",
     "Group",
     "Host",
     "Machine",
     "Obstacle",
+    "Survival",
     "against",
     "filesystem_type",
+    "find_control",
+    "find_lifetime",
     "is_remote",
     "lacking",
     "probe",
@@ -41,10 +46,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Control": "control",
     "ENGINES": "obstacles",
     "Machine": "facts",
     "Obstacle": "obstacles",
+    "Survival": "facts",
     "against": "obstacles",
+    "find_control": "control",
+    "find_lifetime": "control",
     "shortcomings": "shortcomings",
     "survey": "survey",
 }

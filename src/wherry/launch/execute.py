@@ -45,8 +45,9 @@ def execute(plan: LaunchPlan | str, arguments: tuple[str, ...] = ()) -> NoReturn
     # Python ignores these from its start; what is ignored would stay so in the command (`yes | head` would not end).
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    words, executed = _words(plan, program)
     try:
-        os.execve(program, ["wherry", "run", "--plan", path, "--", *arguments], caller_environment())
+        os.execve(executed, [*words, "run", "--plan", path, "--", *arguments], caller_environment())
     except OSError as error:
         raise LaunchError(f"cannot start '{program}'", why=reason(error)) from None
 
@@ -66,10 +67,11 @@ def start(
 
     program = launcher_path()
     path, descriptor = _as_path(plan)
+    words, executed = _words(plan, program)
     try:
         return subprocess.Popen(
-            ["wherry", "run", "--plan", path, "--", *arguments],
-            executable=program,
+            [*words, "run", "--plan", path, "--", *arguments],
+            executable=executed,
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
@@ -82,6 +84,13 @@ def start(
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _words(plan: LaunchPlan | str, program: str) -> tuple[list[str], str]:
+    """The beginning of the command line, and the program to execute: the launcher, or what starts it elsewhere."""
+    if isinstance(plan, str) or not plan.starter:
+        return ["wherry"], program
+    return [*plan.starter, program], plan.starter[0]
 
 
 def _as_path(plan: LaunchPlan | str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from wherry.launch.options import RunOptions
 from wherry.launch.plan import Kept, Operation
 from wherry.launch.views import Image
 
-__all__ = ["Joinable", "Membership", "Wrapped", "exec_fragment", "fragment_of", "joinable_of", "wrapped_in"]
+__all__ = ["Bounds", "Joinable", "Membership", "Wrapped", "exec_fragment", "fragment_of", "joinable_of", "wrapped_in"]
 
 
 class Joinable(msgspec.Struct, frozen=True):
@@ -28,6 +28,13 @@ class Joinable(msgspec.Struct, frozen=True):
     environment: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     seccomp: str = ""
     profile: str = ""
+
+
+class Bounds(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What ``exec`` must repeat: the member ``bounds`` of a RUNNING file's start line."""
+
+    nproc: int = 0
+    affinity: bool = False
 
 
 class Wrapped(msgspec.Struct, frozen=True):
@@ -62,6 +69,7 @@ class Membership(msgspec.Struct, frozen=True):
     image: str = ""
     image_digest: str = ""
     name: str = ""
+    bounds: Bounds = Bounds()
 
 
 class _Start(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,6 +88,7 @@ class _Start(msgspec.Struct, frozen=True, omit_defaults=True):
     stop_signal: str = ""
     container: str = ""
     labels: dict[str, str] = {}
+    resources: dict[str, int | float] = {}
 
 
 def fragment_of(
@@ -105,6 +114,7 @@ def fragment_of(
         boot_id=host.boot_id,
         stop_signal=options.stop_signal or image.config.config.stop_signal or "",
         labels=dict(options.labels),
+        resources=options.limits,
     )
     return _text(start)[1:-1]
 

@@ -6,21 +6,32 @@ from wherry import __version__
 from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
 from wherry.launch.confine import capability_bits, seccomp_operation
-from wherry.launch.fragment import Joinable, Membership, Wrapped, exec_fragment, wrapped_in
+from wherry.launch.fragment import Bounds, Joinable, Membership, Wrapped, exec_fragment, wrapped_in
 from wherry.launch.options import ExecOptions
 from wherry.launch.plan import CURRENT, SCRATCH, LaunchPlan, Operation, Paths
 
 __all__ = ["Joinable", "Membership", "Wrapped", "plan_exec", "wrapped_of"]
 
 _STDIN, _TERMINAL, _DETACH = 1, 2, 4
+_NPROC = 6
+"""RLIMIT_NPROC."""
 
 
 def plan_exec(
-    options: ExecOptions, membership: Membership, host: Host, *, paths: Paths, running: str, scratch: str = ""
+    options: ExecOptions,
+    membership: Membership,
+    host: Host,
+    *,
+    paths: Paths,
+    running: str,
+    scratch: str = "",
+    init: int = 0,
+    group: tuple[str, str] = ("", ""),
 ) -> LaunchPlan:
     """What ``exec`` does. ``membership`` is decoded from the container's start line, ``running`` its RUNNING file.
 
-    ``scratch`` is its scratch folder, needed where its engine makes no namespaces.
+    ``scratch`` is its scratch folder, needed where its engine makes no namespaces; ``init`` its process 1, ``group``
+    the root of the cgroup2 tree and its own group, if it has one: its limits hold for this process too.
 
     The process gets the container's variables, identity, capabilities and filter; ``-e`` wins over them. Raises
     :class:`UsageError` without a command, :class:`HostLacks` for another user than the container's.
@@ -40,6 +51,7 @@ def plan_exec(
         Operation("STDIO", (bits,)),
         Operation("FDS", ((), ())),
         *_entering(membership, running, scratch, options.container),
+        *_limits(membership.bounds, init, *group),
         *[Operation(kind, fields) for kind, fields in join.environment],
         *_asked(options),
         Operation("CWD", (directory, 0)),
@@ -55,6 +67,15 @@ def plan_exec(
 def wrapped_of(plan: LaunchPlan) -> Wrapped | None:
     """How a container of this plan would be entered, None where it gets namespaces."""
     return wrapped_in("{" + str(plan.find("RUNNING")[0].fields[1]) + "}")
+
+
+def _limits(bounds: Bounds, init: int, root: str, group: str) -> list[Operation]:
+    found = [Operation("MEMBER", (root, group))] if group else []
+    if bounds.affinity:
+        found.append(Operation("AFFINITY", (0, init)))
+    if bounds.nproc:
+        found.append(Operation("RLIMIT", (_NPROC, bounds.nproc, bounds.nproc)))
+    return found
 
 
 def _entering(membership: Membership, running: str, scratch: str, name: str) -> list[Operation]:

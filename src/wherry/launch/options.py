@@ -61,9 +61,19 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     seccomp: str | None = None  # a file, or "unconfined"
     pull: str | None = None  # missing, always, never
     platform: str | None = None
+    memory: int | None = None  # bytes; of this and the next three: None is what the settings say, 0 no limit
+    memory_swap: int | None = None  # bytes of memory and swap together; -1: any
+    cpus: float | None = None
+    pids_limit: int | None = None  # processes and threads
     engine: str | None = None  # None: the setting run.engine
     copy: bool = False  # --writable-copy: a private copy of the image's files where there is no overlay
     shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
+
+    @property
+    def limits(self) -> dict[str, int | float]:
+        """What the container may use as a whole, as the execution record names it: bytes, processors, processes."""
+        named = {"memory": self.memory, "cpus": self.cpus, "processes": self.pids_limit}
+        return {name: value for name, value in named.items() if value}
 
 
 class ExecOptions(msgspec.Struct, frozen=True, kw_only=True):

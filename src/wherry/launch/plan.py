@@ -51,7 +51,9 @@ class LaunchPlan(msgspec.Struct, frozen=True):
     """Inputs first, then operations in the order of execution.
 
     ``files`` must be written (:func:`wherry.launch.write_files`) before the plan is executed. ``notes`` are sentences
-    for the user: what this machine or image could not give. ``reusable`` says whether another start may use the plan.
+    for the user: what this machine or image could not give. ``starter`` are words to execute before the launcher's own
+    (a program that starts it elsewhere); they are no part of the file. ``reusable`` says whether another start may use
+    the plan.
     """
 
     inputs: tuple[Operation, ...]
@@ -59,6 +61,7 @@ class LaunchPlan(msgspec.Struct, frozen=True):
     files: tuple[PlanFile, ...] = ()
     notes: tuple[str, ...] = ()
     reusable: bool = True
+    starter: tuple[str, ...] = ()
 
     def find(self, kind: str) -> tuple[Operation, ...]:
         """All operations of a kind, in their order."""

@@ -55,7 +55,7 @@ def plan_run(
     engine = engine_named(choice.engine)
     require_features(engine, options, person, host, isolated_network=isolated)
     names = names_layer(options, image, tree, person, surroundings, paths, isolated_network=isolated, kept=kept)
-    return engine.plan(
+    plan = engine.plan(
         Job(
             engine=choice.engine,
             options=options,
@@ -78,6 +78,18 @@ def plan_run(
             notes=choice.notes,
             drop_dashes=drop_dashes,
         )
+    )
+    if not (options.limits or options.detach):
+        return plan
+    from wherry.launch.resources import bounded
+
+    return bounded(
+        plan,
+        options,
+        surroundings.control,
+        surroundings.lifetime,
+        ending=settings.text("run.detached"),
+        stop_signal=options.stop_signal or image.config.config.stop_signal or "",
     )
 
 

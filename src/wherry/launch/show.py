@@ -48,6 +48,7 @@ def show_json(plan: LaunchPlan) -> bytes:
         "operations": [_named(item, OPERATIONS) for item in plan.operations],
         "files": {file.path: (file.content or b"").decode("utf-8", "replace") for file in plan.files if file.content},
         "notes": list(plan.notes),
+        "starter": list(plan.starter),
         "reusable": plan.reusable,
     }
     return msgspec.json.encode(document)
@@ -167,7 +168,21 @@ def _confined(plan: LaunchPlan) -> list[str]:
         f"limit {_plain(item.fields[0])}: {_plain(item.fields[1])} {_plain(item.fields[2])}"
         for item in plan.find("RLIMIT")
     ]
-    return found
+    return found + _bounds(plan)
+
+
+def _bounds(plan: LaunchPlan) -> list[str]:
+    found = []
+    for item in plan.find("CGROUP"):
+        limits = ", ".join(_words(item.fields[3]))
+        place = item.fields[1] or "the launcher's own"
+        found.append(f"a control group in {place!s}: {limits}")
+    for item in plan.find("WATCH"):
+        memory, processes = item.fields
+        found += [f"being watched: at most {memory!s} bytes of memory"] if memory else []
+        found += [f"being watched: at most {processes!s} processes"] if processes else []
+    found += [f"{item.fields[0]!s} of your processors" for item in plan.find("AFFINITY")]
+    return found + ["the end of your login or job" for _ in plan.find("UNTIL")]
 
 
 def _leaves(plan: LaunchPlan) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +13,9 @@ from wherry.base.settings import Settings
 from wherry.host import Host
 from wherry.launch.options import RunOptions
 from wherry.launch.views import Image
+
+if TYPE_CHECKING:
+    from wherry.host import Control, Survival
 
 __all__ = ["Surroundings", "survey", "wants_here", "wants_home"]
 
@@ -25,7 +29,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     ``hosts``, ``resolver`` (resolv.conf) and ``localtime`` are files of the host, None where it has none; ``passwd``,
     ``group`` and ``profile`` (for seccomp) are read only where an option needs them. ``foreign``: layers belong to
     another user (a site's store). ``absent`` are sources of optional binds that do not exist, where that was looked at.
-    ``open_tree``: a directory is used as image that the caller may write to.
+    ``open_tree``: a directory is used as image that the caller may write to. ``control`` is what can bound a container
+    here, where a limit was asked for; ``lifetime`` how long a detached one lives.
     """
 
     locale: tuple[tuple[str, str], ...] = ()
@@ -39,6 +44,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     foreign: bool = False
     absent: frozenset[str] = frozenset()
     open_tree: bool = False
+    control: Control | None = None
+    lifetime: Survival | None = None
 
 
 def survey(
@@ -71,7 +78,27 @@ def survey(
         foreign=_is_foreign(image, host),
         absent=_absent(outside, options) if sources else frozenset(),
         open_tree=_is_open(image),
+        control=_control(outside, options, settings, host),
+        lifetime=_lifetime(options, host),
     )
+
+
+def _control(outside: Outside, options: RunOptions, settings: Settings, host: Host) -> Control | None:
+    stays = options.detach and settings.text("run.detached") == "stay"
+    if not (options.limits or stays):
+        return None
+    from wherry import host as machine
+
+    handed = settings.text("resources.cgroup")
+    return machine.find_control(outside, host.uid, handed, processes=bool(options.pids_limit))
+
+
+def _lifetime(options: RunOptions, host: Host) -> Survival | None:
+    if not options.detach:
+        return None
+    from wherry import host as machine
+
+    return machine.find_lifetime(host.user)
 
 
 def wants_here(options: RunOptions, settings: Settings) -> bool:

@@ -28,6 +28,13 @@ KEYS = (
         "how containers are made: auto, namespace, proot, fakechroot, oci or site",
         choices=("auto", "namespace", "proot", "fakechroot", "oci", "site"),
     ),
+    Key(
+        "run.detached",
+        "text",
+        "auto",
+        "what 'run -d' ends with: job (the batch job), logout, stay (nothing), or auto (what the machine does anyway)",
+        choices=("auto", "job", "logout", "stay"),
+    ),
     Key("run.network", "text", "host", "host or none", choices=("host", "none")),
     Key(
         "run.scratch",
