@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,11 @@ import pytest
 from fake_registry import FakeRegistry, Handler, fake_registry
 from layers import file, symlink, tar_of, write_layout
 from pulling import pull_here, pull_there
+from waiting import until
 from wherry.base.digest import Digest
 from wherry.base.errors import HostileArchive
 from wherry.store import open_at
+from wherry_command import Wherry
 
 _GOOD = tar_of([file("good", os.urandom(3 << 20))])
 _HOSTILE = tar_of([symlink("out", "/"), file("../out", b"x")])
@@ -113,3 +116,22 @@ def test_a_user_who_may_start_no_more_threads_is_told(tmp_path: Path, fake: Fake
     assert done.returncode == 125, done.stderr
     assert "Traceback" not in done.stderr
     assert "ulimit -u" in done.stdout or "thread" in done.stdout
+
+
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_pull_says_how_far_it_was_and_leaves_what_helps_the_next(
+    fake: FakeRegistry, silence: threading.Event, tmp_path: Path, end: signal.Signals, status: int
+) -> None:
+    reference = _serve(fake, tmp_path / "layout", _GOOD)
+    silent = _fall_silent(fake, _GOOD, silence)
+    wherry = Wherry(tmp_path)
+    process = wherry.start("pull", reference, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert silent.wait(30)
+    partial = tmp_path / "store/partial" / Digest.of(_GOOD).hex
+    until(lambda: partial.exists() and partial.stat().st_size > 1 << 20)
+    process.send_signal(end)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (status, b"")
+    words = rb"wherry: interrupted while pulling: 1\.\d+MB of 3\.15MB, \d+(\.\d+)?[kM]B/s in \d+ s\n"
+    assert re.fullmatch(words + rb"  next: the same command goes on where it stopped\n", err), err
+    assert os.listdir(tmp_path / "store/tmp") == []

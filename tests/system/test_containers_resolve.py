@@ -31,7 +31,7 @@ def saying(folder: Path, name: str, word: str) -> Path:
 def test_a_missing_image_is_pulled_and_then_run(wherry: Wherry, tiny: str) -> None:
     result = wherry("run", tiny, "echo", "hello")
     assert (result.status, result.stdout) == (0, "hello\n")
-    assert "pulling" in result.stderr
+    assert ": done " in result.stderr
     again = wherry("run", tiny, "echo", "hello")
     assert again.stderr == ""
 

@@ -12,9 +12,9 @@ __all__ = ["Event", "Progress", "silent"]
 class Event(msgspec.Struct, frozen=True):
     """One step of something that takes time.
 
-    ``item`` names it (a short digest, a file), ``stage`` says what is happening (``pulling``, ``unpacking``,
-    ``pushing``, ``waiting``, ``exists``, ``done``), ``current`` and ``total`` are bytes (``total`` 0: unknown),
-    ``message`` is a line for people (``waiting for node7, process 4123``), empty mostly.
+    ``item`` names it (a short digest, a file), ``stage`` says what is happening (``pulling``, ``reading``,
+    ``unpacking``, ``pushing``, ``waiting``, ``exists``, ``done``), ``current`` and ``total`` are bytes (``total`` 0:
+    unknown), ``message`` is a line for people (``waiting for node7, process 4123``), empty mostly.
     """
 
     item: str

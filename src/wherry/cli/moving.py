@@ -1,4 +1,4 @@
-"""Progress as people see it: bars on a terminal, one line a step elsewhere (a batch job's log), nothing with ``-q``.
+"""Progress as people see it: bars on a terminal, a line an item elsewhere (a batch job's log), nothing with ``-q``.
 
 All of it goes to standard error; standard output is for results.
 """
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wherry.base.progress import Event, Progress, silent
+from wherry.cli.interrupted import Tally, terminable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -21,15 +22,29 @@ if TYPE_CHECKING:
 
 __all__ = ["shown"]
 
-_REPEAT = 30.0
-"""Seconds after which a step that is still going on is written again, in a log."""
+_FIRST, _REPEAT = 5.0, 30.0
+"""Seconds after which what is still moving is written first, and again, in a log."""
 
 _FINAL = ("done", "exists")
 
 
 @contextmanager
 def shown(quiet: bool) -> Iterator[Progress]:
-    """A progress that shows events until the block ends; may be called by any thread."""
+    """A progress that shows events until the block ends; may be called by any thread.
+
+    Ctrl-C and SIGTERM become :class:`~wherry.base.errors.Interrupted`, which says how far it was.
+    """
+    with _showing(quiet) as show:
+        tally = Tally(show)
+        try:
+            with terminable():
+                yield tally.take
+        except KeyboardInterrupt as interrupt:
+            raise tally.error(interrupt) from None
+
+
+@contextmanager
+def _showing(quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield silent
     elif sys.stderr.isatty() and os.environ.get("TERM") not in (None, "", "dumb"):
@@ -43,23 +58,29 @@ def shown(quiet: bool) -> Iterator[Progress]:
 
 
 class _InLog:
-    """One line when an item enters a stage, and again every half minute that it stays there."""
+    """One line for each item when it is done; before, for what takes long and for what somebody has to say."""
 
     def __init__(self) -> None:
         self._lock = allocate_lock()
-        self._last: dict[str, tuple[tuple[str, str], float]] = {}
+        self._due: dict[str, float] = {}
+        self._said: dict[str, tuple[str, str]] = {}
 
     def take(self, event: Event) -> None:
-        now = time.monotonic()
         with self._lock:
-            if event.stage in _FINAL and event.item not in self._last:
-                return  # nothing moved for it, and the result is printed elsewhere
-            step = (event.stage, event.message)
-            before, when = self._last.get(event.item, (("", ""), 0.0))
-            if step == before and now - when < _REPEAT:
-                return
-            self._last[event.item] = (step, now)
-            print(self._line(event), file=sys.stderr, flush=True)
+            if self._is_news(event, time.monotonic()):
+                print(self._line(event), file=sys.stderr, flush=True)
+
+    def _is_news(self, event: Event, now: float) -> bool:
+        if event.stage in _FINAL:  # where nothing moved for it the result is printed elsewhere
+            return self._due.pop(event.item, None) is not None
+        if event.message or not event.total:
+            before, self._said[event.item] = self._said.get(event.item), (event.stage, event.message)
+            return before != self._said[event.item]
+        due = self._due.setdefault(event.item, now + _FIRST)
+        if now < due:
+            return False
+        self._due[event.item] = now + _REPEAT
+        return True
 
     @staticmethod
     def _line(event: Event) -> str:

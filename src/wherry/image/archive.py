@@ -244,6 +244,7 @@ def _docker_manifest(layout: Layout, item: _DockerImage, config: bytes) -> tuple
 
 class _FromLayout:
     resumable = False
+    doing = "reading"
     repository = ""
 
     def __init__(self, layout: Layout, places: dict[Digest, str]) -> None:

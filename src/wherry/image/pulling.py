@@ -233,6 +233,7 @@ def _check_platform(config: ImageConfig, platform: str | None, subject: str) -> 
 
 class _FromRegistry:
     resumable = True
+    doing = "pulling"
 
     def __init__(self, registry: Registry, ref: Reference) -> None:
         self._registry = registry

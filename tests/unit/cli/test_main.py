@@ -187,6 +187,7 @@ def test_a_start_imports_nothing_heavy_before_the_use_case() -> None:
         "launching",
         "start",
         "moving",
+        "interrupted",
     }
     assert ours == wanted
 
