@@ -41,6 +41,10 @@ class LayerBytes(Protocol):
         """Whether bytes are worth keeping until they are whole."""
 
     @property
+    def doing(self) -> str:
+        """What it is called while bytes come: the stage of the events."""
+
+    @property
     def repository(self) -> str:
         """``registry/repository``, empty when the bytes cannot be had again."""
 
@@ -275,7 +279,7 @@ class _Job:
         try:
             for chunk in chunks:
                 position += len(chunk)
-                self._tell("pulling", position)
+                self._tell(self._source.doing, position)
                 yield chunk
         finally:
             close = getattr(chunks, "close", None)
