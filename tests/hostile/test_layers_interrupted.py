@@ -7,6 +7,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,9 @@ from wherry.image import open_image, view
 from wherry.store import open_at
 
 _CROWD = 200
-_KILLS = 25
+_KILLS = 50
+_SEED = int(os.environ.get("WHERRY_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+"""Printed where the test fails; given in the variable it kills at the same moments."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,8 @@ def test_a_pull_killed_at_any_moment_is_repeated_without_repair(registry: Regist
     reference = f"{registry.address}/small:latest"
     whole = pull_here(open_at(str(tmp_path / "whole")), reference)
     store = open_at(str(tmp_path / "store"))
-    chance = random.Random(20)
+    chance = random.Random(_SEED)
+    sys.stdout.write(f"WHERRY_TEST_SEED={_SEED}\n")
     finished = 0
     for _ in range(_KILLS):
         process = pull_there(store.path, reference, prefix=("setsid",))
