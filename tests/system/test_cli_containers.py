@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pty
-import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from waiting import until
 from wherry_command import Wherry
 
 
@@ -27,13 +27,6 @@ def lab(seeded: Wherry) -> Iterator[str]:
     until(lambda: "three" in seeded.ok("logs", "lab"))
     yield "lab"
     seeded("rm", "-f", "lab")
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        select.select([], [], [], 0.05)
 
 
 def on_terminal(wherry: Wherry, *arguments: str, typed: bytes = b"") -> tuple[int, str]:

@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from waiting import until
 from wherry_command import Wherry
 
 
@@ -22,15 +23,6 @@ def lab(seeded: Wherry) -> Iterator[Wherry]:
     for container in seeded.ok("ps", "-aq", "--no-trunc").split():
         seeded("rm", "-f", container)
     assert seeded.ok("ps", "-aq") == ""
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + seconds
-    pause = __import__("threading").Event()
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        pause.wait(0.02)
 
 
 def state(wherry: Wherry, name: str) -> str:

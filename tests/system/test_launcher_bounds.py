@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from launcher_plans import Box, Operation, launcher
+from waiting import until
 
 DETACH = 4
 MIB = 1 << 20
@@ -24,13 +23,6 @@ HOG = "(head -c 64000000 /dev/zero; sleep 60) | tail -c 60000000"
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     return Box(tmp_path / "box")
-
-
-def until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def ended(folder: Path) -> dict[str, Any]:

@@ -6,13 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from launcher_plans import NAMESPACES, Box, Operation, launcher
+from waiting import until
 
 DETACH, TERMINAL = 4, 2
 
@@ -29,13 +28,6 @@ def detached(box: Box, folder: Path) -> list[Operation]:
         Operation("EXITFILE", (str(folder / "exit.json"),)),
         Operation("LOG", (str(folder / "log"),)),
     ]
-
-
-def until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 15
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_a_detached_start_prints_its_id_and_goes_on_alone(box: Box, tmp_path: Path) -> None:
@@ -111,6 +103,7 @@ def joining(
 def test_joining_a_running_container(box: Box, tmp_path: Path) -> None:
     started = box.run("sh", "-c", "echo mine > /tmp/f; sleep 987100", stdio=DETACH, host=detached(box, tmp_path))
     running = tmp_path / "running" / started.stdout.strip()
+    until(lambda: joining(box, running, "sh", "-c", "test -s /tmp/f").returncode == 0)
     done = joining(
         box,
         running,
