@@ -31,6 +31,11 @@
 
 enum { STATUS_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND = 127 };
 
+/* As the launcher says it. */
+#define NOT_FOUND \
+    "wherry: cannot find '%s' in the container's PATH: the image has no such program\n" \
+    "  next: check the spelling, or give its full path\n"
+
 static struct view seen;
 static char preload[PATH_ROOM], config[PATH_ROOM];
 
@@ -110,7 +115,7 @@ static int run(char **argv, char **envp) {
     }
     bool search = strchr(*argv, '/') == NULL;
     if (error == ENOENT && search)
-        return fail(STATUS_NOT_FOUND, "cannot find in the container's PATH", *argv, "", "");
+        return fprintf(stderr, NOT_FOUND, *argv), STATUS_NOT_FOUND;
     return fail(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE, "cannot execute", *argv,
                 strerror((int)error), "");
 }
