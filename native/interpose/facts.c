@@ -6,13 +6,12 @@ uint64_t facts_hash(const char *text, size_t length) {
     return hash;
 }
 
+uint64_t facts_now(const struct view *view) { return __atomic_load_n(&view->facts->generation, __ATOMIC_ACQUIRE); }
+
 /* 0: nothing may be remembered of this area. */
-static uint64_t key_of(const struct view *view, const struct area *area, enum fact fact, uint64_t hash) {
-    uint64_t generation = 0;
-    if ((area->kind & AREA_FIXED) == 0) {
-        generation = __atomic_load_n(&view->facts->generation, __ATOMIC_ACQUIRE);
-        if (generation == 0) return 0;
-    }
+static uint64_t key_of(const struct area *area, enum fact fact, uint64_t hash, uint64_t generation) {
+    if ((area->kind & AREA_FIXED) != 0) generation = 0;
+    else if (generation == 0) return 0;
     hash ^= (generation << 8 | (unsigned)fact) * 0x9E3779B97F4A7C15ULL;
     hash ^= hash >> 32;
     hash *= 0xD6E8FEB86659FD93ULL;
@@ -20,14 +19,14 @@ static uint64_t key_of(const struct view *view, const struct area *area, enum fa
 }
 
 bool facts_known(const struct view *view, const struct area *area, enum fact fact, uint64_t hash) {
-    uint64_t key = key_of(view, area, fact, hash), slot = key >> 32 & (FACTS_ROOM - 1);
+    uint64_t key = key_of(area, fact, hash, facts_now(view)), slot = key >> 32 & (FACTS_ROOM - 1);
     const uint64_t *known = view->facts->known;
     return key != 0 && (__atomic_load_n(&known[slot], __ATOMIC_RELAXED) == key ||
                         __atomic_load_n(&known[slot ^ 1], __ATOMIC_RELAXED) == key);
 }
 
-void facts_learn(const struct view *view, const struct area *area, enum fact fact, uint64_t hash) {
-    uint64_t key = key_of(view, area, fact, hash), slot = key >> 32 & (FACTS_ROOM - 1);
+void facts_learn(const struct view *view, const struct area *area, enum fact fact, uint64_t hash, uint64_t generation) {
+    uint64_t key = key_of(area, fact, hash, generation), slot = key >> 32 & (FACTS_ROOM - 1);
     uint64_t *known = view->facts->known;
     if (key == 0) return;
     if (__atomic_load_n(&known[slot], __ATOMIC_RELAXED) != 0) slot ^= key >> 63; /* one of the two is forgotten */

@@ -26,10 +26,13 @@ enum fact { FACT_PLAIN = 0x51, FACT_SOLID = 0xA7 };
 static inline uint64_t facts_step(uint64_t hash, char byte) { return (hash ^ (unsigned char)byte) * 0x100000001B3ULL; }
 uint64_t facts_hash(const char *text, size_t length);
 
-bool facts_known(const struct view *view, const struct area *area, enum fact fact, uint64_t hash);
-void facts_learn(const struct view *view, const struct area *area, enum fact fact, uint64_t hash);
+/* The generation of now. What is seen from now on is learnt for it, whatever happens meanwhile. */
+uint64_t facts_now(const struct view *view);
 
-/* A link may now be where none was. */
+bool facts_known(const struct view *view, const struct area *area, enum fact fact, uint64_t hash);
+void facts_learn(const struct view *view, const struct area *area, enum fact fact, uint64_t hash, uint64_t generation);
+
+/* A link may now be where none was: said after it was put there. */
 void facts_changed(const struct view *view);
 
 #endif

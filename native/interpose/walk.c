@@ -15,6 +15,7 @@ struct way {
     const char *at;
     const char *leaf;        /* where the path's own last name begins, once links are used up */
     const struct area *area; /* of the path as it was said */
+    uint64_t generation;     /* when the way began */
     unsigned links;
     bool plain;   /* the kernel's way has been the same so far */
     long missing; /* why the last name cannot be seen, as an error: then those below it cannot either */
@@ -44,7 +45,7 @@ static long read_link(struct way *way, const struct area *area) {
     if (answer < 0) return answer;
     answer = kernel_readlink(KERNEL_CWD, way->room, way->room, room);
     if (answer == -KERNEL_EINVAL) {
-        facts_learn(way->view, area, FACT_SOLID, hash);
+        facts_learn(way->view, area, FACT_SOLID, hash, way->generation);
         return 0;
     }
     if (answer < 0) {
@@ -102,7 +103,7 @@ static long take_name(struct way *way, bool follow) {
 static void learn(const struct way *way, const char *path, size_t length) {
     if (!way->plain || way->missing != 0) return;
     if (way->links > 0 && view_mounts_below(way->view, way->guest, way->length)) return;
-    facts_learn(way->view, way->area, FACT_PLAIN, facts_hash(path, length));
+    facts_learn(way->view, way->area, FACT_PLAIN, facts_hash(path, length), way->generation);
 }
 
 /* Puts the path at the end of the room and starts behind the area's guest prefix. */
@@ -126,6 +127,7 @@ long walk(struct view *view, const char *path, bool follow, char *guest) {
     struct way way;
     way.view = view, way.guest = guest, way.links = 0, way.plain = true, way.missing = 0;
     way.area = view_area(view, path, length);
+    way.generation = facts_now(view);
     if (!set_out(&way, path, length)) return -KERNEL_ENAMETOOLONG;
     const char *text_end = way.room + sizeof way.room - 1;
     size_t folder = length - (size_t)(text_end - way.leaf);

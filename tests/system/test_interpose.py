@@ -439,6 +439,14 @@ def test_libraries_are_found_as_the_loader_would(inside: Inside) -> None:
     )
 
 
+def test_what_the_host_preloads_stays_outside(inside: Inside) -> None:
+    assert not (inside.tree / str(LIBRARY).lstrip("/")).exists()
+    other = inside.folder / "hosts-own.so"
+    other.write_bytes(b"not loaded")
+    assert inside("echo", "quiet", LD_PRELOAD=str(other)) == "quiet\n", "as with /etc/ld.so.preload"
+    assert "cannot be preloaded" in inside.start("true", LD_PRELOAD="/nonexistent.so").stderr
+
+
 def test_git_keeps_a_repository(inside: Inside) -> None:
     said = inside.shell(
         """

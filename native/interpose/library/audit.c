@@ -24,7 +24,7 @@ struct loaded {
 static struct view seen;
 static char config[PATH_ROOM], preload[PATH_ROOM], self[2 * PATH_ROOM], wanted[LIST_ROOM], listed[LIST_ROOM];
 static struct place answered;
-static bool usable;
+static bool usable, started;
 
 /* Takes this process' first variables, which are ours, and LD_LIBRARY_PATH from what the kernel keeps. */
 static void read_environment(void) {
@@ -115,5 +115,13 @@ EXPORT const char *la_objsearch(const char *name, uintptr_t *cookie, unsigned st
     if (text_same(name, preload)) return name;
     if (text_find(name, '/') == NULL)
         return search_all(cookie == NULL ? NULL : (const struct loaded *)*cookie, name) ? answered.path : name;
-    return place_find(&seen, KERNEL_CWD, name, PLACE_FOLLOW, &answered) == 0 ? answered.path : name;
+    if (place_find(&seen, KERNEL_CWD, name, PLACE_FOLLOW, &answered) != 0) return name;
+    /* The host's /etc/ld.so.preload, which is read by the loader itself: we are loaded already, so nothing is. */
+    bool preloaded = !started && !kernel_may(answered.path, 0) && kernel_may(name, 0);
+    return preloaded ? preload : answered.path;
+}
+
+EXPORT void la_preinit(const uintptr_t *cookie) {
+    (void)cookie;
+    started = true;
 }
