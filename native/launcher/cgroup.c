@@ -127,7 +127,7 @@ int cgroup_join(const struct start *start, const struct record *record, struct c
 
 int cgroup_enter(const struct cgroup *cgroup, struct failure *failure) {
     if (cgroup->folder == NULL || write_text(cgroup->folder, "cgroup.procs", "0") == 0) return 0;
-    return failure_set(failure, STEP_CGROUP, errno, cgroup->folder);
+    return failure_set(failure, cgroup->joined ? STEP_MEMBER : STEP_CGROUP, errno, cgroup->folder);
 }
 
 int cgroup_leave(const struct cgroup *cgroup, struct failure *failure) {

@@ -103,6 +103,8 @@ static const struct reason reasons[] = {
     {STEP_CGROUP, EACCES, "it was not handed over to you", DOCTOR},
     {STEP_CGROUP, EBUSY, "it holds processes, and so cannot limit groups below it",
      "hand over a group without processes of its own (the setting resources.cgroup)"},
+    {STEP_MEMBER, EACCES, "this session is outside of what was handed over to you, so that its limits could not hold",
+     "enter it from within the job that started it"},
     {STEP_SCRATCH, ENOSPC, "the file system is full",
      "free some space, or set another scratch folder (wherry settings)"},
     {STEP_REMOVE, 0, "", "wherry prune removes it, once nothing uses it"},

@@ -70,6 +70,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(INTERPRETER, "cannot execute '%s'") \
     STEP(ARCHITECTURE, "cannot execute '%s'") \
     STEP(CGROUP, "cannot limit the container by the control group '%s'") \
+    STEP(MEMBER, "cannot enter the container's control group '%s'") \
     STEP(AFFINITY, "cannot choose the container's processors") \
     STEP(ENDED, "the container was ended: %s") \
     STEP(PART_ENDED, "a process of the container was ended: %s") \

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import stat
 import subprocess
 import time
@@ -51,6 +53,30 @@ def test_memory_is_watched_where_no_group_can_be_had_and_the_user_is_told_once(s
     assert last.startswith("wherry: the container was ended: memory limit 32 MiB reached (peak ")
     again = seeded(*run, "echo small")
     assert (again.status, again.stdout, again.stderr) == (0, "small\n", "")  # by the saved plan
+
+
+def test_a_container_of_proot_is_watched_with_all_its_processes(seeded: Wherry) -> None:
+    done = seeded("run", "--engine", "proot", "-m", "32m", "--pids-limit", "9", "tiny", "sh", "-c", f"({HOG}) & wait")
+    assert done.status == 137
+    assert "more than 9 processes are not refused, but end the container" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("wherry: the container was ended: memory limit 32 MiB reached")
+
+
+def test_the_last_words_come_after_what_a_terminal_showed(seeded: Wherry) -> None:
+    ours, theirs = os.openpty()
+    process = seeded.start(
+        "run", "-it", "-m", "32m", "tiny", "sh", "-c", f"echo up; {HOG}", stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has it open any more
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    os.close(ours)
+    assert process.wait(60) == 137
+    lines = shown.decode().replace("\r", "").splitlines()
+    assert lines.index("up") < len(lines) - 1
+    assert lines[-1].startswith("wherry: the container was ended: memory limit 32 MiB reached")
 
 
 def test_the_record_has_limit_and_peak(seeded: Wherry) -> None:

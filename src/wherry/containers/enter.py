@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
@@ -14,6 +14,9 @@ from wherry.containers.starting import Start
 from wherry.containers.using import group_of
 from wherry.containers.world import World
 from wherry.launch import ExecOptions, Membership, plan_exec, with_inputs
+
+if TYPE_CHECKING:
+    from wherry.host import Control
 
 __all__ = ["exec_", "membership_of", "prepare_exec", "scratch_of"]
 
@@ -28,6 +31,7 @@ def prepare_exec(options: ExecOptions, *, world: World | None = None) -> Start:
     world = world or World()
     found, running = must_run(world, options.container)
     membership = membership_of(running, found.shown)
+    group = group_of(running)
     plan = plan_exec(
         options,
         membership,
@@ -36,9 +40,16 @@ def prepare_exec(options: ExecOptions, *, world: World | None = None) -> Start:
         running=running.path,
         scratch=scratch_of(membership),
         init=running.init_pid,
-        group=group_of(running),
+        group=group,
+        control=_control(world) if group[1] else None,
     )
     return Start(with_inputs(plan, world.outside), options.command, None, found.id)
+
+
+def _control(world: World) -> Control:
+    from wherry.host import find_control
+
+    return find_control(world.outside, world.host.uid)
 
 
 def membership_of(running: Running, shown: str) -> Membership:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wherry import __version__
 from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
@@ -10,7 +12,10 @@ from wherry.launch.fragment import Bounds, Joinable, Membership, Wrapped, exec_f
 from wherry.launch.options import ExecOptions
 from wherry.launch.plan import CURRENT, SCRATCH, LaunchPlan, Operation, Paths
 
-__all__ = ["Joinable", "Membership", "Wrapped", "plan_exec", "wrapped_of"]
+if TYPE_CHECKING:
+    from wherry.host import Control
+
+__all__ = ["Joinable", "Membership", "Wrapped", "plan_exec", "scope_of", "wrapped_of"]
 
 _STDIN, _TERMINAL, _DETACH = 1, 2, 4
 _NPROC = 6
@@ -27,11 +32,13 @@ def plan_exec(
     scratch: str = "",
     init: int = 0,
     group: tuple[str, str] = ("", ""),
+    control: Control | None = None,
 ) -> LaunchPlan:
     """What ``exec`` does. ``membership`` is decoded from the container's start line, ``running`` its RUNNING file.
 
     ``scratch`` is its scratch folder, needed where its engine makes no namespaces; ``init`` its process 1, ``group``
-    the root of the cgroup2 tree and its own group, if it has one: its limits hold for this process too.
+    the root of the cgroup2 tree and its own group, if it has one: its limits hold for this process too. ``control`` is
+    what this session has of control groups: to enter one of the user's systemd, it must be started by that.
 
     The process gets the container's variables, identity, capabilities and filter; ``-e`` wins over them. Raises
     :class:`UsageError` without a command, :class:`HostLacks` for another user than the container's.
@@ -61,7 +68,13 @@ def plan_exec(
         ),
         Operation("EXEC", ((), (), 0)),
     ]
-    return LaunchPlan((), tuple(operations), reusable=False)
+    starter = scope_of(control) if control is not None and control.systemd_run and not control.controllers else ()
+    return LaunchPlan((), tuple(operations), reusable=False, starter=starter)
+
+
+def scope_of(control: Control) -> tuple[str, ...]:
+    """The command line before the launcher's own: the user's systemd starts it in a group that is handed over to it."""
+    return (control.systemd_run, "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--")
 
 
 def wrapped_of(plan: LaunchPlan) -> Wrapped | None:

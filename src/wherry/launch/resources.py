@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.launch.fragment import Bounds
+from wherry.launch.joining import scope_of
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import LaunchPlan, Operation
 
 if TYPE_CHECKING:
     from wherry.host import Control, Survival
 
-__all__ = ["bounded", "scope_of"]
+__all__ = ["bounded"]
 
 _OWN = 1
 """CGROUP: the launcher steps aside, for the group is its own."""
@@ -105,11 +106,6 @@ def _place(options: RunOptions, control: Control) -> _Place | None:
         here = needed & set(control.controllers)
         return _Place(control.parent, 0, control.controllers) if here else None
     return _Place("", _OWN, control.manager, scope_of(control))
-
-
-def scope_of(control: Control) -> tuple[str, ...]:
-    """The command line before the launcher's own: the user's systemd starts it in a group that is handed over to it."""
-    return (control.systemd_run, "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--")
 
 
 def _keep(options: RunOptions, control: Control, controllers: tuple[str, ...], *, namespaces: bool) -> _Kept:

@@ -226,6 +226,18 @@ def test_no_flag_changes_what_the_site_has_locked(tmp_path: Path, line: str, set
     complete(options(*line.split()), load(unlocked), unlocked)
 
 
+@pytest.mark.parametrize("line", ["-m 1g i", "--memory 0 i", "--cpus 2 i", "--pids-limit -1 i"])
+def test_no_flag_changes_a_limit_that_the_site_has_locked(tmp_path: Path, line: str) -> None:
+    site = tmp_path / "site.toml"
+    names = "'resources.memory', 'resources.cpus', 'resources.pids'"
+    site.write_text(f"[resources]\nmemory = '2G'\ncpus = '1.5'\npids = 9\n[lock]\nkeys = [{names}]")
+    outside = Outside({"WHERRY_SITE_SETTINGS": str(site)})
+    with pytest.raises(SettingsError, match="the site has locked it"):
+        complete(options(*line.split()), load(outside), outside)
+    chosen = complete(options("i"), load(outside), outside)
+    assert (chosen.memory, chosen.cpus, chosen.pids_limit) == (2 << 30, 1.5, 9)
+
+
 def test_a_flag_may_repeat_what_is_locked(tmp_path: Path) -> None:
     site = tmp_path / "site.toml"
     site.write_text("[run]\npull = 'never'\nbinds = ['/site:/data']\n[lock]\nkeys = ['run.pull', 'run.binds']")

@@ -8,7 +8,9 @@ from launch_fakes import HOST, PATHS, make_plan
 
 from wherry.base.errors import HostLacks, UsageError
 from wherry.base.record import StartLine
+from wherry.host import Control
 from wherry.launch import ExecOptions, LaunchPlan, Membership, RunOptions, plan_exec
+from wherry.launch.fragment import Bounds
 
 
 def membership(options: RunOptions) -> Membership:
@@ -80,3 +82,24 @@ def test_an_unconfined_container_stays_so() -> None:
     plan = planned(ExecOptions(container="c", command=("ls",)), RunOptions(seccomp="unconfined"))
     assert plan.find("NO_NEW_PRIVS")
     assert not plan.find("SECCOMP")
+
+
+def test_the_limits_of_the_container_hold_for_it() -> None:
+    """By its group, its processors, and how many processes its namespace may have."""
+    joined = msgspec.structs.replace(membership(RunOptions()), bounds=Bounds(nproc=101, affinity=True))
+    group = ("/sys/fs/cgroup", "/sys/fs/cgroup/job/wherry-abc")
+    options = ExecOptions(container="c", command=("ls",))
+    plan = plan_exec(options, joined, HOST, paths=PATHS, running="/run/w/running/abc", init=77, group=group)
+    found = {item.kind: item.fields for item in plan.operations}
+    assert (found["MEMBER"], found["AFFINITY"], found["RLIMIT"]) == (group, (0, 77), (6, 101, 101))
+    assert plan.starter == ()
+
+
+@pytest.mark.parametrize("own", [(), ("memory",)])
+def test_into_a_group_of_systemds_it_is_started_by_that(own: tuple[str, ...]) -> None:
+    """From outside of it nobody may enter; from a group that was handed over with its controllers one may."""
+    control = Control("/sys/fs/cgroup", "", own, "/usr/bin/systemd-run", ("memory",))
+    options = ExecOptions(container="c", command=("ls",))
+    more = {"paths": PATHS, "running": "/run/w/running/abc", "control": control}
+    plan = plan_exec(options, membership(RunOptions()), HOST, **more)  # type: ignore[arg-type]
+    assert plan.starter[:3] == (() if own else ("/usr/bin/systemd-run", "--user", "--scope"))
