@@ -3,6 +3,7 @@
  * PLAIN   the kernel's way from the host path of this guest text leads to the same file as the guest's way: through no
  *         absolute link and over no border of an area. Then a call needs no look at its folders.
  * SOLID   what this resolved guest path names is no link.
+ * FOLDER  it is a directory: ".." may follow.
  *
  * Only hashes are kept (63 bits: that two paths of a run meet is not to be expected), each read and written at once, so
  * that threads, signals and children need no lock. In an area that nobody changes a fact stays true. Elsewhere it holds
@@ -19,7 +20,7 @@
 
 #include "view.h"
 
-enum fact { FACT_PLAIN = 0x51, FACT_SOLID = 0xA7 };
+enum fact { FACT_PLAIN = 0x51, FACT_SOLID = 0xA7, FACT_FOLDER = 0x3C };
 
 /* The hash of a text goes byte by byte: facts_step() from FACTS_START. */
 #define FACTS_START 0xCBF29CE484222325ULL

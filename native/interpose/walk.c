@@ -55,6 +55,25 @@ static long read_link(struct way *way, const struct area *area) {
     return (size_t)answer >= room ? -KERNEL_ENAMETOOLONG : answer;
 }
 
+/* Is what the way leads to a directory? Asked before "..", since the kernel would. 0 or a negative error. */
+static long check_folder(struct way *way) {
+    const struct area *area = view_area(way->view, way->guest, way->length);
+    uint64_t hash = facts_hash(way->guest, way->length);
+    struct kernel_stat found;
+    if (way->missing != 0) return way->missing;
+    if (way->length == 0 || (area->kind & AREA_HOST) != 0) return 0;
+    if (facts_known(way->view, area, FACT_FOLDER, hash)) return 0;
+    size_t room = (size_t)(way->at - way->room);
+    if (area->host_length + way->length - area->guest_length + 2 > room) return -KERNEL_ENAMETOOLONG;
+    long answer = view_host(area, way->guest, way->length, way->room);
+    if (answer >= 0) answer = kernel_stat(KERNEL_CWD, way->room, &found, 0);
+    if (answer == -KERNEL_ENOENT && view_mounts_below(way->view, way->guest, way->length)) return 0;
+    if (answer < 0) return answer;
+    if ((found.mode & KERNEL_TYPE) != KERNEL_IS_FOLDER) return -KERNEL_ENOTDIR;
+    facts_learn(way->view, area, FACT_FOLDER, hash, way->generation);
+    return 0;
+}
+
 static void go_up(struct way *way) {
     if (way->length == 0) way->plain = false; /* the kernel would leave the tree */
     while (way->length > 0 && way->guest[--way->length] != '/') {}
@@ -81,7 +100,8 @@ static long take_name(struct way *way, bool follow) {
         return 0;
     }
     if (size == 2 && way->at[0] == '.' && way->at[1] == '.') {
-        if (way->missing != 0) return way->missing;
+        long answer = check_folder(way);
+        if (answer != 0) return answer;
         go_up(way);
         way->at = end;
     } else {

@@ -76,6 +76,8 @@ static void links_stay_inside(void) {
         LEADS("/tree/nowhere/x", "/dead", PLACE_FOLLOW);
         LEADS("-40", "/a", PLACE_FOLLOW);
         LEADS("-2", "/none/../etc/passwd", 0);
+        LEADS("-20", "/etc/passwd/../passwd", 0);
+        LEADS("-20", "/absolute/..", 0);
         LEADS("/tree/etc/", "/etc/", 0);
     }
     struct stat found;
