@@ -77,6 +77,7 @@ class Declared:
     lacks: frozenset[str] = frozenset()
     image: str = "tiny"
     needs: tuple[str, ...] = ()
+    adds: frozenset[str] = frozenset()  # variables of its own
 
     @property
     def features(self) -> frozenset[str]:
@@ -109,6 +110,7 @@ ENGINES = (
             )
         ),
         image="small",
+        adds=frozenset(("LOCPATH", "TZDIR")),
     ),
 )
 

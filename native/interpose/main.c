@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "compose.h"
@@ -90,13 +91,36 @@ static long execute(void *context, const char *file, char *const *argv, char *co
     return -errno;
 }
 
+/* Enters a directory; negative error. */
+static int enter(const char *path) {
+    struct place at;
+    int found = place_find(&seen, KERNEL_CWD, path, PLACE_FOLLOW, &at);
+    return found < 0 ? found : chdir(at.path) == 0 ? 0 : -errno;
+}
+
+/* Makes a directory with its parents, as far as they may be made. */
+static void make_folders(const char *path) {
+    char part[PATH_ROOM];
+    struct place at;
+    if (strlen(path) >= sizeof part) return;
+    for (size_t end = 1; path[end - 1] != 0; end++) {
+        if (path[end] != '/' && path[end] != 0) continue;
+        memcpy(part, path, end);
+        part[end] = 0;
+        if (place_find(&seen, KERNEL_CWD, part, PLACE_CREATES, &at) == 0) mkdir(at.path, 0755);
+    }
+}
+
 static int run(char **argv, char **envp) {
     if (*argv != NULL && strcmp(*argv, "--cwd") == 0 && argv[1] != NULL) {
-        struct place at;
-        int found = place_find(&seen, KERNEL_CWD, argv[1], PLACE_FOLLOW, &at);
-        if (found < 0 || chdir(at.path) != 0)
-            return fail(found == -ENOENT || (found == 0 && errno == ENOENT) ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE,
-                        "cannot start in the directory", argv[1], strerror(found < 0 ? -found : errno), "");
+        int found = enter(argv[1]);
+        if (found == -ENOENT) {
+            make_folders(argv[1]);
+            found = enter(argv[1]);
+        }
+        if (found < 0)
+            return fail(found == -ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE, "cannot start in the directory",
+                        argv[1], strerror(-found), "name one that exists with -w");
         argv += 2;
     } else if (place_guest(&seen, KERNEL_CWD, ".", preload) < 0) { /* where we are is nowhere inside */
         struct place top;

@@ -105,14 +105,10 @@ def tree_kind(
 
 def _need(options: RunOptions, image: Image, tree: Tree, host: Host) -> Need:
     from wherry.launch.engines.engine import Need
-    from wherry.launch.engines.program import kind_of_program
+    from wherry.launch.engines.program import kind_of_program, path_of, program_of
 
-    config = image.config.config
-    entry = options.entrypoint if options.entrypoint is not None else (config.entrypoint or ())
-    command = options.command or (() if options.entrypoint is not None else config.cmd or ())
-    program = next(iter((*entry, *command)), "")
-    path = next((text[5:] for text in config.env or () if text.startswith("PATH=")), "")
-    return Need(program, kind_of_program(tree, program, path, host.architecture) if program else "")
+    program = program_of(options, image)
+    return Need(program, kind_of_program(tree, program, path_of(image), host.architecture) if program else "")
 
 
 def _first(need: Need, machine: Machine) -> Choice:

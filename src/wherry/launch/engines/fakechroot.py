@@ -7,9 +7,11 @@ library itself refuses to change it. It cannot run static programs, nor those of
 
 from __future__ import annotations
 
+from wherry.base.errors import CommandNotFound
 from wherry.host import Host, Machine, Obstacle, against
 from wherry.launch.engines.engine import FEATURES, Need
 from wherry.launch.engines.plain import Wrap, plain_plan, require_closed, shown_paths
+from wherry.launch.engines.program import find_program, path_of, program_of
 from wherry.launch.job import Job
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import DIRECTORY, SCRATCH, LaunchPlan, Operation
@@ -60,6 +62,8 @@ class Fakechroot:
         private = self.tree(job.options, job.person.uid, job.host) == "flat"
         if not private:
             require_closed(job)
+        if job.options.detach:
+            _require_program(job)
         root = f"{SCRATCH}/root" if private else job.paths.flat
         before = (Operation("COPY", (job.paths.flat, root)),) if private else ()
         shown = shown_paths(job)
@@ -80,6 +84,17 @@ class Fakechroot:
             shown,
             before=before,
             notes=() if private else (_READ_ONLY,),
+        )
+
+
+def _require_program(job: Job) -> None:
+    """Raise :class:`CommandNotFound` now: in the background nobody hears what the starter says."""
+    name = program_of(job.options, job.image)
+    if name and "/" not in name and not find_program(job.tree, name, path_of(job.image)):
+        raise CommandNotFound(
+            f"cannot find '{name}' in the container's PATH",
+            why="the image has no such program",
+            hint="check the spelling, or give its full path",
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import struct
 
-from wherry.launch.views import Tree
+from wherry.launch.options import RunOptions
+from wherry.launch.views import Image, Tree
 
-__all__ = ["kind_of_program"]
+__all__ = ["find_program", "kind_of_program"]
 
 _HEAD = 4096
 _INTERPRETER = 3  # PT_INTERP
@@ -20,7 +21,7 @@ def kind_of_program(tree: Tree, name: str, path: str, architecture: str) -> str:
 
     ``path`` is the image's ``PATH``. A script is what its interpreter is.
     """
-    file = _find(tree, name, path)
+    file = find_program(tree, name, path)
     for _ in range(4):
         head = tree.read(file, _HEAD) if file else None
         if not head:
@@ -32,7 +33,21 @@ def kind_of_program(tree: Tree, name: str, path: str, architecture: str) -> str:
     return ""
 
 
-def _find(tree: Tree, name: str, path: str) -> str:
+def program_of(options: RunOptions, image: Image) -> str:
+    """What a start executes, as it is spelled; empty where that is known only when it starts."""
+    config = image.config.config
+    entry = options.entrypoint if options.entrypoint is not None else (config.entrypoint or ())
+    command = options.command or (() if options.entrypoint is not None else config.cmd or ())
+    return next(iter((*entry, *command)), "")
+
+
+def path_of(image: Image) -> str:
+    """The image's ``PATH``, empty where it has none."""
+    return next((text[5:] for text in image.config.config.env or () if text.startswith("PATH=")), "")
+
+
+def find_program(tree: Tree, name: str, path: str) -> str:
+    """Where the program is in the image, by its ``PATH``; empty where it is missing (or relative)."""
     if "/" in name:
         return name if name.startswith("/") else ""
     for folder in (path or _USUAL_PATH).split(":"):
