@@ -131,6 +131,14 @@ def test_limits_of_the_settings_hold_where_none_is_said(seeded: Wherry) -> None:
     assert "AFFINITY" not in found and "RLIMIT" not in found
 
 
+def test_the_setting_says_what_a_container_in_the_background_ends_with(seeded: Wherry) -> None:
+    found = operations(seeded, "-d", "--stop-signal", "INT", env={"WHERRY_RUN_DETACHED": "logout"})
+    assert (found["UNTIL"]["signal"], found["UNTIL"]["grace_seconds"]) == (2, 10)
+    assert "UNTIL" not in operations(seeded, "-d")
+    refused = seeded("run", "-d", "tiny", "true", env={"WHERRY_RUN_DETACHED": "never"})
+    assert refused.status == 125 and "never" in refused.stderr
+
+
 def test_a_group_that_was_handed_over_gets_the_limits(seeded: Wherry, tmp_path: Path) -> None:
     group = tmp_path / "job"
     group.mkdir()

@@ -86,6 +86,17 @@ def test_a_timeout_ends_the_container(here: Wherry) -> None:
     assert wherry.ps() == []
 
 
+def test_limits_hold_and_are_in_the_record(here: Wherry) -> None:
+    hog = "(head -c 64000000 /dev/zero; sleep 60) | tail -c 60000000"
+    result = wherry.run("tiny", ["sh", "-c", hog], memory="32m", cpus=1, pids_limit=20)
+    assert result.status == 137 and result.record is not None and result.record.end is not None
+    limit = result.record.end.limit
+    assert limit is not None and (limit.kind, limit.value) == ("memory", 32 << 20)
+    assert result.record.start.resources == {"memory": 32 << 20, "cpus": 1.0, "processes": 20}
+    with pytest.raises(wherry.WherryError, match="'memory lots' is not an amount"):
+        wherry.run("tiny", ["true"], memory="lots")
+
+
 def test_a_text_as_command_is_refused_with_the_remedy(here: Wherry) -> None:
     with pytest.raises(wherry.WherryError, match="sequence of words"):
         wherry.run("tiny", "echo hello")

@@ -46,11 +46,11 @@ def processors(text: str, option: str = "--cpus") -> float:
     return count
 
 
-def processes(text: str) -> int:
+def processes(text: str, option: str = "--pids-limit") -> int:
     """``--pids-limit``: processes and threads; -1 or 0 is no limit."""
     count = 0 if text == "-1" else decimal(text)
     if count is None:
-        raise UsageError(f"'--pids-limit {text}' is not a number of processes", hint="--pids-limit 500")
+        raise UsageError(f"'{option} {text}' is not a number of processes", hint="--pids-limit 500")
     return count
 
 

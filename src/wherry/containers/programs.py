@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from wherry.base.errors import CommandFailed, UsageError
+from wherry.containers import amounts
 from wherry.containers.binding import volume
 from wherry.containers.records import Record
 from wherry.containers.world import World
@@ -81,6 +82,9 @@ def run(
     entrypoint: Sequence[str] | None = None,
     hostname: str | None = None,
     labels: Mapping[str, str] | None = None,
+    memory: int | str | None = None,
+    cpus: float | None = None,
+    pids_limit: int | None = None,
     name: str | None = None,
     pull: str | None = None,
     platform: str | None = None,
@@ -94,6 +98,7 @@ def run(
     """Run a command in a fresh container and wait for it.
 
     ``command`` is a sequence of words; empty means the image's own. In ``env`` a value of None takes the caller's.
+    ``memory`` is bytes, or a text as ``4g``.
     ``binds`` are :class:`Bind` values or texts as ``-v`` takes them (``/data:/data:ro``). ``input`` is standard input;
     without it that is empty. With ``capture=False`` the streams are the caller's. ``cwd`` is where ``here`` points.
     After ``timeout`` seconds the container is ended and :class:`TimeoutError` raised.
@@ -116,6 +121,9 @@ def run(
         entrypoint=None if entrypoint is None else _words(entrypoint),
         hostname=hostname,
         labels=tuple((labels or {}).items()),
+        memory=None if memory is None else amounts.memory(str(memory), "memory"),
+        cpus=None if cpus is None else amounts.processors(str(cpus), "cpus"),
+        pids_limit=None if pids_limit is None else amounts.processes(str(pids_limit), "pids_limit"),
         name=name,
         pull=pull,
         platform=platform,
