@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,15 @@ ENGINES = ("namespace", "proot")
 
 
 @pytest.fixture
-def unpacked(tmp_path: Path) -> Path:
+def unpacked(tmp_path: Path) -> Iterator[Path]:
     """The tiny image as a directory of the user's own, without write bits, as CVMFS shows one."""
     store = open_at(str(tmp_path / "unpacking"))
     tree = flatten(store, load_file(store, str(images.image("tiny"))), plain=True)
     place = tmp_path / "tiny:1.0"
     shutil.copytree(tree, place, symlinks=True)
-    return place
+    yield place
+    # Trees without write bits cannot be removed by pytest.
+    subprocess.run(["chmod", "-R", "u+w", str(tmp_path)], check=False)
 
 
 @pytest.fixture

@@ -47,15 +47,13 @@ class Proot:
         private = _is_private(job.options, job.person.uid, job.host)
         if not private:
             require_closed(job)
-        before = [Operation("MKDIR", (f"{SCRATCH}/proot", 0o700))]
-        if private:
-            before.append(Operation("COPY", (job.paths.flat, f"{SCRATCH}/root")))
+        before = (Operation("COPY", (job.paths.flat, f"{SCRATCH}/root")),) if private else ()
         root = f"{SCRATCH}/root" if private else job.paths.flat
         return plain_plan(
             job,
             Wrap(root, _argv(job, root, shown), _variables(job), inside=True, lacking=_untranslated(job)),
             shown,
-            before=tuple(before),
+            before=before,
             notes=_notes(job, private),
         )
 
@@ -77,7 +75,7 @@ def _argv(job: Job, root: str, shown: tuple[Shown, ...]) -> tuple[str, ...]:
 def _variables(job: Job) -> tuple[str, ...]:
     """Its own files go with the container's; without its acceleration where that was not seen to work."""
     assert job.machine is not None
-    own = f"PROOT_TMP_DIR={SCRATCH}/proot"
+    own = f"PROOT_TMP_DIR={SCRATCH}"
     return (own,) if job.machine.proot.seccomp else (own, "PROOT_NO_SECCOMP=1")
 
 
