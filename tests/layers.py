@@ -14,7 +14,7 @@ from wherry.base.digest import Digest
 from wherry.image.layers import wanted_layers
 from wherry.image.model import Descriptor
 from wherry.image.pipeline import Unpacked, unpack
-from wherry.image.settle import dependent_key, depends, settle
+from wherry.image.settle import Settled, dependent_key, depends, settle
 from wherry.store import Layer, LayerMeta
 
 __all__ = ["Item", "apply", "directory", "file", "hardlink", "make_removable", "stack", "symlink"]
@@ -95,17 +95,19 @@ def stack(tars: Sequence[bytes], folder: Path) -> tuple[Layer, ...]:
         work = folder / str(position)
         done = apply(tar, work, expected=wanted.diff_id)
         summary = done.summary
-        key, rebuildable = wanted.diff_id.hex, summary.rebuildable
+        key, settled = wanted.diff_id.hex, Settled(True, summary.closed, summary.open)
         if depends(summary):
             key = dependent_key(wanted.below, wanted.diff_id)
-            rebuildable = settle(f"{work}/tree", summary, layers, "layer under test") and rebuildable
+            settled = settle(f"{work}/tree", summary, layers, "layer under test")
         meta = LayerMeta(
             wanted.diff_id,
             summary.bytes,
             summary.entries,
             summary.whiteouts,
             overlay=summary.overlay,
-            rebuildable=rebuildable,
+            rebuildable=summary.rebuildable and settled.exact,
+            closed=settled.closed,
+            open_folders=settled.open,
         )
         layers.append(Layer(key, f"{work}/tree", f"{work}/table.zst", meta))
     return tuple(layers)

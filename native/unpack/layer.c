@@ -16,6 +16,7 @@
 #define XATTRS_WAITING (16U << 10) /* bytes */
 
 static int entry_apply(struct layer *layer, const struct entry *entry, struct failure *failure);
+static uint32_t mode_closed(struct layer *layer, const struct entry *entry);
 static int room_check(struct layer *layer, struct failure *failure);
 
 int layer_apply(struct layer *layer, int root, size_t writers, struct stream *stream, struct table *table,
@@ -158,7 +159,7 @@ static int entry_apply(struct layer *layer, const struct entry *entry, struct fa
 static void directory_describe(struct tree *tree, struct directory *directory, const struct entry *entry)
 {
   directory_named(tree, directory);
-  directory->mode = entry->mode & 01777;
+  directory->mode = entry->mode & 01777; /* tree_finish takes what others may write */
   directory->seconds = entry->seconds;
   directory->nanoseconds = entry->nanoseconds;
 }
@@ -247,14 +248,20 @@ static int directory_apply(struct layer *layer, const struct entry *entry, const
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
-static struct file_facts facts_of(int fd, const struct entry *entry, const struct place *place)
+static uint32_t mode_closed(struct layer *layer, const struct entry *entry)
+{
+  layer->tree.closed |= (entry->mode & OTHERS_WRITE) != 0;
+  return entry->mode & 01777 & ~OTHERS_WRITE;
+}
+
+static struct file_facts facts_of(struct layer *layer, int fd, const struct entry *entry, const struct place *place)
 {
   return (struct file_facts){
       .directory = fd,
       .pins = &place->parent->pins,
       .name = place->name,
       .path = place->path,
-      .mode = entry->mode & 01777,
+      .mode = mode_closed(layer, entry),
       .seconds = entry->seconds,
       .nanoseconds = entry->nanoseconds,
       .xattrs = entry->xattrs,
@@ -275,7 +282,7 @@ static int file_apply(struct layer *layer, const struct entry *entry, const stru
     return -1;
   if (elide && entry->size > 0 && table_elide(archive->table, entry->size, place->path, failure) < 0)
     return -1;
-  const struct file_facts facts = facts_of(fd, entry, place);
+  const struct file_facts facts = facts_of(layer, fd, entry, place);
   struct file *file = file_new(&facts, failure);
   if (file == NULL)
     return -1;
@@ -349,7 +356,7 @@ static int sparse_apply(struct layer *layer, const struct entry *entry, const st
   }
   if (result == 0) {
     layer->refused += xattrs_set(fd, entry->xattrs, entry->xattr_count);
-    if (fchmod(fd, entry->mode & 01777) < 0 || futimens(fd, times) < 0)
+    if (fchmod(fd, mode_closed(layer, entry)) < 0 || futimens(fd, times) < 0)
       result = failure_set(failure, FAILURE_IO, errno, place->path, "cannot set a file's mode or time");
   }
   layer->bytes += entry->size;
@@ -444,7 +451,7 @@ static int special_apply(struct layer *layer, const struct entry *entry, const s
   if (entry->type == '2' && entry->link[0] == 0)
     return failure_set(failure, FAILURE_BROKEN, 0, entry->name, "it is a symbolic link to nothing");
   int made = entry->type == '2' ? symlinkat(entry->link, fd, place->name)
-                                : mkfifoat(fd, place->name, entry->mode & 01777);
+                                : mkfifoat(fd, place->name, mode_closed(layer, entry));
   if (made < 0)
     return failure_set(failure, FAILURE_IO, errno, place->path, "cannot make a %s",
                        entry->type == '2' ? "symbolic link" : "fifo");

@@ -10,7 +10,8 @@
 
 #include <stdio.h>
 
-/* {"entries":..,"links":[["path","target",own],..],"implicit":["path",..]} : 0, or -1 when it cannot be written */
+/* {"entries":..,"links":[["path","target",own],..],"implicit":["path",..],"open":[["path",mode],..]} : 0, or -1 when
+ * it cannot be written */
 int report_summary(FILE *out, const struct layer *layer);
 /* {"error":{"kind":"hostile","errno":0,"path":"..","why":".."}} */
 int report_failure(FILE *out, const struct failure *failure);

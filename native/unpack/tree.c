@@ -457,14 +457,16 @@ int tree_finish(struct tree *tree, struct failure *failure)
         {.tv_nsec = UTIME_OMIT},
         {.tv_sec = (time_t)each->seconds, .tv_nsec = (long)each->nanoseconds},
     };
+    uint32_t mode = each->mode & ~OTHERS_WRITE;
+    tree->closed |= mode != each->mode;
     int result;
     if (each->parent == NULL) {
-      result = each->mode != 0755 && fchmod(each->fd, each->mode) < 0 ? -1 : futimens(each->fd, times);
+      result = mode != 0755 && fchmod(each->fd, mode) < 0 ? -1 : futimens(each->fd, times);
     } else {
       int fd = directory_fd(tree, each->parent, failure);
       if (fd < 0)
         return -1;
-      result = each->mode != 0755 && fchmodat(fd, each->name, each->mode, 0) < 0
+      result = mode != 0755 && fchmodat(fd, each->name, mode, 0) < 0
                    ? -1
                    : utimensat(fd, each->name, times, AT_SYMLINK_NOFOLLOW);
     }

@@ -21,6 +21,8 @@
 #define DIRECTORIES_LIMIT (256U << 20) /* bytes of memory for directories: some two million */
 #define SUMMARY_LIMIT (32U << 20)      /* bytes of the summary: paths of implicit directories, of links that are left */
 
+#define OTHERS_WRITE 022U /* permissions that nothing in a store has: it may be read by many, and is written by one */
+
 struct writers;
 
 struct directory {
@@ -55,6 +57,7 @@ struct tree {
   size_t open_count, open_limit;
   int rebuildable; /* no content was lost that the table leaves to the tree */
   int overlay;     /* every opaque mark could be set */
+  int closed;      /* something has fewer permissions than the archive says */
 };
 
 /* Takes over `fd`, an empty directory. */

@@ -125,7 +125,7 @@ _entries = st.one_of(
 _images = st.lists(st.lists(_entries, min_size=1, max_size=6), min_size=2, max_size=3)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_images)
 def test_no_image_of_two_or_three_layers_changes_what_lies_outside_the_store(image: list[list[Item]]) -> None:
     """Links to absolute host paths, and up from the layer's place in the store, in every order of entries."""

@@ -138,7 +138,7 @@ def _listing(root: str, facts: dict[str, TableEntry]) -> dict[str, tuple[object,
 def _described(place: str, status: os.stat_result, fact: TableEntry | None) -> tuple[object, ...]:
     if stat.S_ISLNK(status.st_mode):
         return ("symlink", 0o777, status.st_mtime_ns, os.readlink(place))
-    mode = stat.S_IMODE(status.st_mode) | (fact.mode & 0o6000 if fact is not None else 0)
+    mode = stat.S_IMODE(status.st_mode) | (fact.mode & 0o6022 if fact is not None else 0)
     xattrs = {
         name: os.getxattr(place, name)
         for name in os.listxattr(place)
@@ -267,7 +267,7 @@ def _as_root_would_see(root: str, facts: dict[str, TableEntry]) -> dict[str, _Se
             capability = fact.xattrs.get(_CAPABILITY.removeprefix("SCHILY.xattr."), b"") if fact else b""
             detail = (rest[1], capability)
         if fact is not None and kind != "symlink":
-            mode |= fact.mode & 0o6000
+            mode |= fact.mode & 0o6022  # what a store does not keep on disk
         owner = (fact.uid, fact.gid) if fact else (0, 0)
         found[path] = _Seen(kind, mode, *owner, detail, max(0, mtime_ns // 10**9), tuple(sorted(names)))
     for path, fact in facts.items():

@@ -7,6 +7,7 @@ import pwd
 import shutil
 from pathlib import Path
 
+from layers import directory, file, symlink, tar_of, write_layout
 from wherry_command import Wherry
 
 
@@ -27,6 +28,30 @@ def test_the_whole_root_is_one_file_system(seeded: Wherry) -> None:
     """du -x, find -xdev and hard links work across what the image and the names layer hold."""
     found = seeded.ok("run", "tiny", "stat", "-c", "%d", "/", "/etc", "/etc/hosts", "/bin/busybox", "/home")
     assert len(set(found.split())) == 1
+
+
+def test_a_directory_that_all_may_write_is_shown_so_though_the_store_keeps_them_out(
+    seeded: Wherry, tmp_path: Path
+) -> None:
+    """/tmp is 1777 inside; below the store nothing but links has a write bit for others."""
+    opened = [directory("var/lib/drop", mode=0o1733), directory("tmp", mode=0o1777), directory("opt", mode=0o711)]
+    busybox = file("bin/busybox", Path("/bin/busybox").read_bytes(), mode=0o755)
+    links = [symlink(f"bin/{name}", "busybox") for name in ("sh", "stat")]
+    upper = [file("tmp/of-the-image"), file("var/lib/drop/x", b"x", mode=0o666)]
+    tars = [tar_of([*opened, directory("opt/all", mode=0o777), busybox, *links]), tar_of(upper)]
+    layout = write_layout(tmp_path / "opened", tars, config={"Env": ["PATH=/bin"]})
+    shown = seeded.ok("run", str(layout), "stat", "-c", "%a", "/tmp", "/var/lib/drop", "/opt", "/opt/all")
+    assert shown.split() == ["1777", "1733", "711", "777"]
+    store = seeded.folder / "store"
+    for part in ("layers", "blobs", "names", "images"):
+        loose = [path for path in (store / part).rglob("*") if path.lstat().st_mode & 0o022 and not path.is_symlink()]
+        assert loose == []
+    assert {
+        path.name: path.stat().st_mode & 0o077 for path in store.iterdir() if path.name in ("shown", "scratch")
+    } == {
+        "shown": 0,
+        "scratch": 0,
+    }
 
 
 def test_the_private_home_is_for_the_user_alone(seeded: Wherry) -> None:

@@ -26,7 +26,8 @@ class Summary(msgspec.Struct, frozen=True):
 
     ``links`` are hard links that are still to be made, as path, target, and whether the layer has named the target
     itself (else it is an earlier layer's); ``implicit`` are directories that entries needed
-    and the archive did not name; ``refused`` counts extended attributes that the file system did not take.
+    and the archive did not name; ``open`` are directories that everybody may write, with their modes, and ``closed``
+    says that something has fewer permissions on disk than in the archive; ``refused`` counts extended attributes that the file system did not take.
     """
 
     entries: int
@@ -38,6 +39,8 @@ class Summary(msgspec.Struct, frozen=True):
     rebuildable: bool
     links: tuple[tuple[str, str, bool], ...]
     implicit: tuple[str, ...]
+    closed: bool
+    open: tuple[tuple[str, int], ...]
 
 
 class _Failure(msgspec.Struct, frozen=True):
@@ -195,10 +198,11 @@ def _read_all(descriptor: int) -> bytes:
 
 def _decoded_summary(report: bytes) -> Summary:
     found = msgspec.json.decode(report, type=Summary)
-    if not found.links and not found.implicit:
+    if not found.links and not found.implicit and not found.open:
         return found
     links = tuple((_path(path), _path(target), own) for path, target, own in found.links)
-    return msgspec.structs.replace(found, links=links, implicit=tuple(map(_path, found.implicit)))
+    opened = tuple((_path(path), mode) for path, mode in found.open)
+    return msgspec.structs.replace(found, links=links, implicit=tuple(map(_path, found.implicit)), open=opened)
 
 
 def _path(text: str) -> str:

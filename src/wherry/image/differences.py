@@ -29,7 +29,7 @@ def changes(before: Image, after: Image) -> Iterator[Change]:
     Contents, permissions, link targets and kinds are compared; times are not: two builds of one recipe differ in all
     of them. What both take from the same layers is not read at all.
     """
-    old, new = view(before), view(after)
+    old, new = Tree.of(before.layers, exact=True), Tree.of(after.layers, exact=True)
     yield from _compare(old, old.root, new, new.root)
 
 

@@ -25,6 +25,8 @@ __all__ = ["flatten", "flattened_path"]
 
 
 _PLAIN = "-plain"
+_CLOSED = 0o1755
+"""Nothing in a store can be written by others."""
 
 
 def flatten(store: Store, image: Image, progress: Progress = silent, *, plain: bool = False) -> str:
@@ -107,7 +109,7 @@ def _link(entry: Entry, place: str) -> int:
 
 def _put(entry: Entry, place: str) -> int:
     if stat.S_ISFIFO(entry.mode):
-        os.mkfifo(place, stat.S_IMODE(entry.mode))
+        os.mkfifo(place, stat.S_IMODE(entry.mode) & _CLOSED)
     elif stat.S_ISLNK(entry.mode):
         os.symlink(entry.target, place)
     elif entry.is_file:
@@ -126,7 +128,7 @@ def _clone(entry: Entry, place: str) -> None:
         except OSError:
             while os.sendfile(target.fileno(), source.fileno(), None, 1 << 30):
                 continue
-        os.fchmod(target.fileno(), stat.S_IMODE(entry.mode) & 0o777)
+        os.fchmod(target.fileno(), stat.S_IMODE(entry.mode) & _CLOSED & 0o777)
 
 
 _FICLONE = 0x40049409
@@ -137,5 +139,5 @@ def _describe(directory: Entry, place: str) -> None:
         if name.startswith("user.") and not name.startswith("user.overlay."):
             with contextlib.suppress(OSError):  # a file system without attributes
                 os.setxattr(place, name, os.getxattr(directory.real, name))
-    os.chmod(place, stat.S_IMODE(directory.mode) & 0o1777)
+    os.chmod(place, stat.S_IMODE(directory.mode) & _CLOSED)
     os.utime(place, ns=(directory.mtime_ns, directory.mtime_ns))

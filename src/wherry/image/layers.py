@@ -16,7 +16,7 @@ from wherry.base.errors import DigestMismatch, Interrupted
 from wherry.base.progress import Event, Progress
 from wherry.image.faults import storage_failure
 from wherry.image.model import Descriptor, chain_ids
-from wherry.image.settle import dependent_key, depends, settle
+from wherry.image.settle import Settled, dependent_key, depends, settle
 from wherry.store import Layer, LayerMeta, LayerSource, Store
 
 __all__ = ["LayerBytes", "Wanted", "bring_layers", "estimate", "find_layer", "wanted_layers"]
@@ -204,13 +204,14 @@ class _Job:
                 cancelled=self._cancelled,
             )
             summary = unpacked.summary
-            rebuildable = summary.rebuildable
+            settled = Settled(True, summary.closed, summary.open)
             key = wanted.diff_id.hex
             if depends(summary):
                 key = dependent_key(wanted.below, wanted.diff_id)
                 lower = [future.result() for future in self._below]
                 subject = f"layer {self._descriptor.digest.short}"
-                rebuildable = settle(f"{work}/tree", summary, lower, subject) and rebuildable
+                settled = settle(f"{work}/tree", summary, lower, subject)
+            rebuildable = summary.rebuildable and settled.exact
             meta = LayerMeta(
                 diff_id=wanted.diff_id,
                 size=summary.bytes,
@@ -219,6 +220,8 @@ class _Job:
                 overlay=summary.overlay,
                 rebuildable=rebuildable,
                 sources=self._sources(),
+                closed=settled.closed,
+                open_folders=settled.open,
             )
             if partial:
                 self._put_away(partial, keep=self._keep_blobs or not rebuildable)

@@ -12,6 +12,8 @@ import shutil
 import stat
 from collections.abc import Sequence
 
+import msgspec
+
 from wherry.base.digest import Digest
 from wherry.base.errors import BrokenArchive, HostileArchive, StoreError
 from wherry.image.apply import Summary, printable
@@ -19,7 +21,16 @@ from wherry.image.tree import Entry, Tree
 from wherry.image.unfinished import Unfinished, is_folder, is_whiteout
 from wherry.store import Layer
 
-__all__ = ["dependent_key", "depends", "settle"]
+__all__ = ["Settled", "dependent_key", "depends", "settle"]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """``exact``: tree and table still give back the tar. ``open`` are directories that everybody may write, with their
+    modes; ``closed``: something has fewer permissions on disk than the image says."""
+
+    exact: bool
+    closed: bool
+    open: tuple[tuple[str, int], ...]
 
 
 def depends(summary: Summary) -> bool:
@@ -32,8 +43,8 @@ def dependent_key(below: Digest | None, diff_id: Digest) -> str:
     return Digest.of(f"{below or '-'} {diff_id}".encode()).hex
 
 
-def settle(tree: str, summary: Summary, below: Sequence[Layer], subject: str) -> bool:
-    """Complete the tree from the layers below (bottom first). False when it can no longer give back its exact tar.
+def settle(tree: str, summary: Summary, below: Sequence[Layer], subject: str) -> Settled:
+    """Complete the tree from the layers below (bottom first).
 
     Raises :class:`BrokenArchive` when a hard link leads to nothing, :class:`HostileArchive` when something would have
     to be made in what is no directory of the tree (any more).
@@ -41,7 +52,7 @@ def settle(tree: str, summary: Summary, below: Sequence[Layer], subject: str) ->
     view = Tree.of(below)
     try:
         with Unfinished(tree) as unfinished:
-            moved = _adopt_directories(unfinished, summary.implicit, view, subject)
+            moved, opened = _adopt_directories(unfinished, summary.implicit, view, subject)
             for path, target, own in summary.links:
                 source = view.stat(f"/{target}", follow=False)
                 if own:
@@ -52,12 +63,17 @@ def settle(tree: str, summary: Summary, below: Sequence[Layer], subject: str) ->
                 _make_link(unfinished, _moved(path, moved), source, subject)
     except OSError as error:
         raise StoreError(f"'{subject}' cannot be completed in '{tree}'", why=str(error)) from error
-    return not moved
+    opened |= {_moved(path, moved): mode for path, mode in summary.open}
+    closed = summary.closed or any(layer.meta.closed for layer in below)
+    return Settled(not moved, closed, tuple(opened.items()))
 
 
-def _adopt_directories(unfinished: Unfinished, implicit: Sequence[str], view: Tree, subject: str) -> dict[str, str]:
-    """Give them what they have below. Returns which had to be moved where."""
+def _adopt_directories(
+    unfinished: Unfinished, implicit: Sequence[str], view: Tree, subject: str
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Give them what they have below. Returns which had to be moved where, and the modes of those open to all."""
     moved: dict[str, str] = {}
+    opened: dict[str, int] = {}
     for path in implicit:  # parents come first
         place = _moved(path, moved)
         lower = view.stat(f"/{path}", follow=False)
@@ -65,13 +81,15 @@ def _adopt_directories(unfinished: Unfinished, implicit: Sequence[str], view: Tr
             continue
         if lower.is_dir:
             _adopt(unfinished, place, lower)
+            if lower.mode & stat.S_IWOTH:
+                opened[place] = stat.S_IMODE(lower.mode)
         elif stat.S_ISLNK(lower.mode):
             # Below, it is a link to a directory: what this layer puts into it belongs there, and the link stays.
             real = view.resolve(f"/{path}").lstrip("/")
             if _leads_to_directory(view, real):
                 _relocate(unfinished, place, real, view, subject)
                 moved[path] = real
-    return moved
+    return moved, opened
 
 
 def _moved(path: str, moved: dict[str, str]) -> str:
@@ -96,7 +114,7 @@ def _adopt(unfinished: Unfinished, path: str, lower: Entry) -> None:
     with contextlib.suppress(PermissionError):  # a directory that its owner may not read
         names = [name for name in os.listxattr(lower.real) if name.startswith("user.")]
         xattrs = {name: os.getxattr(lower.real, name) for name in names if not name.startswith("user.overlay.")}
-    unfinished.describe(path, stat.S_IMODE(lower.mode) & 0o1777, lower.mtime_ns, xattrs)
+    unfinished.describe(path, stat.S_IMODE(lower.mode) & 0o1755, lower.mtime_ns, xattrs)
 
 
 def _relocate(unfinished: Unfinished, path: str, real: str, view: Tree, subject: str) -> None:

@@ -22,7 +22,7 @@ from wherry.store import Layer
 if TYPE_CHECKING:
     from tarfile import TarInfo
 
-__all__ = ["Frame", "TableEntry", "TarReader", "read_entries", "read_frames", "read_whiteouts", "rebuild"]
+__all__ = ["Frame", "TableEntry", "TarReader", "read_entries", "read_frames", "read_modes", "read_whiteouts", "rebuild"]
 
 _CHUNK = 1 << 20
 _LARGEST_FRAME = 64 * 1024
@@ -189,6 +189,19 @@ def read_whiteouts(path: str) -> Whiteouts:
         elif name.startswith(".wh.") and not name.startswith(".wh..wh."):
             removed.add(f"{folder}/{name[4:]}".lstrip("/"))
     return Whiteouts(frozenset(removed), frozenset(opaque))
+
+
+def read_modes(path: str) -> dict[str, int]:
+    """What the archive says of the permissions of directories, and of files that others may write (no set-id bits)."""
+    modes: dict[str, int] = {}
+    for entry in read_entries(path):
+        if entry.kind == "dir" or (entry.kind in ("file", "fifo", "link") and entry.mode & 0o022):
+            modes[entry.path] = entry.mode & 0o1777
+        else:
+            modes.pop(entry.path, None)
+        if entry.kind == "link" and (target := "/".join(filter(None, entry.target.split("/")))) in modes:
+            modes[entry.path] = modes[target]
+    return modes
 
 
 class TarReader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,7 +26,8 @@ _OPAQUE = "user.overlay.opaque"
 class Entry(msgspec.Struct, frozen=True):
     """Something in the view. ``path`` is where it is there, ``real`` where it is on disk.
 
-    ``mode`` is that of stat(2) as on disk (without set-id bits), ``target`` a symbolic link's. ``folders`` are the
+    ``mode`` is that of stat(2) without set-id bits; a store keeps others from writing, so what they may do in the image
+    is known here of directories open to all, and of the rest in an exact view. ``target`` is a symbolic link's. ``folders`` are the
     directories that make up a merged one, upper first, empty for anything else.
     """
 
@@ -62,24 +63,45 @@ def view(image: Image) -> Tree:
 class Tree:
     """Look-ups in layers laid over each other. Paths are absolute within the view; not safe for several threads."""
 
-    def __init__(self, roots: Iterable[str], whiteouts: dict[int, Whiteouts] | None = None) -> None:
-        """``roots`` are trees, the upper first; ``whiteouts``, by position, of those that carry none themselves."""
+    def __init__(
+        self,
+        roots: Iterable[str],
+        whiteouts: dict[int, Whiteouts] | None = None,
+        modes: dict[int, Mapping[str, int]] | None = None,
+        *,
+        exact: bool = False,
+    ) -> None:
+        """``roots`` are trees, the upper first; ``whiteouts``, by position, of those that carry none themselves;
+        ``modes``, by position and path, where they differ from those on disk; if ``exact``, of all directories that
+        the layer names."""
         self._roots = tuple(enumerate(roots))
         self._whiteouts = whiteouts or {}
+        self._modes = modes or {}
+        self._exact = exact
         self._known: dict[tuple[str, str], Entry | None] = {}
 
     @classmethod
-    def of(cls, layers: Iterable[Layer], upper: str = "") -> Tree:
-        """The view of layers, given bottom first as images have them, and of a container's writable layer on top."""
+    def of(cls, layers: Iterable[Layer], upper: str = "", *, exact: bool = False) -> Tree:
+        """The view of layers, given bottom first as images have them, and of a container's writable layer on top.
+
+        An ``exact`` one reads the tables of layers in which others may write something, to say what.
+        """
         upper_first = tuple(layers)[::-1]
         roots = [upper] if upper else []
         whiteouts = {}
+        modes: dict[int, Mapping[str, int]] = {}
         for position, layer in enumerate(upper_first, len(roots)):
             if not layer.meta.overlay:
                 from wherry.image.table import read_whiteouts
 
                 whiteouts[position] = read_whiteouts(layer.table)
-        return cls([*roots, *(layer.tree for layer in upper_first)], whiteouts)
+            if exact and layer.meta.closed:
+                from wherry.image.table import read_modes
+
+                modes[position] = read_modes(layer.table)
+            elif layer.meta.closed:
+                modes[position] = dict(layer.meta.open_folders)
+        return cls([*roots, *(layer.tree for layer in upper_first)], whiteouts, modes, exact=exact)
 
     def stat(self, path: str, *, follow: bool = True) -> Entry | None:
         """What is at ``path``, None when there is nothing; ``follow`` the last symbolic link."""
@@ -212,7 +234,18 @@ class Tree:
         if first is None:
             return None
         target = os.readlink(real) if stat.S_ISLNK(first.st_mode) else ""
-        return Entry(path, real, first.st_mode, first.st_size, first.st_mtime_ns, target, tuple(folders))
+        mode = self._mode(first.st_mode, position, folders, inner)
+        return Entry(path, real, mode, first.st_size, first.st_mtime_ns, target, tuple(folders))
+
+    def _mode(self, found: int, position: int, folders: list[tuple[int, str]], inner: str) -> int:
+        """The image's mode of what lies at ``position``, or of a directory that these make up."""
+        for layer in [number for number, _ in folders] or [position]:
+            known = self._modes.get(layer)
+            if known is not None and inner in known:
+                return stat.S_IFMT(found) | known[inner]
+            if known is None or not self._exact:
+                break  # what the disk says is right; else the layer does not name it: a lower one does
+        return found
 
     def _is_removed(self, position: int, inner: str) -> bool:
         known = self._whiteouts.get(position)

@@ -1,7 +1,8 @@
 """The names layer: a small layer on top of the image's own, with what differs from user to user and host to host.
 
-It holds ``passwd``, ``group``, ``hosts``, ``resolv.conf`` and ``localtime``, and empty directories that the image
-lacks: the private home, volumes, places for mounts. A layer instead of binds, because files in it can be replaced like
+It holds ``passwd``, ``group``, ``hosts``, ``resolv.conf`` and ``localtime``, empty directories that the image
+lacks (the private home, volumes, places for mounts), and those that everybody may write, such as ``/tmp``, with the
+mode that the store does not give them. A layer instead of binds, because files in it can be replaced like
 the image's own (``useradd``, ``apt``), nothing has to be made in the writable layer for them, and a start makes five
 mounts fewer. It is named by its content and shared by all containers that show the same.
 """
@@ -53,7 +54,7 @@ def names_layer(
     for path in (*inside, *folders):
         parent = posixpath.dirname(path)
         while parent != "/" and parent not in folders:
-            folders = {**folders, parent: 0o755}
+            folders = {**folders, parent: _mode(tree, parent) | 0o700}
             parent = posixpath.dirname(parent)
     named = [(path, str(len(contents[inside[path]])), contents[inside[path]]) for path in sorted(inside)]
     named += [(path, str(folders[path]), b"") for path in sorted(folders)]
@@ -104,13 +105,26 @@ def _folders(
         # The kernel cannot copy a directory up whose owner is not mapped: where something new may come, we own it.
         wanted.update(dict.fromkeys(path for path in _USUAL_PARENTS if tree.exists(path)))
         wanted.update(dict.fromkeys(posixpath.dirname(_target(bind.target)) for bind in options.binds))
-    found = {_resolved(tree, path): 0o755 for path in wanted}
+    found = _open_folders(image, tree) | {_resolved(tree, path): 0o755 for path in wanted}
     for path in ("/tmp", "/var/tmp") if surroundings.foreign else ("/tmp",):
         if surroundings.foreign or not tree.exists(path):
             found[_resolved(tree, path)] = 0o1777
     if person.private_home:
         found[_resolved(tree, person.home)] = 0o700
     return {path: mode for path, mode in found.items() if path != "/"}
+
+
+def _open_folders(image: Image, tree: Tree) -> dict[str, int]:
+    """Directories that everybody may write in the image, and nobody else in the store, where many may read it."""
+    listed = {_target(path) for layer in image.layers for path, _ in layer.meta.open_folders}
+    paths = {_resolved(tree, path) for path in listed if path.split("/")[1] not in ("dev", "proc", "sys")}
+    modes = {path: _mode(tree, path) for path in sorted(paths)}
+    return {path: mode for path, mode in modes.items() if mode & 0o002}
+
+
+def _mode(tree: Tree, path: str) -> int:
+    found = tree.stat(path)
+    return found.mode & 0o1777 if found is not None and found.is_dir else 0o755
 
 
 def _volumes(image: Image) -> list[str]:

@@ -11,8 +11,12 @@ __all__ = ["Config", "Entry", "Image", "ImageConfig", "Layer", "LayerFacts", "Tr
 
 
 class LayerFacts(Protocol):
+    """``open_folders`` are the directories that all may write, with their modes, where the tree on disk lacks them."""
+
     @property
     def overlay(self) -> bool: ...
+    @property
+    def open_folders(self) -> Sequence[tuple[str, int]]: ...
 
 
 class Layer(Protocol):
@@ -64,6 +68,8 @@ class Image(Protocol):
 class Entry(Protocol):
     @property
     def is_dir(self) -> bool: ...
+    @property
+    def mode(self) -> int: ...
 
 
 class Tree(Protocol):

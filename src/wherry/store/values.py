@@ -32,6 +32,8 @@ class LayerMeta(msgspec.Struct, frozen=True):
     ``size`` is the bytes of its files' contents, ``entries`` how many there are, ``whiteouts`` how many of them hide
     something below. ``overlay``: the tree carries its whiteouts and opaque marks in the overlay's form.
     ``rebuildable``: tree and table give back the exact tar stream of ``diff_id``.
+    ``closed``: nothing in the tree can be written by others, and something there could be in the archive (which the
+    table says); of that, ``open_folders`` are the directories that all may write, with their modes.
     """
 
     diff_id: Digest
@@ -41,6 +43,8 @@ class LayerMeta(msgspec.Struct, frozen=True):
     overlay: bool
     rebuildable: bool
     sources: tuple[LayerSource, ...] = ()
+    closed: bool = False
+    open_folders: tuple[tuple[str, int], ...] = ()
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -107,6 +111,8 @@ class _MetaOnDisk(msgspec.Struct):
     overlay: bool
     rebuildable: bool
     sources: list[_SourceOnDisk] = []
+    closed: bool = False
+    open_folders: list[tuple[str, int]] = []
 
 
 class _RecordOnDisk(msgspec.Struct):
@@ -121,7 +127,17 @@ class _RecordOnDisk(msgspec.Struct):
 def encode_meta(meta: LayerMeta) -> bytes:
     sources = [_SourceOnDisk(str(s.digest), s.size, s.media_type, s.repository) for s in meta.sources]
     return msgspec.json.encode(
-        _MetaOnDisk(str(meta.diff_id), meta.size, meta.entries, meta.whiteouts, meta.overlay, meta.rebuildable, sources)
+        _MetaOnDisk(
+            str(meta.diff_id),
+            meta.size,
+            meta.entries,
+            meta.whiteouts,
+            meta.overlay,
+            meta.rebuildable,
+            sources,
+            meta.closed,
+            [(path, mode) for path, mode in meta.open_folders if path.isprintable()],  # else it may be no text
+        )
     )
 
 
@@ -130,7 +146,17 @@ def decode_meta(data: bytes) -> LayerMeta:
     found = msgspec.json.decode(data, type=_MetaOnDisk)
     sources = tuple(LayerSource(Digest.parse(s.digest), s.size, s.media_type, s.repository) for s in found.sources)
     diff_id = Digest.parse(found.diff_id)
-    return LayerMeta(diff_id, found.size, found.entries, found.whiteouts, found.overlay, found.rebuildable, sources)
+    return LayerMeta(
+        diff_id,
+        found.size,
+        found.entries,
+        found.whiteouts,
+        found.overlay,
+        found.rebuildable,
+        sources,
+        found.closed,
+        tuple(found.open_folders),
+    )
 
 
 def encode_record(record: ImageRecord) -> bytes:

@@ -112,6 +112,33 @@ def test_a_directory_that_a_layer_does_not_name_keeps_its_attributes(tmp_path: P
     assert (found.mode & 0o7777, found.mtime_ns) == (0o1777, 5 * 10**9)
 
 
+def test_nothing_in_a_store_can_be_written_by_others_and_the_image_still_says_what_could(tmp_path: Path) -> None:
+    """A store may be read by all users of a machine: who may write there decides what their containers see."""
+    lower = [
+        directory("./", mode=0o777),
+        directory("tmp", mode=0o1777),
+        directory("group", mode=0o2775),
+        file("group/f", b"x", mode=0o664),
+        file("all", b"x", mode=0o4777),
+        Item("fifo", b"6", mode=0o666),
+        Item("linked", b"1", target="all", mode=0o777),
+    ]
+    upper = [file("tmp/f", b"x", mode=0o666), file("group/g"), directory("var/tmp", mode=0o777)]
+    third = [directory("tmp", mode=0o755)]
+    layers = stack([tar_of(lower), tar_of(upper), tar_of(third)], tmp_path)
+    for layer in layers:
+        places = [layer.tree, *(f"{path}/{name}" for path, *below in os.walk(layer.tree) for name in sum(below, []))]
+        assert [place for place in places if os.lstat(place).st_mode & 0o022] == []
+    exact, plain = Tree.of(layers[:2], exact=True), Tree.of(layers[:2])
+    modes = {"/tmp": 0o1777, "/group": 0o775, "/group/f": 0o664, "/all": 0o777, "/fifo": 0o666, "/linked": 0o777}
+    modes |= {"/tmp/f": 0o666, "/group/g": 0o644, "/var/tmp": 0o777}
+    assert {path: exact.stat(path).mode & 0o7777 for path in modes} == modes  # type: ignore[union-attr]
+    assert [plain.stat(path).mode & 0o7777 for path in ("/tmp", "/var/tmp")] == [0o1777, 0o777]  # type: ignore[union-attr]
+    assert [Tree.of(layers, exact=exact).stat("/tmp").mode & 0o7777 for exact in (True, False)] == [0o755] * 2  # type: ignore[union-attr]
+    for layer, items in zip(layers, (lower, upper, third), strict=True):
+        assert b"".join(rebuild(layer)) == tar_of(items)
+
+
 def test_a_directory_made_anew_takes_nothing_over_from_the_removed_one(tmp_path: Path) -> None:
     view = _view(tmp_path, [directory("d", mode=0o1777, mtime=5), file("d/old")], [whiteout("d"), file("d/new")])
     found = view.stat("/d")

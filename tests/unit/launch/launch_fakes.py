@@ -22,6 +22,7 @@ GROUP = b"root:x:0:\ndaemon:x:1:\nusers:x:100:\n"
 
 class Meta(msgspec.Struct, frozen=True):
     overlay: bool = True
+    open_folders: tuple[tuple[str, int], ...] = ()
 
 
 class FakeLayer(msgspec.Struct, frozen=True):
@@ -52,6 +53,7 @@ class FakeImage(msgspec.Struct, frozen=True):
 
 class FakeEntry(msgspec.Struct, frozen=True):
     is_dir: bool
+    mode: int = 0o755
 
 
 class FakeTree:
