@@ -41,7 +41,7 @@ def prepare_exec(options: ExecOptions, *, world: World | None = None) -> Start:
         scratch=scratch_of(membership),
         init=running.init_pid,
         group=group,
-        control=_control(world) if group[1] else None,
+        control=_control(world) if "/user@" in group[1] else None,
     )
     return Start(with_inputs(plan, world.outside), options.command, None, found.id)
 

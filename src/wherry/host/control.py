@@ -27,16 +27,17 @@ _NEWUSER = 0x10000000
 
 
 class Control(msgspec.Struct, frozen=True):
-    """``controllers`` are those that a group made here would have; none: ``problem`` says why.
+    """``controllers`` are those that a group made in the folder ``parent`` would have; none: ``problem`` says why.
 
-    ``root`` is the cgroup2 tree. ``parent`` is the folder that was handed over, ``""`` for the group in which the
-    launcher is. ``systemd_run`` is its path where the user's systemd answers and would make such a group, ``manager``
-    what that one could give. ``counts``: RLIMIT_NPROC counts a user namespace's processes alone (Linux 5.14 and newer).
+    ``root`` is the cgroup2 tree. ``handed``: the settings name ``parent``; else it was found above the group in which
+    we are. ``systemd_run`` is its path where the user's systemd answers and would make a group, ``manager`` what that
+    one could give. ``counts``: RLIMIT_NPROC counts a user namespace's processes alone (Linux 5.14 and newer).
     """
 
     root: str = ""
     parent: str = ""
     controllers: tuple[str, ...] = ()
+    handed: bool = False
     systemd_run: str = ""
     manager: tuple[str, ...] = ()
     counts: bool = False
@@ -52,11 +53,28 @@ def find_control(outside: Outside, uid: int, handed: str = "", *, processes: boo
     root = next((point for point, kind in mounts() if kind == "cgroup2"), "")
     counts = processes and uid != 0 and _counts_by_namespace()
     if handed:
-        return Control(root, handed, _handed_controllers(handed), counts=counts)
+        return Control(root, handed, _handed_controllers(handed), handed=True, counts=counts)
     program = (shutil.which("systemd-run", path=outside.env("PATH")) or "") if cgroup.systemd else ""
     manager = _manager_controllers(root, uid) if program else ()
-    given = tuple(read_text(f"{cgroup.folder}/cgroup.subtree_control").split()) if cgroup.delegated else ()
-    return Control(root, "", given, program, manager, counts, "" if given or manager else _problem(cgroup))
+    parent, controllers = ("", ()) if manager else parent_of(root, cgroup.path)
+    problem = "" if manager or controllers else _problem(cgroup)
+    return Control(root, parent, controllers, systemd_run=program, manager=manager, counts=counts, problem=problem)
+
+
+def parent_of(root: str, path: str) -> tuple[str, tuple[str, ...]]:
+    """The nearest folder above our group that is ours and gives controllers to groups in it, and these.
+
+    It is never our own: a group that gives controllers to others holds no process itself. From our group to one there
+    a process moves when both and what is between them may be written (cgroups(7), "Delegation").
+    """
+    folder = f"{root}{path}"
+    while root and len(folder) > len(root) and os.access(f"{folder}/cgroup.procs", os.W_OK):
+        folder = os.path.dirname(folder)
+        ours = os.access(folder, os.W_OK) and os.access(f"{folder}/cgroup.procs", os.W_OK)
+        controllers = tuple(read_text(f"{folder}/cgroup.subtree_control").split()) if ours else ()
+        if controllers:
+            return folder, controllers
+    return "", ()
 
 
 def find_lifetime(user: str) -> Survival:

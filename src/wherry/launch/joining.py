@@ -38,7 +38,7 @@ def plan_exec(
 
     ``scratch`` is its scratch folder, needed where its engine makes no namespaces; ``init`` its process 1, ``group``
     the root of the cgroup2 tree and its own group, if it has one: its limits hold for this process too. ``control`` is
-    what this session has of control groups: to enter one of the user's systemd, it must be started by that.
+    given where that group is one of the user's systemd: who enters it must be started by that.
 
     The process gets the container's variables, identity, capabilities and filter; ``-e`` wins over them. Raises
     :class:`UsageError` without a command, :class:`HostLacks` for another user than the container's.
@@ -68,7 +68,7 @@ def plan_exec(
         ),
         Operation("EXEC", ((), (), 0)),
     ]
-    starter = scope_of(control) if control is not None and control.systemd_run and not control.controllers else ()
+    starter = scope_of(control) if control is not None and control.systemd_run else ()
     return LaunchPlan((), tuple(operations), reusable=False, starter=starter)
 
 

@@ -88,7 +88,7 @@ def _limited(plan: LaunchPlan, options: RunOptions, control: Control) -> LaunchP
     if kept.nproc:
         operations = _inserted(operations, "EXEC", [Operation("RLIMIT", (_NPROC, kept.nproc, kept.nproc))])
     operations = _noted(operations, Bounds(kept.nproc, bool(kept.affinity)))
-    reusable = plan.reusable and (place is None or bool(place.parent))  # the launcher's own group is this session's
+    reusable = plan.reusable and (place is None or control.handed)  # the group in which we are is this session's
     return msgspec.structs.replace(
         plan,
         operations=operations,
@@ -99,13 +99,12 @@ def _limited(plan: LaunchPlan, options: RunOptions, control: Control) -> LaunchP
 
 
 def _place(options: RunOptions, control: Control) -> _Place | None:
-    """The group that has the most of what is needed: the one that is here, else one that the user's systemd makes."""
+    """Where the group is made: in the folder that is there for it, else by the user's systemd."""
     wanted = (("memory", options.memory), ("cpu", options.cpus), ("pids", options.pids_limit))
     needed = {name for name, value in wanted if value}
-    if control.parent or needed & set(control.controllers) >= needed & set(control.manager):
-        here = needed & set(control.controllers)
-        return _Place(control.parent, 0, control.controllers) if here else None
-    return _Place("", _OWN, control.manager, scope_of(control))
+    if needed & set(control.controllers):
+        return _Place(control.parent, 0, control.controllers)
+    return _Place("", _OWN, control.manager, scope_of(control)) if needed & set(control.manager) else None
 
 
 def _keep(options: RunOptions, control: Control, controllers: tuple[str, ...], *, namespaces: bool) -> _Kept:
@@ -156,7 +155,7 @@ def _warning(lacking: list[str], control: Control, place: _Place | None) -> tupl
     if not lacking:
         return ()
     why = control.problem or "the control group here cannot keep all of them"
-    if place is None and control.parent:
+    if place is None and control.handed:
         why = f"the control group '{control.parent}' has no controller for them"
     return (f"limits are not fully enforced ({why}): {'; '.join(lacking)}",)
 

@@ -12,6 +12,7 @@ import pytest
 from wherry.base.errors import SettingsError
 from wherry.base.outside import Outside
 from wherry.host import find_control, find_lifetime
+from wherry.host.control import parent_of
 
 
 def test_a_folder_that_was_handed_over_offers_its_controllers(tmp_path: Path) -> None:
@@ -25,6 +26,31 @@ def test_a_folder_that_was_handed_over_offers_its_controllers(tmp_path: Path) ->
 def test_what_is_no_group_is_refused(folder: str) -> None:
     with pytest.raises(SettingsError, match=r"resources\.cgroup"):
         find_control(Outside(), os.getuid(), folder)
+
+
+def groups(root: Path, *paths: str) -> None:
+    """Folders that look like control groups."""
+    for path in paths:
+        (root / path).mkdir(parents=True)
+        (root / path / "cgroup.procs").touch()
+        (root / path / "cgroup.subtree_control").touch()
+
+
+def test_the_nearest_group_above_that_gives_controllers_is_found(tmp_path: Path) -> None:
+    groups(tmp_path, "a", "a/job", "a/job/b", "a/job/b/tasks")
+    (tmp_path / "a/cgroup.subtree_control").write_text("cpu memory pids\n")
+    (tmp_path / "a/job/cgroup.subtree_control").write_text("memory pids\n")
+    assert parent_of(str(tmp_path), "/a/job/b/tasks") == (f"{tmp_path}/a/job", ("memory", "pids"))
+    assert parent_of(str(tmp_path), "/a/job") == (f"{tmp_path}/a", ("cpu", "memory", "pids"))
+    assert parent_of(str(tmp_path), "/a") == ("", ())
+    assert parent_of(str(tmp_path), "/") == parent_of("", "") == ("", ())
+
+
+def test_a_group_beyond_one_that_is_not_ours_is_out_of_reach(tmp_path: Path) -> None:
+    groups(tmp_path, "a", "a/session", "a/session/tasks")
+    (tmp_path / "a/cgroup.subtree_control").write_text("memory\n")
+    (tmp_path / "a/session/cgroup.procs").chmod(0o444)
+    assert parent_of(str(tmp_path), "/a/session/tasks") == ("", ())
 
 
 def test_a_machine_that_hands_nothing_over_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

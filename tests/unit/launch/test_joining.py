@@ -95,11 +95,10 @@ def test_the_limits_of_the_container_hold_for_it() -> None:
     assert plan.starter == ()
 
 
-@pytest.mark.parametrize("own", [(), ("memory",)])
-def test_into_a_group_of_systemds_it_is_started_by_that(own: tuple[str, ...]) -> None:
-    """From outside of it nobody may enter; from a group that was handed over with its controllers one may."""
-    control = Control("/sys/fs/cgroup", "", own, "/usr/bin/systemd-run", ("memory",))
+def test_into_a_group_of_systemds_it_is_started_by_that() -> None:
+    """From outside of it nobody may enter."""
+    control = Control("/sys/fs/cgroup", systemd_run="/usr/bin/systemd-run", manager=("memory",))
     options = ExecOptions(container="c", command=("ls",))
-    more = {"paths": PATHS, "running": "/run/w/running/abc", "control": control}
-    plan = plan_exec(options, membership(RunOptions()), HOST, **more)  # type: ignore[arg-type]
-    assert plan.starter[:3] == (() if own else ("/usr/bin/systemd-run", "--user", "--scope"))
+    joined = membership(RunOptions())
+    plan = plan_exec(options, joined, HOST, paths=PATHS, running="/run/w/running/abc", control=control)
+    assert plan.starter[:3] == ("/usr/bin/systemd-run", "--user", "--scope")

@@ -17,9 +17,9 @@ from wherry.launch.resources import bounded
 
 ROOT = "/sys/fs/cgroup"
 ALL = ("cpu", "io", "memory", "pids")
-OWN = Control(ROOT, "", ALL)
-HANDED = Control(ROOT, "/sys/fs/cgroup/job", ALL)
-SYSTEMD = Control(ROOT, "", (), "/usr/bin/systemd-run", ("memory", "pids"))
+OWN = Control(ROOT, "/sys/fs/cgroup/mine", ALL)
+HANDED = Control(ROOT, "/sys/fs/cgroup/job", ALL, handed=True)
+SYSTEMD = Control(ROOT, systemd_run="/usr/bin/systemd-run", manager=("memory", "pids"))
 NONE = Control(ROOT, problem="this machine has no control groups of version 2")
 COUNTS = msgspec.structs.replace(NONE, counts=True)
 LIMITS = RunOptions(memory=1 << 30, cpus=1.5, pids_limit=100)
@@ -35,15 +35,15 @@ def fields(plan: LaunchPlan, kind: str) -> Any:
     return found[0] if found else None
 
 
-@pytest.mark.parametrize(("control", "parent"), [(OWN, ""), (HANDED, "/sys/fs/cgroup/job")])
-def test_a_control_group_keeps_all_limits_and_nothing_need_be_said(control: Control, parent: str) -> None:
+@pytest.mark.parametrize("control", [OWN, HANDED])
+def test_a_control_group_keeps_all_limits_and_nothing_need_be_said(control: Control) -> None:
     plan = planned(LIMITS, control)
     files = (f"memory.max={1 << 30}", "cpu.max=150000 100000", "pids.max=101")
     optional = ("memory.oom.group=1", f"memory.swap.max={1 << 30}")
-    assert fields(plan, "CGROUP") == (ROOT, parent, 0, files, optional)
+    assert fields(plan, "CGROUP") == (ROOT, control.parent, 0, files, optional)
     assert not plan.find("WATCH") and not plan.find("AFFINITY") and not plan.find("RLIMIT")
     assert plan.notes == () and plan.starter == ()
-    assert plan.reusable is (parent != "")
+    assert plan.reusable is control.handed
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_swap_space_is_what_goes_beyond_memory(total: int | None, swap: str) -> 
     assert fields(plan, "CGROUP")[4] == ("memory.oom.group=1", f"memory.swap.max={swap}")
 
 
-def test_systemd_is_asked_for_a_group_where_ours_has_no_controllers() -> None:
+def test_systemd_is_asked_for_a_group_where_it_answers() -> None:
     plan = planned(RunOptions(memory=1 << 30, pids_limit=7), SYSTEMD)
     assert fields(plan, "CGROUP")[:4] == (ROOT, "", 1, (f"memory.max={1 << 30}", "pids.max=8"))
     assert plan.starter == SCOPE
