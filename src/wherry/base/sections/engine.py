@@ -5,5 +5,7 @@ from wherry.base.settings import Key
 __all__ = ["KEYS"]
 
 KEYS = (
-    Key("engine.proot", "text", "", "the proot to use; empty: the one in PATH, else in the site's or your tools folder"),
+    Key(
+        "engine.proot", "text", "", "the proot to use; empty: the one in PATH, else of the site's or your tools folder"
+    ),
 )
