@@ -269,7 +269,7 @@ def test_a_credentials_file_that_may_not_be_read_does_not_stop_an_anonymous_pull
 def test_no_credentials_lead_to_a_login(fake: FakeRegistry, visitor: Visitor) -> None:
     fake.scheme = "basic"
     with pytest.raises(
-        Unauthorized, match=r"401 UNAUTHORIZED \(authentication required\); used no credentials"
+        Unauthorized, match=r"401 UNAUTHORIZED \(authentication required\) to .*; used no credentials"
     ) as caught:
         manifest(visitor, fake)
     assert f"wherry login {fake.address}" in caught.value.hint

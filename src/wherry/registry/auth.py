@@ -154,7 +154,13 @@ class Auth:
         body = answer.body(_MAX_ANSWER)
         if answer.status != 200:
             raise explain_status(
-                asked, answer.status, answer.headers, body, now=self._pace.now(), patience=self._pace.patience
+                asked,
+                answer.status,
+                answer.headers,
+                body,
+                now=self._pace.now(),
+                patience=self._pace.patience,
+                url=answer.url,
             )
         return _read_token(body, started, asked)
 

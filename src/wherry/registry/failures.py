@@ -64,11 +64,12 @@ class Trouble(Exception):
 
 
 def explain_status(
-    asked: Asked, status: int, headers: Mapping[str, str], body: bytes, *, now: float, patience: float
+    asked: Asked, status: int, headers: Mapping[str, str], body: bytes, *, now: float, patience: float, url: str = ""
 ) -> Trouble:
     """The trouble of an HTTP answer that is not what was asked for (distribution-spec, "Error Codes")."""
     code, words = registry_words(body)
     said = f"{asked.host} answered {status}" + (f" {code}" if code else "") + (f" ({words})" if words else "")
+    said += f" to {_public(url)}" if url else ""
     why = f"{said}; used {asked.credentials}"
     after = parse_retry_after(headers.get("retry-after"), now)
     if status == 401:
@@ -89,6 +90,13 @@ def explain_status(
         hint = f"a proxy in front of {asked.host} may limit the size of uploads: its operator can raise it"
         return Trouble(RegistryError(f"'{asked.subject}' is too large for the registry", why=why, hint=hint))
     return Trouble(RegistryError(f"cannot {asked.verb} '{asked.subject}'", why=why))
+
+
+def _public(url: str) -> str:
+    """Without what may be a secret: an account in it, and the query, by which storage is told who may read."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def registry_words(body: bytes) -> tuple[str, str]:

@@ -127,6 +127,7 @@ class Session:
             said,
             now=self.pace.now(),
             patience=self.pace.patience,
+            url=answer.url,
         )
         trouble.again = trouble.again or again
         raise trouble

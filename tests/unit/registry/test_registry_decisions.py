@@ -194,3 +194,12 @@ def test_every_public_name_exists() -> None:
         assert getattr(wherry.registry, name) is not None
     with pytest.raises(AttributeError):
         _ = wherry.registry.nothing_of_this_name
+
+
+def test_a_failure_names_the_address_without_what_may_be_secret() -> None:
+    asked = Asked("lab:1", "pull", "reg.example", "reg.example")
+    url = "https://me:key@reg.example/v2/lab/manifests/1?X-Signature=s3cret"
+    trouble = explain_status(asked, 404, {}, b"", now=0, patience=1, url=url)
+    assert trouble.error.why == (
+        "reg.example answered 404 to https://reg.example/v2/lab/manifests/1; used no credentials"
+    )
