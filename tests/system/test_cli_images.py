@@ -194,7 +194,7 @@ def test_what_is_not_here_cannot_be_removed(seeded: Wherry) -> None:
 def test_df_adds_up(seeded: Wherry) -> None:
     rows = [json.loads(line) for line in seeded.ok("df", "--format", "json").splitlines()]
     total = rows.pop()
-    apart = ("kept containers", "scratch of ended containers")
+    apart = ("kept containers", "scratch of ended containers", "records of executions")
     held = [row["Bytes"] for row in rows if row["Type"] not in apart]
     assert len(rows) == len(held) + len(apart)
     assert total["Type"] == "store" and total["Bytes"] == sum(held) > 0
@@ -249,3 +249,21 @@ def test_settings_name_their_sources(wherry: Wherry) -> None:
 def test_completion_offers_images(seeded: Wherry) -> None:
     variables = {"_WHERRY_COMPLETE": "bash_complete", "COMP_WORDS": "wherry run ti", "COMP_CWORD": "2"}
     assert set(seeded.ok(env=variables).split()) == {"plain,tiny", "plain,tiny:latest"}
+
+
+def test_prune_removes_records_that_are_not_to_be_kept(wherry: Wherry) -> None:
+    file = wherry.folder / "state" / "wherry" / "records" / "node" / "2020-01-01.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}\n")
+    assert '"records of executions","TotalCount":1' in wherry.ok("df", "--format", "json")
+    assert str(file) not in wherry.ok("prune", "--dry-run")
+    wherry.ok("prune", "-f")
+    assert file.exists()
+    days = {"WHERRY_RECORD_KEEP_DAYS": "30"}
+    assert str(file) in wherry.ok("prune", "--dry-run", env=days)
+    assert "1 files of old records" in wherry.ok("prune", "-f", env=days)
+    assert not file.exists()
+
+
+def test_a_dry_pull_says_what_room_there_is(wherry: Wherry, tiny: str) -> None:
+    assert " free there" in wherry.ok("pull", "--dry-run", tiny)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import images
 from waiting import until
 from wherry_command import Wherry
 
@@ -486,3 +487,23 @@ def test_a_fault_signal_ends_the_command_and_not_its_launcher(lab: Wherry) -> No
     lab.ok("run", "-d", "--name", "one", "tiny", "sleep", "60")
     lab.ok("kill", "-s", "SEGV", "one")
     assert lab.ok("wait", "one") == "139\n"
+
+
+@pytest.fixture
+def odd(lab: Wherry, tmp_path: Path) -> str:
+    """An image that asks to be stopped by a signal that there is not."""
+    layout = tmp_path / "odd"
+    config = {"StopSignal": "NONSENSE", "Cmd": ["sh", "-c", "trap 'exit 5' TERM; echo up; while :; do sleep 0.1; done"]}
+    images.write_layout(layout, [images.Layer().file("odd", b"").tar()], config, base=images.image("tiny"))
+    return f"{layout}/"
+
+
+def test_an_image_with_an_unknown_stop_signal_is_stopped_by_term(lab: Wherry, odd: str) -> None:
+    result = lab("run", "-d", "--name", "odd", odd)
+    assert (result.status, "stop signal 'NONSENSE'" in result.stderr) == (0, True)
+    until(lambda: "up" in lab.ok("logs", "odd"))
+    assert "SIGTERM" in lab.ok("stop", "--dry-run", "odd")
+    assert lab.ok("stop", "odd") == "odd\n"
+    assert lab.ok("wait", "odd") == "5\n"
+    lab.ok("start", "odd")
+    assert lab.ok("rm", "-f", "odd") == "odd\n"

@@ -148,3 +148,17 @@ def test_a_mistyped_name_leads_to_what_is_held(seeded: Wherry, tiny: str) -> Non
     assert mistyped.status == 125 and f"did you mean {tiny}" in mistyped.stderr
     assert "held here?" not in seeded("run", "--pull", "always", "127.0.0.1:1/quite/another:1", "true").stderr
     assert "did you mean" not in seeded("inspect", "ab").stderr
+
+
+def test_a_layout_is_an_image_for_every_verb(wherry: Wherry, tmp_path: Path) -> None:
+    saying(tmp_path, "lab", "here")
+    (tmp_path / "other").mkdir()
+    assert "layer 0" in wherry.ok("history", "--no-trunc", "./lab/", cwd=tmp_path)
+    digest = wherry.ok("inspect", "--format", "{{.Id}}", "./lab/", cwd=tmp_path)
+    assert wherry.ok("tag", "./lab/", "named", cwd=tmp_path) == ""
+    assert wherry.ok("inspect", "--format", "{{.Id}}", "named") == digest
+    assert wherry.ok("diff", "./lab/", "named", cwd=tmp_path) == ""
+    wherry.ok("save", "-o", "out.tar", "./lab/", cwd=tmp_path)
+    assert (tmp_path / "out.tar").stat().st_size > 100_000
+    missing = wherry("history", "./nosuch/", cwd=tmp_path)
+    assert missing.status == 125 and "there is no image file './nosuch/'" in missing.stderr

@@ -157,3 +157,20 @@ def test_nothing_is_left_open(here: Wherry) -> None:
     for _ in range(3):
         wherry.run("tiny", ["true"])
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"command": [1]},
+        {"command": ["a\0"]},
+        {"command": "true"},
+        {"env": {"A=B": "c"}},
+        {"env": {"": "c"}},
+        {"env": {"A": 1}},
+        {"env": {"A": "b\0"}},
+    ],
+)
+def test_what_the_kernel_would_not_take_is_an_error_of_wherrys(here: Wherry, wrong: dict[str, object]) -> None:
+    with pytest.raises(wherry.WherryError):
+        wherry.run("tiny", **wrong)  # type: ignore[arg-type]

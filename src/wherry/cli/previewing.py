@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from wherry.cli import listing
@@ -30,8 +31,25 @@ def show_pulls(
             listing.show(rows, (("LAYER", "ID"), ("SIZE", "Size"), ("STATE", "State")), form)
             if form in (None, "table"):
                 size, room = listing.bytes_for_people(found.download), listing.bytes_for_people(found.space)
-                print(f"{reference.familiar}@{found.digest}: {size} to fetch, about {room} to store")
+                print(
+                    f"{reference.familiar}@{found.digest}: {size} to fetch, about {room} to store{_free(world, found)}"
+                )
     return 0
+
+
+def _free(world: World, found: PullPreview) -> str:
+    """How much room there is, where that can be told."""
+    from wherry.store import measure
+
+    place = world.store.path
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    try:
+        free = measure(place).free
+    except OSError:
+        return ""
+    short = ": too little, the pull would be refused" if free < found.space else ""
+    return f", {listing.bytes_for_people(free)} free there{short}"
 
 
 def _row(reference: Reference, found: PullPreview, digest: Any, size: int, held: bool) -> dict[str, Any]:

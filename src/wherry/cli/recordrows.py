@@ -67,6 +67,8 @@ def _status(record: Any) -> str:
 
 
 def _duration(milliseconds: int) -> str:
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
     if milliseconds < 10_000:
         return f"{milliseconds / 1000:.2f}s"
     seconds = milliseconds // 1000

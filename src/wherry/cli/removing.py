@@ -82,6 +82,7 @@ def prune(given: Given) -> int:
             (gone.store.unfinished, "left-overs of interrupted commands"),
             (gone.scratch, "scratch folders of ended containers"),
             (gone.shown, "sets of passwd, hosts and the like"),
+            (gone.records, "files of old records"),
         )
         if count
     ]

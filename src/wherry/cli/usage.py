@@ -28,6 +28,7 @@ def show_usage(form: str | None) -> int:
         _row("interrupted downloads", found.partial, found.partial_size),
         _containers(world),
         _abandoned(world),
+        _records(world),
     ]
     if form in (None, "table"):
         listing.show(rows, (("KIND", "Type"), ("COUNT", "TotalCount"), ("SIZE", "Size")), None)
@@ -66,6 +67,14 @@ def _abandoned(world: World) -> dict[str, Any]:
     return _row("scratch of ended containers", len(left), scratch_size(left))
 
 
+def _records(world: World) -> dict[str, Any]:
+    """Days of records, on all nodes; 'wherry prune' removes those that record.keep_days does not keep."""
+    from wherry.containers import record_files, scratch_size
+
+    files = record_files(world.state)
+    return _row("records of executions", len(files), scratch_size(files))
+
+
 def _folders(containers: str) -> list[str]:
     try:
         return [f"{containers}/{name}" for name in os.listdir(containers) if len(name) == 64]
@@ -80,6 +89,7 @@ def _foot(world: World, found: Usage) -> str:
         f"{listing.bytes_for_people(found.total)}, "
         f"of which 'wherry prune' frees {listing.bytes_for_people(found.reclaimable)}",
         f"free there: {listing.bytes_for_people(found.free)}",
+        "sizes are what lies on the disk; 'wherry images' counts the files' contents",
     ]
     if found.quota_limit:
         used, limit = listing.bytes_for_people(found.quota_used), listing.bytes_for_people(found.quota_limit)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from wherry.containers.naming import held_image, is_digits, reference_of, reference_to_name
     from wherry.containers.output import LogLine, logs
     from wherry.containers.pulling import fetch
-    from wherry.containers.records import Record, find_record, read_records
+    from wherry.containers.records import Record, find_record, read_records, record_files
     from wherry.containers.resolving import MissingImage, Resolved, resolve
     from wherry.containers.running import Running, running_containers, running_images
     from wherry.containers.signalnames import signal_name
@@ -118,6 +118,7 @@ _HOMES = {
     "ps": "listing",
     "push": "images",
     "read_records": "records",
+    "record_files": "records",
     "reference_of": "naming",
     "reference_to_name": "naming",
     "remove_names": "unused",
@@ -203,6 +204,7 @@ __all__ = [
     "ps",
     "push",
     "read_records",
+    "record_files",
     "reference_of",
     "reference_to_name",
     "remove_names",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterable
 
 from wherry.base.errors import HostLacks
 from wherry.containers.running import running_folder
@@ -53,10 +54,12 @@ def remove_scratch(paths: tuple[str, ...]) -> int:
     return gone
 
 
-def scratch_size(paths: tuple[str, ...]) -> int:
-    """The bytes that their files take on disk."""
+def scratch_size(paths: Iterable[str]) -> int:
+    """The bytes that these files, and the files of these folders, take on disk."""
     size = 0
     for path in paths:
+        with contextlib.suppress(OSError):
+            size += os.lstat(path).st_blocks * 512 if os.path.isfile(path) else 0
         for folder, _, files in os.walk(path):
             for name in files:
                 with contextlib.suppress(OSError):

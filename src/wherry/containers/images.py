@@ -11,7 +11,7 @@ import msgspec
 from wherry.base.errors import NotFound, UsageError
 from wherry.base.progress import Progress, silent
 from wherry.containers.changes import Change
-from wherry.containers.naming import held_image, is_digits, reference_of, reference_to_name
+from wherry.containers.naming import held_image, is_digits, is_file, reference_of, reference_to_name
 from wherry.containers.world import World
 from wherry.store import PruneResult
 
@@ -90,36 +90,41 @@ class Removals:
 
 class Pruned(msgspec.Struct, frozen=True):
     """What :func:`prune` removed: of the store, how many scratch folders of ended containers, how many sets of
-    ``passwd``, ``hosts`` and the like; and the bytes of all."""
+    ``passwd``, ``hosts`` and the like, how many days of records (``record.keep_days``); and the bytes of all."""
 
     store: PruneResult
     scratch: int
     shown: int
+    records: int
     bytes: int
 
 
 def prune(*, everything: bool = False, world: World | None = None) -> Pruned:
     """Remove what nothing needs."""
     from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
+    from wherry.containers.records import old_records, remove_records
     from wherry.containers.unused import remove_names, unused_names
     from wherry.store import prune as prune_store
 
     world = world or World()
     result = prune_store(world.store, _running(world), runtime=world.runtime, everything=everything)
     scratch, shown = abandoned_scratch(world), unused_names(world)
-    size = result.bytes + scratch_size((*scratch, *shown))
-    return Pruned(result, remove_scratch(scratch), remove_names(world, shown), size)
+    records = old_records(world.state, world.settings.number("record.keep_days"))
+    size = result.bytes + scratch_size((*scratch, *shown, *records))
+    return Pruned(result, remove_scratch(scratch), remove_names(world, shown), remove_records(records), size)
 
 
 def plan_prune(*, everything: bool = False, world: World | None = None) -> tuple[Change, ...]:
     """What :func:`prune` would remove."""
     from wherry.containers.abandoned import abandoned_scratch, scratch_size
+    from wherry.containers.records import old_records
     from wherry.containers.unused import unused_names
     from wherry.store import prune as prune_store
 
     world = world or World(make_store=False)
     result = prune_store(world.store, _running(world), runtime=world.runtime, everything=everything, dry_run=True)
-    kinds = (("scratch", abandoned_scratch(world)), ("names", unused_names(world)))
+    records = old_records(world.state, world.settings.number("record.keep_days"))
+    kinds = (("scratch", abandoned_scratch(world)), ("names", unused_names(world)), ("records", records))
     left = (Change("remove", kind, path, bytes=scratch_size((path,))) for kind, paths in kinds for path in paths)
     return (*_removed(world, result), *left)
 
@@ -222,7 +227,7 @@ def _name_for(world: World, source: str, target: str) -> tuple[Reference, Name]:
 
     image = held_image(world, source)
     name = None
-    if not is_digits(source):
+    if not is_digits(source) and not is_file(world, source):
         name = world.store.name(reference_of(world, source))
     if name is None or name.digest != image.digest:
         platform = "/".join(part for part in (image.config.os, image.config.architecture, image.config.variant) if part)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
     from wherry.image import Image
 
-__all__ = ["held_image", "is_digits", "reference_of", "reference_to_name"]
+__all__ = ["held_image", "is_digits", "is_file", "reference_of", "reference_to_name"]
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -32,9 +32,17 @@ def reference_to_name(world: World, text: str) -> Reference:
 
 
 def held_image(world: World, text: str) -> Image:
-    """The image of that name, digest or beginning of a digest; raise :class:`NotFound`. Contacts nobody."""
+    """The image of that name, file, digest or beginning of a digest; raise :class:`NotFound`. Contacts nobody.
+
+    A file is one where ``run`` would take it for one, and its image is kept as there.
+    """
+    from wherry.containers.resolving import Resolved, file_meant, resolve
     from wherry.image import open_image
 
+    if file_meant(world, text) is not None:
+        found = resolve(world, text)
+        assert isinstance(found, Resolved)
+        return found.image
     if is_digits(text):
         try:
             return open_image(world.store, text)
@@ -42,6 +50,13 @@ def held_image(world: World, text: str) -> Image:
             if text.startswith("sha256:"):
                 raise
     return open_image(world.store, str(reference_of(world, text)))
+
+
+def is_file(world: World, text: str) -> bool:
+    """Whether ``text`` means a file or a folder here."""
+    from wherry.containers.resolving import file_meant
+
+    return file_meant(world, text) is not None
 
 
 def is_digits(text: str) -> bool:

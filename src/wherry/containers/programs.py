@@ -110,7 +110,7 @@ def run(
     options = RunOptions(
         image=image,
         command=_words(command),
-        env=tuple(name if value is None else f"{name}={value}" for name, value in (env or {}).items()),
+        env=_variables(env),
         binds=tuple(bind if isinstance(bind, Bind) else volume(bind, world.outside) for bind in binds),
         workdir=workdir,
         user=user,
@@ -206,7 +206,7 @@ class ContainerHandle:
         options = ExecOptions(
             container=self.id,
             command=_words(command),
-            env=tuple(name if value is None else f"{name}={value}" for name, value in (env or {}).items()),
+            env=_variables(env),
             workdir=workdir,
             interactive=input is not None,
         )
@@ -265,7 +265,27 @@ class ContainerHandle:
 def _words(words: Sequence[str]) -> tuple[str, ...]:
     if isinstance(words, str):
         raise UsageError("a command is a sequence of words", hint=f"pass ['sh', '-c', {words[:60]!r}]")
-    return tuple(words)
+    return tuple(_text(word, "a command's word") for word in words)
+
+
+def _variables(given: Mapping[str, str | None] | None) -> tuple[str, ...]:
+    found = []
+    for name, value in (given or {}).items():
+        if not _text(name, "a variable's name") or "=" in name:
+            raise UsageError(f"'{name}' is not a variable's name", why="it is empty, or has a '='")
+        found.append(name if value is None else f"{name}={_text(value, f'the variable {name}')}")
+    return tuple(found)
+
+
+def _text(value: object, what: str) -> str:
+    """The kernel takes text without a zero byte only; who passes numbers may not have meant this text of them."""
+    if not isinstance(value, str):
+        raise UsageError(
+            f"{what} is {value!r}", why=f"a {type(value).__name__} is no text", hint=f"pass {str(value)!r}"
+        )
+    if "\0" in value:
+        raise UsageError(f"{what} is {value!r}", why="the kernel takes no zero byte in it")
+    return value
 
 
 def _named(ready: Start, known: str | None = None) -> Start:

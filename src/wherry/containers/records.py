@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import msgspec
 from wherry.base.record import EndLine, StartLine
 from wherry.containers.times import seconds
 
-__all__ = ["Record", "find_record", "read_records"]
+__all__ = ["Record", "find_record", "old_records", "read_records", "record_files", "remove_records"]
 
 _CLOCK_SECONDS = 10.0
 """How much the two clocks may differ; a process that began later than its record has taken over a pid."""
@@ -57,21 +58,55 @@ def find_record(state: str, container_id: str, *, node: str = "", boot_id: str =
     return found
 
 
-def _nodes(root: str, node: str) -> list[str]:
-    if node:
-        return [f"{root}/{node}"]
+def record_files(state: str) -> list[str]:
+    """All files of records: one a node and day."""
+    return [
+        f"{folder}/{name}"
+        for folder in _nodes(f"{state}/records", "")
+        for name in _listed(folder)
+        if name.endswith(".jsonl")
+    ]
+
+
+def old_records(state: str, days: int) -> list[str]:
+    """Files of records of more than ``days`` days ago; none when that is not a number of days (0)."""
+    import datetime
+
+    if days <= 0:
+        return []
+    last = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=min(days, 100_000))
+    oldest = f"{last.isoformat()}.jsonl"
+    return [path for path in record_files(state) if os.path.basename(path) < oldest]
+
+
+def remove_records(paths: list[str]) -> int:
+    """Remove files of :func:`old_records`, and folders of nodes that hold none any more; how many went."""
+    gone = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            gone += 1
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))
+    return gone
+
+
+def _listed(folder: str) -> list[str]:
     try:
-        return [f"{root}/{name}" for name in sorted(os.listdir(root))]
+        return sorted(os.listdir(folder))
     except OSError:
         return []
 
 
+def _nodes(root: str, node: str) -> list[str]:
+    if node:
+        return [f"{root}/{node}"]
+    return [f"{root}/{name}" for name in _listed(root)]
+
+
 def _lines(folder: str, days: int) -> Iterator[_Line]:
     decoder = msgspec.json.Decoder(_Line)
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
-    except OSError:
-        return
+    names = [name for name in _listed(folder) if name.endswith(".jsonl")]
     for name in names[-days:] if days else names:
         try:
             with open(f"{folder}/{name}", "rb") as file:

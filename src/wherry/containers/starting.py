@@ -316,6 +316,8 @@ def _new_container(world: World, options: RunOptions, image: Image) -> Container
         boot_id=world.host.boot_id,
     )
     keeping.save(world.containers, container)
+    if not options.stop_signal:
+        _check_stop_signal(config.stop_signal or "")
     if options.remove:
         mark_passing(world.containers, container.id)
     if container.name:
@@ -325,6 +327,18 @@ def _new_container(world: World, options: RunOptions, image: Image) -> Container
             keeping.delete(world.containers, container)
             raise
     return container
+
+
+def _check_stop_signal(name: str) -> None:
+    """An image may name a signal that there is not; :func:`wherry.containers.stop` sends TERM then."""
+    import sys
+
+    from wherry.containers.signalnames import signal_number
+
+    try:
+        signal_number(name or "TERM")
+    except UsageError:
+        sys.stderr.write(f"wherry: the image's stop signal {name!a} is none: TERM is sent in its place\n")
 
 
 def _claim(world: World, container: Container) -> None:

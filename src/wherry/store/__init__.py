@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image, used_elsewhere
     from wherry.store.disk import Usage, usage
     from wherry.store.flight import Timing
-    from wherry.store.space import Space, human, require, suggestion
+    from wherry.store.space import Space, human, measure, require, suggestion
 
 __all__ = [
     "FORMAT",
@@ -37,6 +37,7 @@ __all__ = [
     "Usage",
     "enforce_limit",
     "human",
+    "measure",
     "open_at",
     "open_store",
     "prune",
@@ -55,6 +56,7 @@ _LATER = {
     "Timing": "flight",
     "Space": "space",
     "human": "space",
+    "measure": "space",
     "require": "space",
     "suggestion": "space",
     "Usage": "disk",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from pathlib import Path
 
-from wherry.containers.records import find_record, read_records
+from wherry.containers.records import find_record, old_records, read_records, record_files, remove_records
 from wherry.containers.times import now
 
 HERE = os.uname().nodename
@@ -75,3 +76,18 @@ def test_an_end_that_never_came_is_lost_after_another_boot_or_without_its_proces
 def test_no_records_are_no_error(tmp_path: Path) -> None:
     assert list(read_records(str(tmp_path))) == []
     assert find_record(str(tmp_path), "a") is None
+
+
+def test_old_records_are_those_of_more_days_ago(tmp_path: Path) -> None:
+    today = datetime.datetime.now(datetime.UTC).date()
+    for days, node in ((0, "a"), (7, "a"), (8, "a"), (400, "b")):
+        write(tmp_path, start("x"), node=node, day=str(today - datetime.timedelta(days=days)))
+    (tmp_path / "records" / "a" / "0000-notes").write_text("not a record")
+    state = str(tmp_path)
+    assert len(record_files(state)) == 4
+    assert old_records(state, 0) == []
+    assert [path.removeprefix(f"{state}/records/")[:2] for path in old_records(state, 7)] == ["a/", "b/"]
+    assert remove_records(old_records(state, 7)) == 2
+    assert len(record_files(state)) == 2
+    assert sorted(os.listdir(tmp_path / "records")) == ["a"]
+    assert old_records(state, 10**12) == []
