@@ -383,6 +383,20 @@ def test_nothing_that_runs_changes_the_image(box: Box) -> None:
 
 
 @pytest.mark.parametrize("box", WITHOUT_NAMESPACES, indirect=True, ids=lambda engine: engine.name)
+def test_a_private_copy_stays_with_its_container_and_shows_what_changed(box: Box) -> None:
+    script = "test -e /etc/mine || { mkdir /usr/new; echo x > /usr/new/file; rm /etc/os-release; touch /etc/mine; }"
+    with box.detached(f"{script}; echo done; sleep 1000.625", "--writable-copy") as name:
+        _until(lambda: "done" in box.wherry("logs", name).stdout)
+        expected = {"C /etc", "A /etc/mine", "D /etc/os-release", "C /usr", "A /usr/new", "A /usr/new/file"}
+        assert set(box.wherry.ok("diff", name).splitlines()) == expected
+        box.wherry.ok("stop", "-t", "0", name)
+        (box.folder / "in").write_text("while it rests")
+        box.wherry.ok("cp", str(box.folder / "in"), f"{name}:/usr/new/")
+        box.wherry.ok("start", name)
+        assert box.wherry.ok("exec", name, "cat", "/usr/new/in", "/usr/new/file") == "while it restsx\n"
+
+
+@pytest.mark.parametrize("box", WITHOUT_NAMESPACES, indirect=True, ids=lambda engine: engine.name)
 def test_a_saved_plan_is_used_again(box: Box) -> None:
     words = ("run", "--engine", box.engine.name, "-e", "FIRST=1", box.engine.image, "sh", "-c")
     box.wherry.ok(*words, "true")

@@ -102,7 +102,7 @@ _RULES = (
     Option(("--network",), "host, or none for a network with only a loopback", "text", "host|none", ("host", "none")),
     Option(
         ("--engine",),
-        "how the container is made: auto, namespace or proot (default: the setting run.engine)",
+        "how the container is made: auto, namespace, proot, fakechroot, oci or site (default: the setting run.engine)",
         "text",
         "ENGINE",
     ),

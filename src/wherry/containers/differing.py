@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from wherry.containers.copied import changes_of_copy, copy_of
 from wherry.containers.lookup import kept_named
 from wherry.containers.resolving import image_of
 from wherry.containers.starting import plan_kept
 from wherry.containers.upper import upper_of
 from wherry.containers.world import World
-from wherry.launch import SCRATCH, LaunchPlan
+from wherry.launch import SCRATCH, LaunchPlan, wrapped_of
 
 if TYPE_CHECKING:
     from wherry.containers.kept import Container
@@ -32,11 +33,13 @@ def differences(name: str, *, world: World | None = None) -> list[Change]:
     world = world or World()
     container = kept_named(world, name)
     upper = upper_of(world, container)
-    if not upper:
-        return []
     image = image_of(world, container)
-    found = list(changes_of_folder(image, upper))
-    ours = _made(world, container)
+    if upper:
+        found = list(changes_of_folder(image, upper))
+    else:
+        upper = copy_of(world, container)
+        found = list(changes_of_copy(image, upper)) if upper else []
+    ours = _made(world, container) if found else frozenset()
     kept = [change for change in found if not (change.path in ours and _is_bare(f"{upper}{change.path}"))]
     return sorted(_without_husks(found, kept), key=lambda change: change.path)
 
@@ -64,7 +67,8 @@ def _targets(plan: LaunchPlan) -> list[str]:
             found.append(str(operation.fields[place]))
         elif operation.kind == "MKDIR" and str(operation.fields[0]).startswith(f"{SCRATCH}/upper/"):
             found.append(str(operation.fields[0]).removeprefix(f"{SCRATCH}/upper"))
-    return found
+    wrapped = wrapped_of(plan)
+    return found + [target for _, target in wrapped.shown] if wrapped is not None else found
 
 
 def _is_bare(real: str) -> bool:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
-from wherry.launch.plan import CURRENT, DIRECTORY, ID, SCRATCH, Field, LaunchPlan, Operation
+from wherry.launch.joining import wrapped_of
+from wherry.launch.plan import CURRENT, DIRECTORY, ID, SCRATCH, SELF, Field, LaunchPlan, Operation
 from wherry.launch.records import INPUTS, OPERATIONS, Kind
 
 __all__ = ["show", "show_json"]
 
-_SLOTS = {SCRATCH: "<scratch>", CURRENT: "<current directory>", ID: "<id>", DIRECTORY: "<start directory>"}
+_SLOTS = {
+    SCRATCH: "<scratch>",
+    CURRENT: "<current directory>",
+    ID: "<id>",
+    DIRECTORY: "<start directory>",
+    SELF: "<launcher>",
+}
 _NAMESPACES = (
     (0x10000000, "user"),
     (0x00020000, "mount"),
@@ -90,11 +97,14 @@ def _who(plan: LaunchPlan) -> list[str]:
         flags, uid, gid = (field if isinstance(field, int) else 0 for field in item.fields)
         names = " ".join(name for bit, name in _NAMESPACES if flags & bit)
         return [f"uid {uid}, gid {gid}", f"in namespaces of its own: {names}"]
+    for item in plan.find("WRAP"):
+        argv = _words(item.fields[0])
+        return [f"what {argv[0]} makes of it: no namespaces of its own"] if argv else []
     return [f"a member of the running container '{_plain(item.fields[2])}'" for item in plan.find("JOIN")]
 
 
 def _sees(plan: LaunchPlan) -> list[str]:
-    found = []
+    found = _shown(plan)
     for item in plan.operations:
         line = _seen(item)
         if line:
@@ -102,6 +112,16 @@ def _sees(plan: LaunchPlan) -> list[str]:
         if item.kind in ("OVERLAY", "FUSE"):
             found += _made(plan)
     return found
+
+
+def _shown(plan: LaunchPlan) -> list[str]:
+    """What a program of the host shows inside, where there are no mounts."""
+    wrapped = wrapped_of(plan) if plan.find("PLAIN") and plan.find("RUNNING") else None
+    if wrapped is None:
+        return []
+    copied = [f"/  a private copy of {_text(str(item.fields[0]))}" for item in plan.find("COPY")]
+    shown = [f"{_text(target)}  the host's {_text(source)}" for source, target in wrapped.shown]
+    return [*(copied or [f"/  {_text(wrapped.root)}"]), *shown]
 
 
 def _made(plan: LaunchPlan) -> list[str]:

@@ -21,6 +21,8 @@ from wherry.launch import (
     Surroundings,
     choose,
     plan_exec,
+    show,
+    show_json,
     tree_kind,
     wrapped_of,
 )
@@ -206,3 +208,15 @@ def test_a_plan_tells_how_its_container_is_entered() -> None:
     assert wrapped.root == "/store/flat/f/tree"
     assert ("\x01/tmp", "/tmp") in wrapped.shown
     assert wrapped_of(make_plan()) is None
+
+
+def test_a_person_reads_what_proot_shows() -> None:
+    text = show(planned(RunOptions(image="x", here=True, copy=True)))
+    for line in (
+        "what /usr/bin/proot makes of it: no namespaces of its own",
+        "/  a private copy of /store/flat/f/tree",
+        "/tmp  the host's <scratch>/tmp",
+        "<current directory>  the host's <current directory>",
+    ):
+        assert f"  {line}\n" in text
+    assert "\x05" not in show_json(planned()).decode()
