@@ -91,23 +91,30 @@ static const char *beyond_proc(const struct view *view, const char *path, bool f
     return end[5] == 0 && follow ? "/" : NULL;
 }
 
-/* What a file system that is mounted read-only would answer. */
-static __attribute__((noinline)) int refuse(const char *path, unsigned how) {
+__attribute__((noinline)) int place_refuse(const char *path, unsigned how) {
     struct kernel_stat found;
-    int answer = kernel_stat(KERNEL_CWD, path, &found, KERNEL_NOFOLLOW);
-    bool creates = (how & PLACE_CREATES) == PLACE_CREATES;
+    bool creates = (how & PLACE_CREATES) == PLACE_CREATES, removes = (how & PLACE_REMOVES) == PLACE_REMOVES;
+    int answer = removes ? -KERNEL_ENOENT : kernel_stat(KERNEL_CWD, path, &found, KERNEL_NOFOLLOW);
     if (answer == 0) return creates ? -KERNEL_EEXIST : -KERNEL_EROFS;
-    if (answer != -KERNEL_ENOENT || !creates) return answer;
+    if (answer != -KERNEL_ENOENT || !(creates || removes)) return answer;
     char folder[PATH_ROOM];
-    size_t length = (size_t)(text_base(path) - path);
+    size_t length = text_length(path);
+    while (length > 0 && path[length - 1] == '/') length--;
+    while (length > 0 && path[length - 1] != '/') length--;
     text_move(folder, path, length);
     folder[length] = 0;
     answer = length == 0 ? 0 : kernel_stat(KERNEL_CWD, folder, &found, 0);
     return answer == 0 ? -KERNEL_EROFS : answer;
 }
 
-static bool is_mount(const struct area *area, size_t length) {
-    return area->guest_length > 0 && area->guest_length == length;
+/* Notes what the place is that `guest` of `area` names. */
+static void describe(const struct view *view, const struct area *area, const char *guest, size_t length,
+                     struct place *place) {
+    place->read_only = (area->kind & AREA_READ_ONLY) != 0;
+    place->mount = area->guest_length > 0 && area->guest_length == length;
+    if (!place->mount) return;
+    while (guest[length - 1] != '/') length--;
+    place->mount_closed = (view_area(view, guest, length - 1)->kind & AREA_READ_ONLY) != 0;
 }
 
 /* Kept apart, since it needs more of the stack than the calls that need no walk. */
@@ -116,9 +123,8 @@ static __attribute__((noinline)) int find_by_walking(struct view *view, const ch
     long guest_length = walk(view, path, (how & PLACE_FOLLOW) != 0, place->room);
     if (guest_length < 0) return (int)guest_length;
     const struct area *area = view_area(view, place->room, (size_t)guest_length);
+    describe(view, area, place->room, (size_t)guest_length, place);
     long length = view_host(area, place->room, (size_t)guest_length, place->room);
-    place->read_only = (area->kind & AREA_READ_ONLY) != 0;
-    place->mount = is_mount(area, (size_t)guest_length);
     return length < 0 ? (int)length : 0;
 }
 
@@ -144,8 +150,7 @@ static int find_absolute(struct view *view, const char *path, unsigned how, stru
     place->path = place->room;
     long length = view_host(area, path, shape.length, place->room);
     if (length < 0) return (int)length;
-    place->read_only = (area->kind & AREA_READ_ONLY) != 0;
-    place->mount = is_mount(area, shape.length);
+    describe(view, area, path, shape.length, place);
     if (is_plain(view, area, place->room, &shape, follow)) return 0;
     return find_by_walking(view, path, how, place);
 }
@@ -178,9 +183,10 @@ int place_find(struct view *view, int folder, const char *path, unsigned how, st
     int answer = 0;
     if (path[0] == '/') answer = find_absolute(view, path, how, place);
     else if (!is_harmless(view, path, how)) answer = find_relative(view, folder, path, how, place);
-    if (answer == 0 && place->mount && (how & PLACE_REMOVES) == PLACE_REMOVES) return -KERNEL_EBUSY;
+    if (answer == 0 && place->mount && (how & PLACE_REMOVES) == PLACE_REMOVES)
+        return place->mount_closed ? -KERNEL_EROFS : -KERNEL_EBUSY;
     if (answer < 0 || !place->read_only || (how & PLACE_CHANGES) != PLACE_CHANGES) return answer;
-    return refuse(place->path, how);
+    return place_refuse(place->path, how);
 }
 
 bool place_open_to_change(const struct view *view, int file) {

@@ -17,6 +17,7 @@ struct way {
     const struct area *area; /* of the path as it was said */
     uint64_t generation;     /* when the way began */
     unsigned links;
+    bool folder; /* a '/' or "." stood at the end, of the path or of a link: it must be a directory */
     bool plain;   /* the kernel's way has been the same so far */
     long missing; /* why the last name cannot be seen, as an error: then those below it cannot either */
 };
@@ -95,7 +96,9 @@ static long take_name(struct way *way, bool follow) {
     const char *end = name_end(way->at);
     size_t size = (size_t)(end - way->at);
     bool last = is_last(end);
+    way->folder = last && *end == '/';
     if (size == 1 && way->at[0] == '.') {
+        way->folder = last;
         way->at = end;
         return 0;
     }
@@ -145,7 +148,7 @@ static bool set_out(struct way *way, const char *path, size_t length) {
 long walk(struct view *view, const char *path, bool follow, char *guest) {
     size_t length = text_length(path);
     struct way way;
-    way.view = view, way.guest = guest, way.links = 0, way.plain = true, way.missing = 0;
+    way.view = view, way.guest = guest, way.links = 0, way.plain = true, way.folder = false, way.missing = 0;
     way.area = view_area(view, path, length);
     way.generation = facts_now(view);
     if (!set_out(&way, path, length)) return -KERNEL_ENAMETOOLONG;
@@ -161,10 +164,9 @@ long walk(struct view *view, const char *path, bool follow, char *guest) {
         long answer = take_name(&way, follow);
         if (answer < 0) return answer;
     }
-    bool slash = length > 1 && path[length - 1] == '/';
     bool dot = length > 2 && path[length - 1] == '.' && path[length - 2] == '/';
-    if (follow && !slash && !dot) learn(&way, path, length);
-    if (way.length == 0 || slash || dot) guest[way.length++] = '/';
+    if (follow && !way.folder) learn(&way, path, length);
+    if (way.length == 0 || way.folder) guest[way.length++] = '/';
     if (dot && way.length + 1 < PATH_ROOM) guest[way.length++] = '.';
     guest[way.length] = 0;
     return (long)way.length;

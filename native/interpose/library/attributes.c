@@ -85,7 +85,16 @@ EXPORT int utime(const char *path, const int64_t *seconds) {
     return utimensat(KERNEL_CWD, path, times, 0);
 }
 
-CALL(int, truncate, (const char *path, long size), KERNEL_CWD, path, CHANGES_TARGET, SYS_truncate, at.path, size)
+EXPORT int truncate(const char *path, long size) {
+    struct place at;
+    struct kernel_stat found;
+    long result = place_find(view(), KERNEL_CWD, path, PLACE_FOLLOW | PLACE_AREA, &at);
+    if (result == 0 && at.read_only) {
+        result = kernel_stat(at.folder, at.path, &found, 0);
+        if (result == 0) result = (found.mode & KERNEL_TYPE) == KERNEL_IS_FOLDER ? -KERNEL_EISDIR : -KERNEL_EROFS;
+    }
+    return (int)answer(result < 0 ? result : kernel(SYS_truncate, at.path, size));
+}
 ALIAS(truncate64, truncate);
 
 CALL(int, setxattr, (const char *path, const char *name, const void *value, size_t size, int flags), KERNEL_CWD, path,

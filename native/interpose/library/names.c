@@ -40,8 +40,8 @@ static long rename_at(int from_folder, const char *from, int to_folder, const ch
     long result = place_find(view(), from_folder, from, PLACE_REMOVES, &source);
     if (result == 0) result = place_find(view(), to_folder, to, PLACE_AREA, &target);
     if (result < 0) return result;
-    if (target.mount) return -KERNEL_EBUSY;
-    if (target.read_only) return -KERNEL_EROFS;
+    if (target.mount && !target.mount_closed) return -KERNEL_EBUSY;
+    if (target.read_only || target.mount) return place_refuse(target.path, PLACE_REMOVES);
     bool known = kernel_stat(source.folder, source.path, &moved, KERNEL_NOFOLLOW) == 0;
     bool file = known && (moved.mode & KERNEL_TYPE) == KERNEL_IS_FILE && flags == 0;
     if (flags == 0) result = kernel(SYS_renameat, source.folder, source.path, target.folder, target.path);
@@ -61,7 +61,9 @@ EXPORT int rename(const char *from, const char *to) { return renameat2(KERNEL_CW
 static long link_at(int from_folder, const char *from, int to_folder, const char *to, int flags) {
     struct place source, target;
     unsigned follow = (flags & KERNEL_FOLLOW) != 0 ? PLACE_FOLLOW : 0;
+    struct kernel_stat linked;
     long result = place_find(view(), from_folder, from, follow | PLACE_AREA, &source);
+    if (result == 0) result = kernel_stat(source.folder, source.path, &linked, KERNEL_NOFOLLOW | KERNEL_EMPTY_PATH);
     if (result == 0) result = place_find(view(), to_folder, to, PLACE_CREATES, &target);
     if (result < 0) return result;
     if (source.read_only) return -18; /* EXDEV: and a file of the image could be changed through its other name */

@@ -10,11 +10,11 @@ static long open_read_only(const struct place *at, int *flags) {
     bool creates = (*flags & KERNEL_CREATE) != 0, unnamed = (*flags & KERNEL_UNNAMED) != 0;
     bool writes = (*flags & KERNEL_ACCESS) != KERNEL_READ || (*flags & KERNEL_TRUNCATE) != 0;
     int answer = unnamed ? -KERNEL_EROFS : kernel_stat(KERNEL_CWD, at->path, &found, 0);
-    if (answer == -KERNEL_ENOENT && creates) return -KERNEL_EROFS;
+    if (answer == -KERNEL_ENOENT && creates) return place_refuse(at->path, PLACE_CREATES);
     if (answer != 0) return answer;
     if (creates && (*flags & KERNEL_EXCLUSIVE) != 0) return -KERNEL_EEXIST;
     unsigned type = found.mode & KERNEL_TYPE;
-    if (writes && type == KERNEL_IS_FOLDER) return -KERNEL_EISDIR;
+    if ((writes || creates) && type == KERNEL_IS_FOLDER) return -KERNEL_EISDIR;
     if (writes && type == KERNEL_IS_FILE) return -KERNEL_EROFS;
     *flags &= ~KERNEL_CREATE; /* it is there */
     return 0;

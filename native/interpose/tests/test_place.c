@@ -45,8 +45,8 @@ static void make_tree(void) {
 
 static void set_view(void) {
     static char text[2048];
-    snprintf(text, sizeof text, "root %s/tree\nbind %s/bind /mnt\nbind %s/shut /locked ro\nhost /proc\n", folder,
-             folder, folder);
+    snprintf(text, sizeof text, "root %s/tree\nbind %s/bind /mnt\nbind %s/shut /locked ro\n"
+             "bind %s/shut /mnt/sub/mount\nhost /proc\n", folder, folder, folder, folder);
     memset(&view, 0, sizeof view);
     assert(view_parse(&view, text) == 0);
 }
@@ -102,11 +102,14 @@ static void what_is_closed_says_what_a_read_only_mount_says(void) {
     LEADS("-30", "/etc/new", PLACE_CREATES);
     LEADS("-2", "/none/new", PLACE_CREATES);
     LEADS("-2", "/etc/new", PLACE_CHANGES);
+    LEADS("-30", "/etc/new", PLACE_REMOVES);
+    LEADS("-2", "/none/new", PLACE_REMOVES);
     LEADS("-30", "/locked/file", PLACE_CHANGES);
     LEADS("/bind/file", "/mnt/file", PLACE_CHANGES);
     LEADS("/bind/new", "/mnt/new", PLACE_CREATES);
     LEADS("-30", "/mnt/out/passwd", PLACE_CHANGES);
-    LEADS("-16", "/mnt", PLACE_REMOVES);
+    LEADS("-30", "/mnt", PLACE_REMOVES);
+    LEADS("-16", "/mnt/sub/mount", PLACE_REMOVES);
 }
 
 static void relative_paths_know_where_they_are(void) {
