@@ -112,6 +112,13 @@ def test_what_exec_starts_has_the_limits_of_the_container(seeded: Wherry, contai
     assert "can't fork" in done.stderr and "all" not in done.stdout
 
 
+def test_what_exec_takes_counts_for_the_container(seeded: Wherry, container: str) -> None:
+    seeded.ok("run", "-d", "--name", container, "-m", "32m", "tiny", "sleep", "60")
+    assert seeded("exec", container, "sh", "-c", HOG).status == 137
+    assert seeded("wait", container).stdout == "137\n"
+    assert "memory limit 32 MiB reached" in seeded("logs", container).stderr
+
+
 def test_a_container_in_the_background_says_its_last_words_in_its_log(seeded: Wherry, container: str) -> None:
     seeded.ok("run", "-d", "--name", container, "-m", "32m", "tiny", "sh", "-c", f"echo up; {HOG}")
     assert seeded("wait", container).stdout == "137\n"
