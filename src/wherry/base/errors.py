@@ -38,6 +38,8 @@ into text and a status.
 
 from __future__ import annotations
 
+import errno
+
 __all__ = [
     "BrokenArchive",
     "CannotExecute",
@@ -67,6 +69,7 @@ __all__ = [
     "UsageError",
     "WherryError",
     "reason",
+    "remedy",
 ]
 
 
@@ -74,6 +77,17 @@ def reason(error: OSError) -> str:
     """Why, in the kernel's words, as our messages are written: without the capital letter."""
     text = error.strerror or str(error)
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
+def remedy(error: OSError, *, write: bool = False) -> str:
+    """What to do next about a file that cannot be read, or be written; empty where nothing is known."""
+    if error.errno == errno.ENOENT:
+        return "make the folder that it is to be in, or check the spelling" if write else "check the spelling"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "name a place of your own" if write else "'ls -l' shows who may read it"
+    if error.errno == errno.EROFS:
+        return "name a place that can be written"
+    return "name a file in it" if error.errno == errno.EISDIR else ""
 
 
 class WherryError(Exception):

@@ -22,6 +22,7 @@ _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_AS = "as debian:12, quay.io/biocontainers/samtools:1.20 or localhost:5000/lab"
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
@@ -36,6 +37,10 @@ class Reference(msgspec.Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str, *, default_registry: str = DEFAULT_REGISTRY) -> Reference:
         """Read a reference as Docker does; raise :class:`InvalidName` that shows what is wrong with it."""
+        scheme, schemed, address = text.partition("://")
+        if schemed and scheme.isalnum():
+            hint = f"leave out '{scheme}://': {address}" if address else ""
+            raise InvalidName(f"'{text}' is not an image reference", why="it is a web address", hint=hint)
         rest, at, digest_text = text.partition("@")
         digest = Digest.parse(digest_text) if at else None
         slash, colon = rest.rfind("/"), rest.rfind(":")
@@ -43,7 +48,7 @@ class Reference(msgspec.Struct, frozen=True, order=True):
         if colon > slash:
             rest, tag = rest[:colon], rest[colon + 1 :]
             if not _TAG.fullmatch(tag):
-                raise InvalidName(f"'{text}' is not an image reference", why=f"'{tag}' is not a tag")
+                raise InvalidName(f"'{text}' is not an image reference", why=f"'{tag}' is not a tag", hint=_AS)
         first, slashed, remainder = rest.partition("/")
         if slashed and (first == "localhost" or "." in first or ":" in first or first != first.lower()):
             registry, repository = first, remainder
@@ -83,10 +88,16 @@ class Reference(msgspec.Struct, frozen=True, order=True):
 
 def _check(text: str, registry: str, repository: str) -> None:
     if not _DOMAIN.fullmatch(registry):
-        raise InvalidName(f"'{text}' is not an image reference", why=f"'{registry}' is not a registry's host name")
+        raise InvalidName(
+            f"'{text}' is not an image reference", why=f"'{registry}' is not a registry's host name", hint=_AS
+        )
     if not _REPOSITORY.fullmatch(repository):
         lower = repository.lower()
-        hint = f"did you mean '{lower}'?" if lower != repository and _REPOSITORY.fullmatch(lower) else ""
+        hint = (
+            f"did you mean '{lower.removeprefix('library/')}'?"
+            if lower != repository and _REPOSITORY.fullmatch(lower)
+            else _AS
+        )
         why = f"'{repository}' is not a repository's name (lower-case letters, digits, separators)"
         raise InvalidName(f"'{text}' is not an image reference", why=why, hint=hint)
     if len(repository) > 255:

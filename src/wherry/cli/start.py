@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable
 from typing import TypeVar
 
-from wherry.base.errors import UsageError, reason
+from wherry.base.errors import UsageError, reason, remedy
 from wherry.base.outside import Outside
 from wherry.cli.grammar import Given
 from wherry.containers import amounts, binding
@@ -85,9 +85,9 @@ def _environment_file(path: str, outside: Outside) -> list[str]:
     try:
         content = outside.read(absolute)
     except OSError as error:
-        raise UsageError(f"cannot read '{path}'", why=reason(error)) from None
+        raise UsageError(f"cannot read '{path}'", why=reason(error), hint=remedy(error)) from None
     if content is None:
-        raise UsageError(f"cannot read '{path}'", why="there is no such file")
+        raise UsageError(f"cannot read '{path}'", why="there is no such file", hint="check the spelling")
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

@@ -73,7 +73,7 @@ def mount(text: str, outside: Outside) -> Bind | tuple[str, str]:
         raise _unknown_option(what, spelled)
     _check_empty(what, fields, "source, target, readonly, bind-propagation, bind-nonrecursive")
     if "/" not in source and kind == "bind" and source:  # -v would read a volume's name, here a bind was asked for
-        source = f"./{source}"
+        source = posixpath.join(outside.cwd(), source)
     return Bind(_source(what, source, outside), _target(what, target), read_only, recursive, _PROPAGATION[spelled])
 
 

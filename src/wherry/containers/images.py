@@ -189,11 +189,12 @@ def require_image_file(path: str, shown_as: str = "") -> None:
     from wherry.image import is_image_file
 
     if not os.path.exists(path):
-        raise NotFound(f"there is no file '{path}'")
+        raise NotFound(f"there is no file '{path}'", hint="check the spelling; - reads standard input")
     if not is_image_file(path):
         raise UsageError(
             f"'{shown_as or path}' is not an image",
             why="it is neither an OCI layout nor an archive of one nor a 'docker save' archive",
+            hint="make one with 'wherry save', 'docker save' or 'skopeo copy'",
         )
 
 

@@ -72,7 +72,8 @@ def _child(running: Running, work: Callable[[IO[bytes]], None], inner: str, oute
             raise Cut("the copy was cut", why="the container ended, or its processes were killed") from None
         raise failed
     if what:
-        raise WherryError(what, why=why, hint=hint)
+        where = running.start.name or running.id[:12]
+        raise WherryError(f"{what} in container '{where}'", why=why, hint=hint)
 
 
 def _open_namespaces(running: Running) -> list[tuple[int, int]]:

@@ -72,6 +72,9 @@ def new_id() -> str:
     return os.urandom(32).hex()
 
 
+_STORE = "kept containers lie in the store: export WHERRY_STORE=/a/folder/that/you/may/write"
+
+
 def save(containers: str, container: Container) -> None:
     """Write ``container.json``, as a whole or not at all; makes the folder (0700) when it is new."""
     folder = container.folder(containers)
@@ -82,7 +85,9 @@ def save(containers: str, container: Container) -> None:
             file.write(msgspec.json.encode(container))
         os.rename(temporary, f"{folder}/container.json")
     except OSError as error:
-        raise StoreError(f"cannot keep container '{container.name or container.id[:12]}'", why=why(error)) from None
+        raise StoreError(
+            f"cannot keep container '{container.name or container.id[:12]}'", why=why(error), hint=_STORE
+        ) from None
 
 
 def read(containers: str, container_id: str) -> Container | None:

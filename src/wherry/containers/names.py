@@ -27,6 +27,7 @@ def check_name(name: str) -> None:
         raise InvalidName(
             f"'{name[:140]}' is not a container's name",
             why="2 to 128 letters, digits, '_', '.', '-', no sign first",
+            hint="as --name lab-1",
         )
 
 

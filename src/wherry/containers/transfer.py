@@ -14,7 +14,7 @@ from typing import IO
 
 import msgspec
 
-from wherry.base.errors import Conflict, NotFound, WherryError, reason
+from wherry.base.errors import Conflict, NotFound, WherryError, reason, remedy
 from wherry.containers.trees import remove_at
 
 __all__ = [
@@ -76,7 +76,7 @@ def read_tree(path: str) -> Iterator[Entry]:
     try:
         found = os.stat(real) if follow else os.lstat(real)
     except OSError as error:
-        raise NotFound(f"cannot copy '{path}'", why=reason(error)) from None
+        raise NotFound(f"cannot copy '{path}'", why=reason(error), hint=remedy(error)) from None
     if not follow and stat.S_ISLNK(found.st_mode):
         yield Item((), "link", 0o777, found.st_mtime_ns, 0, os.readlink(real), name), iter(())
         return

@@ -59,7 +59,8 @@ def read_stopped(world: World, container: Container, path: str) -> Iterator[Entr
     absolute = "/" + path.strip("/")
     node = view.stat(absolute, follow=follow)
     if node is None:
-        raise NotFound(f"there is no '{path}' in container '{container.name or container.id[:12]}'")
+        name = container.name or container.id[:12]
+        raise NotFound(f"there is no '{path}' in container '{name}'", hint="check the spelling; paths begin at its '/'")
     check_kind(path, node.mode)
     yield from _walk(view, node, (), name)
 

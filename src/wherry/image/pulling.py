@@ -228,7 +228,8 @@ def _check_platform(config: ImageConfig, platform: str | None, subject: str) -> 
 
     have = normalised(Platform(config.os, config.architecture, config.variant))
     if not runs(Platform.parse(platform), have):
-        raise UnsupportedImage(f"'{subject}' is not made for {platform}", why=f"it is made for {have} only")
+        hint = f"leave --platform out, or ask its makers; it runs with --platform {have}"
+        raise UnsupportedImage(f"'{subject}' is not made for {platform}", why=f"it is made for {have} only", hint=hint)
 
 
 class _FromRegistry:

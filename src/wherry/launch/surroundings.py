@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import NotFound, UsageError, reason
+from wherry.base.errors import NotFound, UsageError, reason, remedy
 from wherry.base.outside import Outside
 from wherry.base.settings import Settings
 from wherry.host import Host
@@ -134,9 +134,10 @@ def _profile(outside: Outside, options: RunOptions) -> bytes:
     try:
         content = outside.read(path)
     except OSError as error:
-        raise UsageError(f"cannot read the seccomp profile '{path}'", why=reason(error)) from None
+        raise UsageError(f"cannot read the seccomp profile '{path}'", why=reason(error), hint=remedy(error)) from None
     if content is None:
-        raise NotFound(f"there is no seccomp profile '{path}'")
+        hint = "check the spelling; without --seccomp the default one holds"
+        raise NotFound(f"there is no seccomp profile '{path}'", hint=hint)
     return content
 
 
