@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from wherry.base.errors import Conflict, UsageError
+from wherry.base.errors import Conflict, UsageError, reason, remedy
 from wherry.containers.resolving import MissingImage, Resolved, image_of, resolve
 from wherry.containers.world import World
 from wherry.launch import (
@@ -373,6 +373,8 @@ def _write_cidfile(path: str, container_id: str) -> None:
             file.write(container_id)
     except FileExistsError:
         raise Conflict(f"'{path}' exists", why="--cidfile names a file that is made anew", hint="remove it") from None
+    except OSError as error:
+        raise UsageError(f"cannot write '{path}'", why=reason(error), hint=remedy(error, write=True)) from None
 
 
 def _check_platform(image: Image, architecture: str) -> None:
