@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from wherry.base.digest import Digest
-from wherry.base.errors import ImageError, StoreFull, reason
+from wherry.base.errors import ImageError, StoreFull, reason, remedy
 from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
 from wherry.image.decode import decoded
@@ -47,7 +47,7 @@ def save_file(store: Store, image: Image, path: str, *, progress: Progress = sil
             _add(archive, "manifest.json", _docker_list(image, config, names))
     except OSError as error:
         kind = StoreFull if error.errno in (28, 122) else ImageError
-        raise kind(f"'{path}' cannot be written", why=reason(error)) from error
+        raise kind(f"'{path}' cannot be written", why=reason(error), hint=remedy(error, write=True)) from error
     return Digest.of(manifest)
 
 
