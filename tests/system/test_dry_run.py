@@ -16,7 +16,8 @@ from wherry.cli import catalogue
 from wherry_command import Wherry
 
 CHANGING = frozenset(catalogue.NAMES) - {
-    *("images", "inspect", "history", "diff", "wait", "logs", "ps", "record", "df", "settings", "version", "completion")
+    *("images", "inspect", "history", "diff", "wait", "logs", "ps", "stats", "record", "df", "settings"),
+    *("version", "completion", "doctor", "host"),
 }
 
 
