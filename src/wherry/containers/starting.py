@@ -241,7 +241,7 @@ def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *,
     flat = world.flat_tree(image, kind, make=not dry_run)
     return plan_run(
         options,
-        image,
+        image if flat else world.shallow(image, make=not dry_run),
         tree,
         host,
         world.settings,

@@ -103,6 +103,16 @@ class World:
 
         return Paths(self.store.path, self.runtime, self.state, self.scratch, lease, flat)
 
+    def shallow(self, image: Image, *, make: bool = True) -> Image:
+        """The image as the kernel can lay it over each other: :func:`wherry.image.shallow`."""
+        from wherry.store import MERGED
+
+        if len(image.layers) <= MERGED:
+            return image
+        from wherry.image import shallow
+
+        return shallow(self.store, image, make=make)
+
     def flat_tree(self, image: Image, kind: str = "", *, make: bool = True) -> str:
         """The flattened tree of a kind (:func:`wherry.launch.tree_kind`), made where that is allowed.
 

@@ -25,9 +25,10 @@ class Summary(msgspec.Struct, frozen=True):
     """What came of a layer (``native/unpack/report.h``); paths are relative to the tree.
 
     ``links`` are hard links that are still to be made, as path, target, and whether the layer has named the target
-    itself (else it is an earlier layer's); ``implicit`` are directories that entries needed
-    and the archive did not name; ``open`` are directories that everybody may write, with their modes, and ``closed``
-    says that something has fewer permissions on disk than in the archive; ``refused`` counts extended attributes that the file system did not take.
+    itself (else it is an earlier layer's); ``implicit`` are directories that entries needed and the archive did not
+    name; ``open`` are directories that everybody may write, with their modes, and ``closed`` says that something has
+    fewer permissions on disk than in the archive; ``refused`` counts extended attributes that the file system did not
+    take.
     """
 
     entries: int

@@ -14,19 +14,24 @@ import fcntl
 import os
 import stat
 
+import msgspec
+
 from wherry.base.errors import StoreError
 from wherry.base.progress import Event, Progress, silent
 from wherry.image.local import Image
 from wherry.image.model import chain_ids
 from wherry.image.tree import Entry, Tree, view
-from wherry.store import Store
+from wherry.store import MERGED, Layer, LayerMeta, Store
 
-__all__ = ["flatten", "flattened_path"]
+__all__ = ["flatten", "flattened_path", "shallow"]
 
 
 _PLAIN = "-plain"
 _CLOSED = 0o1755
 """Nothing in a store can be written by others."""
+
+_MOST_LAYERS = 499
+"""The kernel lays 500 over a mount point's own (OVL_MAX_STACK); one of them shows users and hosts."""
 
 
 def flatten(store: Store, image: Image, progress: Progress = silent, *, plain: bool = False) -> str:
@@ -50,6 +55,28 @@ def flattened_path(store: Store, image: Image, *, plain: bool = False) -> str:
     """Where :func:`flatten` has the tree or would make it, without making it."""
     chain = _name(image, plain)
     return store.flat_path(chain) or f"{store.path}/flat/{chain}/tree"
+
+
+def shallow(store: Store, image: Image, progress: Progress = silent, *, make: bool = True) -> Image:
+    """The image with its lowest layers flattened into one, if it has more than the kernel can lay over each other."""
+    if len(image.layers) <= _MOST_LAYERS:
+        return image
+    count = len(image.layers) // MERGED * MERGED
+    rootfs = msgspec.structs.replace(image.config.rootfs, diff_ids=image.config.rootfs.diff_ids[:count])
+    config = msgspec.structs.replace(image.config, rootfs=rootfs)
+    below = msgspec.structs.replace(image, layers=image.layers[:count], config=config)
+    tree = flatten(store, below, progress) if make else flattened_path(store, below)
+    meta = LayerMeta(
+        chain_ids(rootfs.diff_ids)[-1],
+        sum(layer.meta.size for layer in below.layers),
+        sum(layer.meta.entries for layer in below.layers),
+        whiteouts=0,
+        overlay=all(layer.meta.overlay for layer in below.layers),
+        rebuildable=False,
+        closed=True,
+        open_folders=tuple(folder for layer in below.layers for folder in layer.meta.open_folders),
+    )
+    return msgspec.structs.replace(image, layers=(Layer("", tree, "", meta), *image.layers[count:]))
 
 
 def _name(image: Image, plain: bool) -> str:

@@ -5,6 +5,7 @@ Two formats, told by what is in them: the OCI image layout (image-layout.md), an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ __all__ = ["FolderLayout", "Layout", "TarLayout", "looks_compressed", "names_an_
 _MOST_MEMBERS = 100_000
 _LARGEST_DOCUMENT = 64 << 20
 _CHUNK = 1 << 18
+_BEGINNING = 16 << 10
 _TYPICAL = re.compile(
     r"(\./)?(oci-layout|index\.json|manifest\.json|repositories|blobs/?.*|[0-9a-f]{64}(\.json|\.tar|/.*)?)"
 )
@@ -106,7 +108,8 @@ class TarLayout:
                         links[name] = os.path.normpath(os.path.join(os.path.dirname(name), member.linkname))
         except (tarfile.TarError, EOFError) as error:
             self._file.close()
-            raise BrokenArchive(f"'{path}' cannot be read", why=str(error)) from error
+            hint = "an image is a file that 'docker save', 'podman save' or 'wherry save' made, or an OCI layout"
+            raise BrokenArchive(f"'{path}' is not an image, or not all of it", why=str(error), hint=hint) from error
         for name, target in links.items():
             if target in self._members:
                 self._members[name] = self._members[target]
@@ -150,22 +153,28 @@ def looks_compressed(path: str) -> bool:
 
 
 def names_an_image(path: str) -> bool:
-    """Whether the tar (perhaps compressed) begins like an image archive; only its beginning is read."""
+    """Whether the tar (perhaps compressed) begins like an image archive; only its beginning is read.
+
+    Folders that may stand in any archive (``tar -C LAYOUT -c .`` begins with ``./``) are passed over.
+    """
     with open(path, "rb", buffering=0) as file:
-        block = _first_block(file)
-    if len(block) < 512 or block[257:262] != b"ustar":
-        return False
-    name = block[:100].rstrip(b"\0").decode(errors="replace")
-    return _TYPICAL.fullmatch(name) is not None
+        data = _beginning(file)
+    for start in range(0, len(data) - 511, 512):
+        block = data[start : start + 512]
+        if block[257:262] != b"ustar":
+            return False
+        if _TYPICAL.fullmatch(block[:100].rstrip(b"\0").decode(errors="replace")):
+            return True
+        if block[156:157] != b"5":  # a folder has no content, so the next header follows
+            return False
+    return False
 
 
-def _first_block(file: IO[bytes]) -> bytes:
+def _beginning(file: IO[bytes]) -> bytes:
     data = b""
-    try:
+    with contextlib.suppress(BrokenArchive):
         for chunk in decoded(file, "archive"):
             data += chunk
-            if len(data) >= 512:
+            if len(data) >= _BEGINNING:
                 break
-    except BrokenArchive:
-        return b""
-    return data[:512]
+    return data[:_BEGINNING]

@@ -45,6 +45,8 @@ def save_file(store: Store, image: Image, path: str, *, progress: Progress = sil
             _add(archive, f"blobs/sha256/{Digest.of(manifest).hex}", manifest)
             _add(archive, "index.json", _index(manifest, names))
             _add(archive, "manifest.json", _docker_list(image, config, names))
+    except BrokenPipeError:
+        raise  # who reads has enough: no error of ours
     except OSError as error:
         kind = StoreFull if error.errno in (28, 122) else ImageError
         raise kind(f"'{path}' cannot be written", why=reason(error), hint=remedy(error, write=True)) from error

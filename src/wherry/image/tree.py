@@ -27,8 +27,8 @@ class Entry(msgspec.Struct, frozen=True):
     """Something in the view. ``path`` is where it is there, ``real`` where it is on disk.
 
     ``mode`` is that of stat(2) without set-id bits; a store keeps others from writing, so what they may do in the image
-    is known here of directories open to all, and of the rest in an exact view. ``target`` is a symbolic link's. ``folders`` are the
-    directories that make up a merged one, upper first, empty for anything else.
+    is known here of directories open to all, and of the rest in an exact view. ``target`` is a symbolic link's.
+    ``folders`` are the directories that make up a merged one, upper first, empty for anything else.
     """
 
     path: str

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wherry.store.store import FORMAT, Store, open_at, open_store
-from wherry.store.values import ImageRecord, Layer, LayerMeta, LayerSource, Lease, Name
+from wherry.store.values import MERGED, ImageRecord, Layer, LayerMeta, LayerSource, Lease, Name
 
 if TYPE_CHECKING:
     from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image, used_elsewhere
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "MERGED",
     "ImageRecord",
     "Layer",
     "LayerMeta",

@@ -11,7 +11,7 @@ from wherry.base.digest import Digest
 from wherry.base.errors import InvalidName, StoreError
 from wherry.store.durable import read_small
 from wherry.store.store import digest_of_file
-from wherry.store.values import ImageRecord, decode_record
+from wherry.store.values import MERGED, ImageRecord, decode_record
 
 if TYPE_CHECKING:
     from wherry.store.store import Store
@@ -131,13 +131,15 @@ def _mark_blobs(store: Store, digests: tuple[Digest, ...], marked: set[str]) -> 
 
 
 def _chains(store: Store, stacks: list[tuple[str, ...]]) -> frozenset[str]:
-    """The chain ids (OCI image-spec, config.md, "Layer ChainID") of whole stacks of layers."""
+    """The chain ids (OCI image-spec, config.md, "Layer ChainID") of whole stacks of layers, and of the many lowest."""
     if not _list(f"{store.path}/flat"):
         return frozenset()
     found: set[str] = set()
     for stack in stacks:
         chain = ""
-        for key in stack:
+        for count, key in enumerate(stack):
+            if count and count % MERGED == 0:
+                found.add(chain.rpartition(":")[2])
             layer = store.find_layer(key)
             if layer is None:
                 break

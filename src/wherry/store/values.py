@@ -5,10 +5,13 @@ import msgspec
 
 from wherry.base.digest import Digest
 
-__all__ = ["ImageRecord", "Layer", "LayerMeta", "LayerSource", "Lease", "Name", "disk_bytes"]
+__all__ = ["MERGED", "ImageRecord", "Layer", "LayerMeta", "LayerSource", "Lease", "Name", "disk_bytes"]
 
 DAY = 86400.0
 """Seconds after which what nobody can be asked about counts as left over."""
+
+MERGED = 400
+"""The flattened tree of an image's lowest layers stays with it where these are a multiple of so many."""
 
 _BLOCK = 4096
 
