@@ -18,6 +18,7 @@ __all__ = ["try_interpose", "try_proot"]
 
 _PATIENCE = 20.0
 _GUEST = "/wherry-trial"
+_SHELLS = ("/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash")
 
 # Files are made, moved, linked and found again under translated paths; programs start others, also one without a
 # dynamic loader (the launcher, which ends with 125 for a plan that is not there).
@@ -72,14 +73,19 @@ def try_proot(path: str, folder: str) -> Proot:
 
 
 def try_interpose(program: str, folder: str) -> str:
-    """Run programs by ``wherry-interpose``, to which a folder has another name; what went wrong, or ``""``."""
+    """Run programs by ``wherry-interpose``, to which a folder has another name; what went wrong, or ``""``.
+
+    Where the host has no shell that it could run (of musl, static) nothing is tried: images have their own.
+    """
     place = f"{folder}/.interpose-{os.getpid()}"
     try:
         os.mkdir(place, 0o700)
         with open(f"{place}/view", "w") as file:
             file.write(f"root / rw\nbind {_escape(place)} {_GUEST}\nhost /proc\nhost /dev\n")
-        problem, _ = _command([program, f"{place}/view", "--", "/bin/sh", "-c", _SCRIPT, "sh", ""], {})
-        return problem
+        for shell in _SHELLS:
+            if _command([program, "--check", f"{place}/view", shell], {})[1].strip() == "ok":
+                return _command([program, f"{place}/view", "--", shell, "-c", _SCRIPT, "sh", ""], {})[0]
+        return ""
     except OSError as error:
         return str(error)
     finally:
