@@ -19,10 +19,8 @@ def drawn() -> list[tuple[str, int, str]]:
 
 
 def test_the_tree_names_every_class_and_no_other() -> None:
-    assert (
-        sorted(name for name, _, _ in drawn()) == sorted(CLASSES)
+    assert sorted(name for name, _, _ in drawn()) == sorted(CLASSES)
     assert set(errors.__all__) == {*CLASSES, "reason", "remedy"}
-    )
 
 
 def test_the_tree_shows_each_class_below_its_parent_with_its_exit_code() -> None:

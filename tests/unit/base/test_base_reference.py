@@ -105,7 +105,7 @@ def test_what_a_person_would_type(text: str, familiar: str) -> None:
 def test_a_capital_letter_is_met_with_a_proposal() -> None:
     with pytest.raises(InvalidName) as caught:
         Reference.parse("docker.io/Debian")
-    assert caught.value.hint == "did you mean 'library/debian'?"
+    assert caught.value.hint == "did you mean 'debian'?"
 
 
 def test_another_default_registry_has_no_library() -> None:
