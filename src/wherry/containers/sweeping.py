@@ -88,27 +88,36 @@ def _sweep_killed(world: World) -> int:
     return swept
 
 
-class _Scratch(msgspec.Struct):
-    """The part of a RUNNING file's start line that says where its launcher made the scratch folder."""
+class _Bounds(msgspec.Struct, frozen=True):
+    group: str = ""
+
+
+class _Left(msgspec.Struct, frozen=True):
+    """The part of a RUNNING file's start line that says where its launcher made the scratch folder and the group."""
 
     scratch: tuple[str, ...] = ()
+    bounds: _Bounds = _Bounds()
 
 
-def _noted(path: str) -> tuple[str, ...]:
+def _noted(path: str) -> _Left:
     try:
         with open(path, "rb") as file:
-            found = msgspec.json.decode(file.read().partition(b"\n")[2], type=_Scratch)
+            return msgspec.json.decode(file.read().partition(b"\n")[2], type=_Left)
     except (OSError, msgspec.MsgspecError):
-        return ()
-    return tuple(parent for parent in found.scratch if parent.startswith("/"))
+        return _Left()
 
 
 def _remove(world: World, container_id: str, path: str) -> None:
     from wherry.containers.trees import remove_tree
 
-    for parent in dict.fromkeys((*_noted(path), *world.scratch)):
-        with contextlib.suppress(OSError):
-            remove_tree(f"{parent}/{container_id}")
+    left = _noted(path)
+    for parent in dict.fromkeys((*left.scratch, *world.scratch)):
+        if parent.startswith("/"):
+            with contextlib.suppress(OSError):
+                remove_tree(f"{parent}/{container_id}")
+    if left.bounds.group.startswith("/"):
+        with contextlib.suppress(OSError):  # a control group without processes goes as an empty folder does
+            os.rmdir(f"{left.bounds.group}/wherry-{container_id[:12]}")
     with contextlib.suppress(OSError):
         os.unlink(path)
 

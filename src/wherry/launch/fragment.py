@@ -31,10 +31,12 @@ class Joinable(msgspec.Struct, frozen=True):
 
 
 class Bounds(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What ``exec`` must repeat: the member ``bounds`` of a RUNNING file's start line."""
+    """What ``exec`` must repeat, and ``group``, the folder in which the container's control group is (empty where that
+    is not known before the start): the member ``bounds`` of a RUNNING file's start line."""
 
     nproc: int = 0
     affinity: bool = False
+    group: str = ""
 
 
 class Wrapped(msgspec.Struct, frozen=True):

@@ -87,7 +87,7 @@ def _limited(plan: LaunchPlan, options: RunOptions, control: Control) -> LaunchP
     operations = _inserted(plan.operations, "STDIO", found)
     if kept.nproc:
         operations = _inserted(operations, "EXEC", [Operation("RLIMIT", (_NPROC, kept.nproc, kept.nproc))])
-    operations = _noted(operations, Bounds(kept.nproc, bool(kept.affinity)))
+    operations = _noted(operations, Bounds(kept.nproc, bool(kept.affinity), place.parent if place else ""))
     reusable = plan.reusable and (place is None or control.handed)  # the group in which we are is this session's
     return msgspec.structs.replace(
         plan,

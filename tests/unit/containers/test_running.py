@@ -119,6 +119,15 @@ def test_a_scratch_folder_under_other_settings_is_swept_where_its_file_says(tmp_
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
+def test_a_control_group_of_a_killed_launcher_is_removed(tmp_path: Path) -> None:
+    here = world(tmp_path)
+    (tmp_path / "job" / f"wherry-{ID[:12]}").mkdir(parents=True)
+    line = json.dumps({**LINE, "bounds": {"group": str(tmp_path / "job")}})
+    os.close(make(Path(here.runtime), f"1 1 1 1\n{line}\n", locked=False))
+    assert sweep(here) == 1
+    assert os.listdir(tmp_path / "job") == []
+
+
 def test_writable_layers_lie_on_the_node_where_the_store_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

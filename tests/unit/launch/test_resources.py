@@ -103,6 +103,8 @@ def test_whoever_joins_the_container_learns_its_limits() -> None:
     assert line["resources"] == {"memory": 1 << 30, "cpus": 1.5, "processes": 100}
     membership = msgspec.json.decode(json.dumps(line), type=Membership)
     assert membership.bounds == Bounds(nproc=101, affinity=True)
+    line = json.loads(f'{{"id":"a","cwd":"/",{fields(planned(LIMITS, HANDED), "RUNNING")[1]}}}')
+    assert line["bounds"] == {"group": HANDED.parent}
 
 
 def test_no_limits_leave_the_plan_as_it_is() -> None:
