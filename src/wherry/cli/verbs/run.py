@@ -37,8 +37,8 @@ VERB = Verb(
         ("wherry run -- make", "run a command in the image that this directory's wherry.toml names"),
     ),
     details=(
-        "The container sees the image, the host's network, a private /tmp and an empty home; nothing else of the host "
-        "unless asked for: --here, --home, -v, -e. You are yourself inside. Without --name, -d or 'create' nothing of "
+        "The container sees the image, the host's network, a /tmp of its own and an empty home; nothing else of the "
+        "host unless asked for: --here, --home, -v, -e. You are yourself inside. Without --name, -d or 'create' nothing of "
         "it is left when the command ends. Options end at the image; all after it is the command."
     ),
     stops=True,
