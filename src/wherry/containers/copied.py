@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wherry.launch import SCRATCH
+from wherry.launch import SCRATCH, wrapped_of
 
 if TYPE_CHECKING:
     from wherry.containers.kept import Container
@@ -19,22 +19,36 @@ __all__ = ["changes_of_copy", "copy_of"]
 
 def copy_of(world: World, container: Container) -> str:
     """The private copy of a kept container, empty when it has none."""
+    return _copy(world, container)[0]
+
+
+def changes_of_copy(world: World, container: Container, image: Image) -> Iterator[Change]:
+    """As ``docker diff`` shows it; none without a copy. A file of the same size, mode and time is taken for the same:
+    copies keep these. What lies below a shown directory is not seen inside, and left out."""
+    from wherry.image import Tree, view
+
+    copy, shown = _copy(world, container)
+    if not copy:
+        return
+    old, new = view(image), Tree([copy])
+    for change in _compare(old, old.root, new, new.root):
+        if not change.path.startswith(shown):
+            yield change
+
+
+def _copy(world: World, container: Container) -> tuple[str, tuple[str, ...]]:
+    """The copy's place, and the directories (with a slash) over which something else is shown."""
     from wherry.containers.starting import plan_kept
 
-    for operation in plan_kept(world, container, container.options).find("COPY"):
+    plan = plan_kept(world, container, container.options)
+    wrapped = wrapped_of(plan)
+    shown = tuple(f"{target}/" for _, target in wrapped.shown) if wrapped is not None else ()
+    for operation in plan.find("COPY"):
         inner = str(operation.fields[1]).removeprefix(SCRATCH)
         for parent in world.kept_parents:
             if os.path.isdir(f"{parent}/{container.id}{inner}"):
-                return f"{parent}/{container.id}{inner}"
-    return ""
-
-
-def changes_of_copy(image: Image, copy: str) -> Iterator[Change]:
-    """As ``docker diff`` shows it. A file of the same size, mode and time is taken for the same: copies keep these."""
-    from wherry.image import Tree, view
-
-    old, new = view(image), Tree([copy])
-    yield from _compare(old, old.root, new, new.root)
+                return f"{parent}/{container.id}{inner}", shown
+    return "", ()
 
 
 def _compare(old: Tree, left: Entry, new: Tree, right: Entry) -> Iterator[Change]:
@@ -56,8 +70,7 @@ def _compare(old: Tree, left: Entry, new: Tree, right: Entry) -> Iterator[Change
             yield Change("C", path)
             if two.is_dir:
                 yield from _added(new, two)
-    owner = stat.S_IRWXU  # a copy's directories are its owner's to enter
-    if right.path != "/" and (changed or (left.mode | owner) != (right.mode | owner)):
+    if right.path != "/" and (changed or _permissions(left) != _permissions(right)):
         yield Change("C", right.path)
 
 
@@ -68,6 +81,11 @@ def _added(tree: Tree, directory: Entry) -> Iterator[Change]:
         yield Change("A", entry.path)
         if entry.is_dir:
             yield from _added(tree, entry)
+
+
+def _permissions(directory: Entry) -> int:
+    """Without what a copy may lose (the sticky bit) or gains (its directories are its owner's to enter)."""
+    return directory.mode & 0o777 | stat.S_IRWXU
 
 
 def _differs(one: Entry, two: Entry) -> bool:

@@ -34,11 +34,8 @@ def differences(name: str, *, world: World | None = None) -> list[Change]:
     container = kept_named(world, name)
     upper = upper_of(world, container)
     image = image_of(world, container)
-    if upper:
-        found = list(changes_of_folder(image, upper))
-    else:
-        upper = copy_of(world, container)
-        found = list(changes_of_copy(image, upper)) if upper else []
+    found = list(changes_of_folder(image, upper) if upper else changes_of_copy(world, container, image))
+    upper = upper or copy_of(world, container)
     ours = _made(world, container) if found else frozenset()
     kept = [change for change in found if not (change.path in ours and _is_bare(f"{upper}{change.path}"))]
     return sorted(_without_husks(found, kept), key=lambda change: change.path)

@@ -11,6 +11,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import WherryError
+from wherry.containers.copied import copy_of
 from wherry.containers.enter import membership_of, scratch_of
 from wherry.launch import SCRATCH, wrapped_of
 
@@ -85,7 +86,8 @@ def _paths_of_stopped(world: World, container: Container) -> Paths | None:
     from wherry.containers.starting import plan_kept
 
     if world.host.userns and container.options.engine in (None, "auto", "namespace"):
-        return None
+        copy = copy_of(world, container) if container.options.copy else ""
+        return Paths(copy, ()) if copy else None
     wrapped = wrapped_of(plan_kept(world, container, container.options))
     folders = [f"{parent}/{container.id}" for parent in (wrapped.parents if wrapped else ())]
     scratch = next((folder for folder in folders if os.path.isdir(folder)), "/nonexistent")

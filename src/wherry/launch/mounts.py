@@ -26,6 +26,7 @@ from wherry.launch.views import Image, Tree
 __all__ = ["MS_NODEV", "MS_NOEXEC", "MS_NOSUID", "Root", "choose_root", "inside_operations", "root_folders"]
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+_COPY = f"{SCRATCH}/copy"
 _STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -38,13 +39,16 @@ _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
 
 class Root:
-    """How the root is made: ``overlay``, ``fuse``, or ``tree`` (a flattened tree, read-only)."""
+    """How the root is made: ``overlay``, ``fuse``, ``tree`` (flattened, read-only) or ``copy`` (a tree of its own)."""
 
-    OVERLAY, FUSE, TREE = "overlay", "fuse", "tree"
+    OVERLAY, FUSE, TREE, COPY = "overlay", "fuse", "tree", "copy"
 
 
-def choose_root(image: Image, host: Host, paths: Paths) -> tuple[str, tuple[str, ...]]:
-    """The kind of root that image and host allow, and what to tell the user; raises :class:`HostLacks`."""
+def choose_root(image: Image, host: Host, paths: Paths, *, copy: bool = False) -> tuple[str, tuple[str, ...]]:
+    """The kind of root that image and host allow, and what to tell the user; raises :class:`HostLacks`.
+
+    ``copy``: where neither overlay nor FUSE can be had, the container gets a tree of its own.
+    """
     overlay_layers = all(layer.meta.overlay for layer in image.layers)
     if overlay_layers and host.overlay:
         return Root.OVERLAY, ()
@@ -56,21 +60,25 @@ def choose_root(image: Image, host: Host, paths: Paths) -> tuple[str, tuple[str,
             why="overlayfs is not possible here, and there is no flattened tree",
             hint="install fuse-overlayfs, or move the store to a local disk (WHERRY_STORE)",
         )
+    if copy:
+        return Root.COPY, ()
     reason = (
         "this kernel has no overlayfs for users" if overlay_layers else "the store's file system cannot hold layers"
     )
     return Root.TREE, (
         f"{reason}: the image is shown read-only, except /tmp and the home directory; to write elsewhere bind a "
-        "directory there (-v DIRECTORY:PATH)",
+        "directory there (-v DIRECTORY:PATH), or say --writable-copy",
     )
 
 
-def root_folders(kind: str) -> list[Operation]:
+def root_folders(kind: str, paths: Paths) -> list[Operation]:
     """HOST operations: the folders in the scratch folder that the root needs.
 
     Nothing is made from outside in the upper directory: in that of a container that ran before, a symbolic link that
     its programs left would lead out of it.
     """
+    if kind == Root.COPY:
+        return [Operation("COPY", (paths.flat, _COPY))]
     if kind == Root.TREE:
         return [_mkdir("/root", 0o755), _mkdir("/tmp", 0o1777), _mkdir("/home", 0o700)]
     return [_mkdir("/upper", 0o755), _mkdir("/work", 0o700)]
@@ -98,6 +106,10 @@ def inside_operations(
     steps = [Operation("HOSTNAME", (options.hostname,))] if options.hostname else []
     if kind == Root.TREE:
         steps += underlay(tree, paths.flat, point, [*map(str, targets), *names.shown, person.home])
+    elif kind == Root.COPY:
+        steps += [Operation("TREE", (_COPY, point, BIND_NOSUID | BIND_NODEV)), Operation("ROOT", (point,))]
+        steps += [Operation("DIRECTORY", (person.home, 0o700))] if person.private_home else []
+        steps += _name_binds(names, tree)
     else:
         steps += [_layers(kind, image, host, names, point, keep=keep), Operation("ROOT", (point,))]
     steps += _kernel_views(host)

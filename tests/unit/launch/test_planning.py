@@ -352,6 +352,18 @@ def test_a_flattened_tree_where_nothing_else_works() -> None:
     assert "-v DIRECTORY:PATH" in plan.notes[0]
 
 
+def test_where_nothing_else_works_a_private_copy_can_be_written() -> None:
+    """Nothing is shown read-only but the names; what a start needs is made in the copy."""
+    host = msgspec.structs.replace(HOST, overlay=False)
+    paths = msgspec.structs.replace(PATHS, flat="/store/flat/f/tree")
+    plan = make_plan(RunOptions(copy=True), host=host, paths=paths, surroundings=Surroundings(hosts=b"x"))
+    assert plan.find("COPY")[0].fields == ("/store/flat/f/tree", f"{SCRATCH}/copy")
+    assert plan.find("TREE")[0].fields[0] == f"{SCRATCH}/copy"
+    assert not {"/usr", "/tmp", "/home/alice"} & set(binds(plan))
+    assert "/etc/hosts" in binds(plan)
+    assert plan.notes == ()
+
+
 def test_no_way_to_put_layers_together_is_an_error() -> None:
     """That says what to install."""
     with pytest.raises(HostLacks) as caught:

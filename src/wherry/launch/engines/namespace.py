@@ -47,9 +47,9 @@ class Namespace:
         return ""
 
     def plan(self, job: Job) -> LaunchPlan:
-        kind, notes = choose_root(job.image, job.host, job.paths)
+        kind, notes = choose_root(job.image, job.host, job.paths, copy=job.options.copy)
         environment = list(job.environment)
-        if kind == Root.TREE and job.surroundings.zone:
+        if kind in (Root.TREE, Root.COPY) and job.surroundings.zone:
             environment.insert(0, Operation("ENV_SET", ((f"TZ={job.surroundings.zone}",),)))
         confinement = confine_operations(job.options, job.person.uid, job.surroundings, job.host)
         joinable = joinable_of(job.options, job.person, job.directory, environment, job.surroundings.profile)
@@ -57,7 +57,7 @@ class Namespace:
         fragment = job.fragment
         operations = [
             *opening(job, fragment, joinable, flags),
-            *root_folders(kind),
+            *root_folders(kind, job.paths),
             Operation("MKDIR", (f"{job.paths.runtime}/root", 0o700)),
             *books(job, fragment),
             *streams(job),
