@@ -16,8 +16,8 @@ struct reason {
 
 static const struct reason reasons[] = {
     {STEP_PYTHON, ENOENT, "Wherry's Python part is missing beside its launcher",
-     "install Wherry again: pip install --force-reinstall wherry"},
-    {STEP_PYTHON, 0, "", "install Wherry again: pip install --force-reinstall wherry"},
+     "install Wherry again, in its source: pip install --force-reinstall ."},
+    {STEP_PYTHON, 0, "", "install Wherry again, in its source: pip install --force-reinstall ."},
     {STEP_USAGE, 0, "", "wherry run --plan FILE [-- COMMAND...]"},
     {STEP_PLAN_FILE, ENOENT, "there is no such file", "check the spelling of --plan"},
     {STEP_PLAN_FILE, 0, "%s", "make the plan anew: leave out --plan"},
@@ -42,6 +42,10 @@ static const struct reason reasons[] = {
     {STEP_MAP, EACCES,
      "this machine's security module restricts user namespaces (AppArmor does so on Ubuntu 23.10 and newer)",
      "ask the administrator for an AppArmor profile for wherry; " DOCTOR},
+    {STEP_IDMAP, ETIMEDOUT, "it did not answer within 10 seconds: a name service that it asks may be away",
+     "try again, or leave out --userns range"},
+    {STEP_IDMAP, ECHILD, "%s", "leave out --userns range; " DOCTOR},
+    {STEP_IDS, EINVAL, "the container has no such id", "leave out --userns one, or see what is mapped: wherry doctor"},
     {STEP_JOIN, ESRCH, "it does not run any more", "wherry ps -a"},
     {STEP_JOIN, ENOENT, "it does not run here", "wherry ps -a"},
     {STEP_JOIN, EPERM, "it belongs to somebody else, or was started in another user namespace", "wherry ps"},

@@ -162,3 +162,12 @@ def test_a_layout_is_an_image_for_every_verb(wherry: Wherry, tmp_path: Path) -> 
     assert (tmp_path / "out.tar").stat().st_size > 100_000
     missing = wherry("history", "./nosuch/", cwd=tmp_path)
     assert missing.status == 125 and "there is no image file './nosuch/'" in missing.stderr
+
+
+def test_what_a_file_brought_goes_with_prune(wherry: Wherry, tmp_path: Path) -> None:
+    saying(tmp_path, "lab", "here")
+    assert wherry.ok("run", "./lab/", cwd=tmp_path) == "here"
+    assert wherry.ok("images", "-q") != ""
+    wherry.ok("prune", "-f")
+    assert wherry.ok("images", "-q") == ""
+    assert wherry.ok("run", "./lab/", cwd=tmp_path) == "here"

@@ -39,7 +39,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 NAMES = frozenset(name for _, names in GROUPS for name in names)
 
-_MODULES = {"exec": "exec_", "import": "import_"}
+_MODULES = {"exec": "exec_"}
 
 
 def load(name: str) -> Verb:

@@ -190,7 +190,7 @@ def _held(world: World, reference: Reference, platform: str | None) -> Image | N
     """The image that the store holds under this name, after noting what tells that the name has moved."""
     from wherry.image import open_image
 
-    names = () if reference.digest else tuple(s.name_path(reference) for s in (world.store, *world.store.site))
+    names = () if reference.digest else world.store.name_paths(reference)
     if reference.digest is not None:
         _watch(world, reference.digest)
     for path in names:

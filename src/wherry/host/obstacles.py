@@ -140,7 +140,7 @@ def _against_proot(machine: Machine) -> tuple[Obstacle, ...]:
 
 def _against_fakechroot(machine: Machine) -> tuple[Obstacle, ...]:
     cost = "where only proot works, programs that open many files take several times as long"
-    ask = "pip install --force-reinstall wherry"
+    ask = "pip install --force-reinstall ."
     if not machine.interpose:
         what = "the interposition library is not part of this installation"
         return (Obstacle("interpose-none", what, ask, cost, yours=True),)

@@ -21,6 +21,6 @@ def program() -> str:
         raise HostLacks(
             "layers cannot be unpacked",
             why=f"there is no program '{path}'",
-            hint="install wherry again: pip install --force-reinstall wherry",
+            hint="install wherry again: pip install --force-reinstall . in its source",
         )
     return path

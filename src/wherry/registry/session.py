@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from wherry.base.errors import NotInRegistry, WherryError
 from wherry.base.progress import Event, Progress, silent
-from wherry.base.reference import Reference
 from wherry.registry.auth import Auth, merge_scopes
 from wherry.registry.credentials import Wallet
 from wherry.registry.endpoints import Endpoint, Rules
@@ -161,11 +160,6 @@ def pull_scope(repository: str) -> str:
 
 def push_scope(repository: str) -> str:
     return f"repository:{repository}:pull,push"
-
-
-def subject_of(reference: Reference) -> str:
-    """A reference for messages, as a person would type it."""
-    return reference.familiar
 
 
 def _verdict(endpoints: tuple[Endpoint, ...], troubles: Mapping[str, Trouble], failures: int) -> WherryError:

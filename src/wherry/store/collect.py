@@ -116,7 +116,7 @@ def prune(
         names, images = [], []
         for record in _by_age(store):
             named = names_of(store, record.digest)
-            if (named or record.reference) and not everything:
+            if (named or _is_wanted(record)) and not everything:
                 continue
             if _try_removal(store, record.digest, look, dry_run):
                 names += named
@@ -127,6 +127,11 @@ def prune(
         if not dry_run:
             sources.forget(store.path, lambda key: store.find_layer(key) is not None)
         return result
+
+
+def _is_wanted(record: ImageRecord) -> bool:
+    """Whether somebody pulled it by its digest; what only came along with a file is taken from there again."""
+    return bool(record.reference) and not record.reference.startswith("/")
 
 
 def enforce_limit(

@@ -38,8 +38,9 @@ VERB = Verb(
     ),
     details=(
         "The container sees the image, the host's network, a /tmp of its own and an empty home; nothing else of the "
-        "host unless asked for: --here, --home, -v, -e. You are yourself inside. Without --name, -d or 'create' nothing of "
-        "it is left when the command ends. Options end at the image; all after it is the command."
+        "host unless asked for: --here, --home, -v, -e. You are yourself inside. Without --name, -d or 'create' "
+        "nothing of it is left when the command ends. Options end at the image; all after it is the command. What "
+        "./IMAGE.tar or ./LAYOUT/ brings is kept in the store until 'wherry prune'."
     ),
     stops=True,
 )
