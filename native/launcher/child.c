@@ -15,6 +15,7 @@
 
 #include "command.h"
 #include "env.h"
+#include "idmap.h"
 #include "kernel.h"
 #include "bounds.h"
 #include "mounts.h"
@@ -103,7 +104,11 @@ static pid_t start_command(const struct start *start, char **environment, int te
     bool joined = start->join != NULL;
     failure->step = STEP_NONE;
     pid_t child = vfork();
-    if (child != 0) return child;
+    if (child != 0) {
+        /* IDS, on our memory, had closed us to the caller, who may want to join. */
+        if (plan_find(start->plan, OP_IDS) != NULL) prctl(PR_SET_DUMPABLE, 1);
+        return child;
+    }
     if (joined) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* it has no process 1 of ours to die with */
         if (getppid() != 0 && getppid() != self) _exit(STATUS_WHERRY_FAILED);
@@ -118,8 +123,10 @@ static void enter(const struct start *start, int pipe, uid_t uid, gid_t gid) {
     prctl(PR_SET_PDEATHSIG, start->plain != NULL ? PLAIN_ORPHANED : SIGKILL);
     /* The launcher may have died before that: then nobody reads our pipe. */
     if (poll(&alive, 1, 0) > 0 && (alive.revents & POLLERR) != 0) _exit(STATUS_WHERRY_FAILED);
+    if (start->mapped >= 0) idmap_await(start->mapped);
     int answer = start->plain != NULL  ? plain_adopt(&failure)
                  : start->join != NULL ? userns_join(start, &failure)
+                 : start->mapped >= 0  ? 0
                                        : userns_map(start->namespace, uid, gid, &failure);
     if (answer == 0 && start->join != NULL) prctl(PR_SET_PDEATHSIG, SIGKILL); /* new credentials had cleared it */
     if (answer == 0) answer = bounds_affinity(start, &failure);
@@ -222,21 +229,33 @@ static noreturn void be_first(const struct start *start, int pipe, uid_t uid, gi
 }
 
 int child_fork(const struct start *start, struct child *child, struct failure *failure) {
-    int ends[2];
+    int ends[2], maps[2] = {-1, -1};
     uid_t uid = geteuid();
     gid_t gid = getegid();
     if (pipe2(ends, O_CLOEXEC) != 0) return failure_set(failure, STEP_FORK, errno, "");
+    if (plan_find(start->plan, OP_IDMAP) != NULL && idmap_channel(maps, failure) != 0) return -1;
     child->reports = ends[0];
+    child->maps = maps[1];
     child->pid = userns_fork(start->namespace == NULL ? 0 : start->namespace->field[0].u);
     if (child->pid < 0) return failure_set(failure, STEP_NAMESPACE, errno, "");
     if (child->pid == 0) {
         struct start own = *start;
         own.reports = ends[1];
+        own.mapped = maps[0];
         close(ends[0]);
+        if (maps[1] >= 0) close(maps[1]);
         be_first(&own, ends[1], uid, gid);
     }
     close(ends[1]);
+    if (maps[0] >= 0) close(maps[0]);
     return 0;
+}
+
+int child_map(const struct start *start, const struct child *child, struct failure *failure) {
+    if (child->maps < 0 || idmap_grant(start, child->pid, child->maps, failure) == 0) return 0;
+    kill(child->pid, SIGKILL);
+    while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) continue;
+    return -1;
 }
 
 void child_collect(const struct child *child, struct outcome *outcome, struct failure *failure) {

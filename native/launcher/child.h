@@ -21,10 +21,14 @@ struct report {
 struct child {
     pid_t pid;   /* process 1, or for JOIN the process that joined */
     int reports; /* the pipe's reading end */
+    int maps;    /* with IDMAP: where it is told that its ids are mapped (idmap.h); else -1 */
 };
 
 /* Forks process 1. All signals that are forwarded must be blocked (child_block_signals). */
 int child_fork(const struct start *start, struct child *child, struct failure *failure);
+
+/* Outside, where the plan has IDMAP: has its ids mapped. When that fails process 1 is gone. */
+int child_map(const struct start *start, const struct child *child, struct failure *failure);
 
 /* From inside (inside.h): starts the command, waits for it and reports, as process 1 (`first` here) does elsewhere. */
 noreturn void child_attend(const struct start *start, char **environment, pid_t first, bool same_group);

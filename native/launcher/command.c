@@ -16,6 +16,7 @@
 #include "confine.h"
 #include "descriptors.h"
 #include "front.h"
+#include "idmap.h"
 #include "inside.h"
 #include "targets.h"
 
@@ -218,6 +219,7 @@ static void become(const struct start *start, char **environment, int terminal, 
     const struct record *wrap = plan_find(start->plan, OP_WRAP);
     umask(start->caller_umask);
     if (connect_streams(start, terminal, failure) != 0 || apply(start, wrap != NULL, failure) != 0) return;
+    if (idmap_become(start, terminal, failure) != 0) return;
     if (confine_apply(start->plan, failure) != 0) return;
     if (start->inside == NULL) sigprocmask(SIG_SETMASK, &start->caller_mask, NULL); /* else it is set inside */
     if (wrap != NULL) return execute_wrapped(start, wrap, environment, failure);

@@ -34,6 +34,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(DETACH, "cannot detach") \
     STEP(NAMESPACE, "cannot create the container's namespaces") \
     STEP(MAP, "cannot map your user id into the container") \
+    STEP(IDMAP, "cannot map your subordinate ids with '%s'") \
     STEP(JOIN, "cannot enter the container '%s'") \
     STEP(FOLLOW, "cannot enter the container of '%s'") \
     STEP(HOSTNAME, "cannot set the container's host name to '%s'") \
@@ -56,6 +57,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(FORK, "cannot start a process in the container") \
     STEP(SLOT, "the plan needs a value that this start lacks, for '%s'") \
     STEP(LIMIT, "cannot set the limit '%s'") \
+    STEP(IDS, "cannot become the user %s in the container") \
     STEP(CAPABILITIES, "cannot drop capabilities") \
     STEP(NO_NEW_PRIVS, "cannot set no_new_privs") \
     STEP(SECCOMP, "cannot install the system call filter") \

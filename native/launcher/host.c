@@ -14,6 +14,7 @@
 #include "copy.h"
 #include "descriptors.h"
 #include "files.h"
+#include "idmap.h"
 #include "mounts.h"
 #include "spare.h"
 #include "userns.h"
@@ -100,7 +101,8 @@ static int host_scratch(struct start *start, const struct record *record, struct
     for (char **parent = parents; *parent != NULL; parent++) {
         const char *path = join_path(*parent, start->slots.id);
         if (path == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
-        host->used_again = !keep && plan_find(start->plan, OP_OVERLAY) != NULL && spare_take(*parent, path);
+        bool mapped = plan_find(start->plan, OP_IDMAP) != NULL;
+        host->used_again = !keep && !mapped && plan_find(start->plan, OP_OVERLAY) != NULL && spare_take(*parent, path);
         bool made = host->used_again || mkdir(path, 0700) == 0;
         /* A clean-up of temporary folders may have taken the parent since the plan was made. */
         if (!made && errno == ENOENT) {
@@ -221,8 +223,10 @@ static void write_exit_file(struct host *host, const struct timespec *now, int s
 }
 
 static void leave_scratch(const struct start *start, struct host *host) {
-    if (plan_find(start->plan, OP_OVERLAY) != NULL && spare_give(host->scratch)) return;
-    if (files_remove_tree(host->scratch) != 0) failure_set(&host->warning, STEP_REMOVE, errno, host->scratch);
+    bool mapped = plan_find(start->plan, OP_IDMAP) != NULL;
+    if (!mapped && plan_find(start->plan, OP_OVERLAY) != NULL && spare_give(host->scratch)) return;
+    if (files_remove_tree(host->scratch) == 0) return;
+    if (!mapped || idmap_remove_tree(start, host->scratch) != 0) failure_set(&host->warning, STEP_REMOVE, errno, host->scratch);
 }
 
 void host_finish(const struct start *start, struct host *host, int status, int signal, const struct rusage *usage) {

@@ -39,7 +39,7 @@ bool inside_asked(int argc, char **argv) {
 noreturn void inside_run(char **argv, char **environment) {
     struct record folder = {.kind = OP_CWD, .phase = PHASE_COMMAND};
     struct plan plan = {.records = &folder, .count = 1};
-    struct start start = {.plan = &plan, .streams = {-1, -1, -1}, .terminal_socket = -1};
+    struct start start = {.plan = &plan, .streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1};
     uint64_t mask = strtoull(argv[INSIDE_MASK], NULL, 16);
     folder.field[0].s.bytes = argv[INSIDE_FOLDER];
     folder.field[1].u = argv[INSIDE_MAKE][0] == '1';

@@ -7,6 +7,7 @@
  *       spare.c              scratch folders used again
  *     child.c userns.c     process 1 in new namespaces,
  *       plain.c              or a subreaper without any
+ *       idmap.c              with other ids than the caller's
  *       inside.c copy.c        and what it needs, such as ourselves once more inside
  *     mounts.c overlay.c   the container's file system
  *       binds.c targets.c

@@ -174,6 +174,7 @@ static enum run_answer carry_out(struct run *run, struct outcome *outcome, struc
     }
     descriptors_seal(); /* not before: Python, were the plan stale, must get all that we got */
     if (open_streams(run, failure) != 0 || fork_limited(run, failure) != 0) return RUN_FAILED;
+    if (child_map(start, &run->child, failure) != 0) return RUN_FAILED;
     host_started(&run->host, run->child.pid);
     close_given_streams(run);
     struct failure refused = {0};
@@ -229,7 +230,7 @@ static enum run_answer run_detached(struct run *run, struct run_result *result, 
 enum run_answer run_plan(const struct front *front, char **environment, struct run_result *result,
                          struct failure *failure) {
     static const struct run nothing = {
-        .start = {.streams = {-1, -1, -1}, .terminal_socket = -1},
+        .start = {.streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1},
         .host = {.running = -1},
         .streams = {.master = -1, .output = {-1, -1}, .log = -1},
         .parent = -1,
