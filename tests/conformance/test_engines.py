@@ -422,6 +422,18 @@ def test_where_namespaces_are_off_proot_is_chosen_and_said(stocked: Wherry, tmp_
     assert (again.returncode, again.stdout, again.stderr) == (0, "again\n", "")
 
 
+@pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
+def test_when_namespaces_come_back_they_are_used_again(stocked: Wherry, tmp_path: Path) -> None:
+    command = Wherry(tmp_path, {"WHERRY_STORE": stocked.environment["WHERRY_STORE"]})
+    words = ("run", "tiny", "cat", "/proc/1/cmdline")
+    limited = _without(("namespace-limit",), command, *words)
+    assert "the engine 'proot' is used" in limited.stderr
+    again = command(*words, env={"WHERRY_EXPLAIN": "plan"})
+    assert again.status == 0, str(again)
+    assert "max_user_namespaces" in again.stderr
+    assert "wherry" in again.stdout  # process 1 is ours
+
+
 def test_where_nothing_works_each_reason_is_told(stocked: Wherry, tmp_path: Path) -> None:
     command = Wherry(tmp_path, {"WHERRY_STORE": stocked.environment["WHERRY_STORE"]})
     done = _without(("no-namespaces", "no-ptrace"), command, "run", "tiny", "true")

@@ -17,6 +17,10 @@ _YOUNG_NS = 2_000_000_000
 """A file changed so recently may change again without a new stamp: file systems' clocks are that coarse (NFS, FAT)."""
 
 _SMALL = 64 * 1024
+_SWITCHES = (
+    *("user/max_user_namespaces", "kernel/unprivileged_userns_clone"),
+    "kernel/apparmor_restrict_unprivileged_userns",
+)
 
 
 def with_inputs(plan: LaunchPlan, outside: Outside) -> LaunchPlan:
@@ -32,7 +36,21 @@ def with_inputs(plan: LaunchPlan, outside: Outside) -> LaunchPlan:
             records.append(record)
     for file in plan.files:
         records.append(_file(file.path, Stamp.of(file.path)))
+    if any(item.kind == "PLAIN" for item in plan.operations):
+        records += _switches()
     return msgspec.structs.replace(plan, inputs=tuple(records), reusable=reusable)
+
+
+def _switches() -> list[Operation]:
+    """What an administrator may turn so that namespaces can be had: then a plan without them is out of date."""
+    found = []
+    for name in _SWITCHES:
+        try:
+            with open(f"/proc/sys/{name}", "rb") as file:
+                found.append(Operation("CONTENT", (f"/proc/sys/{name}", file.read())))
+        except OSError:
+            continue  # this kernel has no such switch
+    return found
 
 
 def _record(consulted: Input, outside: Outside, now: int) -> Operation | None:

@@ -8,6 +8,7 @@ from launch_fakes import HOST, PATHS, FakeImage, FakeTree, make_plan
 
 from machines import GOOD, refused
 from wherry.base.errors import HostLacks, UsageError
+from wherry.base.outside import Outside
 from wherry.base.settings import Settings
 from wherry.host import Host, Machine
 from wherry.host.facts import Proot
@@ -24,6 +25,7 @@ from wherry.launch import (
     show,
     show_json,
     tree_kind,
+    with_inputs,
     wrapped_of,
 )
 
@@ -220,3 +222,11 @@ def test_a_person_reads_what_proot_shows() -> None:
     ):
         assert f"  {line}\n" in text
     assert "\x05" not in show_json(planned()).decode()
+
+
+def test_a_plan_without_namespaces_watches_the_switches() -> None:
+    def watched(plan: LaunchPlan) -> set[object]:
+        return {item.fields[0] for item in with_inputs(plan, Outside({})).inputs if item.kind == "CONTENT"}
+
+    assert "/proc/sys/user/max_user_namespaces" in watched(planned())
+    assert not watched(make_plan())
