@@ -112,6 +112,18 @@ ENGINES = (
         image="small",
         adds=frozenset(("LOCPATH", "TZDIR")),
     ),
+    Declared("oci", "a runtime of the OCI specification: `crun`, `runc`, `youki`", needs=("crun",)),
+    Declared(
+        "site",
+        "the site's `apptainer`, `singularity`, `ch-run` or `podman` (here: `ch-run`)",
+        lacks=frozenset(
+            (
+                *("bind-read-only", "bind-nonrecursive", "tmpfs"),
+                *("pid-namespace", "private-network", "hostname", "user-other"),
+            )
+        ),
+        needs=("ch-run",),
+    ),
 )
 
 _HEAD = """<!-- made by tests/engines.py from what the conformance suite proves; change it there -->

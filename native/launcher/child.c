@@ -15,7 +15,9 @@
 
 #include "command.h"
 #include "env.h"
+#include "handover.h"
 #include "idmap.h"
+#include "inside.h"
 #include "kernel.h"
 #include "bounds.h"
 #include "mounts.h"
@@ -208,6 +210,79 @@ static noreturn void relay_first(const struct start *start, int pipe, pid_t wrap
     end_as(status);
 }
 
+/* Waits for a command that we started inside. What comes to us directly is meant for it, too, where a runtime made us the
+   leader of a session: it hands on what it gets. */
+static int attend_inside(pid_t command) {
+    bool alone = getsid(0) == getpid();
+    long long came[2][_NSIG] = {0}; /* when it last came directly, and from the launcher: it may come both ways */
+    sigset_t all;
+    siginfo_t info;
+    int status;
+    sigfillset(&all);
+    for (;;) {
+        pid_t ended;
+        while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
+            if (ended == command) return status;
+        int number = sigwaitinfo(&all, &info);
+        bool channel = number == CHANNEL && info.si_code == SI_QUEUE;
+        int wanted = channel ? info.si_value.sival_int : number;
+        if (number == SIGCHLD || wanted <= 0 || wanted >= _NSIG || (!channel && info.si_code == SI_KERNEL)) continue;
+        long long *other = &came[!channel][wanted];
+        bool had_it = *other != 0 && now_ms() - *other < SAME_MILLISECONDS;
+        *other = 0;
+        came[channel][wanted] = had_it ? 0 : now_ms();
+        if (!had_it && (channel || alone)) kill(command, wanted);
+    }
+}
+
+noreturn void child_handed(const struct start *start, char **environment) {
+    struct failure failure = {0};
+    pid_t command = start_command(start, environment, -1, &failure);
+    if (command < 0) failure_set(&failure, STEP_FORK, errno, "");
+    if (failure.step != STEP_NONE) give_up(start->reports, &failure);
+    report(start->reports, REPORT_STARTED, 0, NULL);
+    close_all_but(start->reports);
+    int status = attend_inside(command);
+    report(start->reports, REPORT_ENDED, status, NULL);
+    end_as(status);
+}
+
+/* Outside, around a program to which the command was handed over: hands signals on to ourselves inside. */
+static noreturn void attend_handed(const struct start *start, int pipe, pid_t wrapper) {
+    const struct timespec soon = {.tv_nsec = 10000000};
+    uint64_t held = 0; /* signals, as bits, while we are not there yet */
+    pid_t inside, ended = 0;
+    int status = 0, number = 0;
+    sigset_t all;
+    siginfo_t info;
+    sigfillset(&all);
+    while (number != PLAIN_ORPHANED) {
+        while ((ended = waitpid(-1, &status, WNOHANG)) > 0 && ended != wrapper) continue;
+        if (ended == wrapper) break;
+        number = sigtimedwait(&all, &info, held != 0 ? &soon : NULL);
+        if (number == CHANNEL && info.si_code == SI_QUEUE && info.si_value.sival_int > 0)
+            held |= UINT64_C(1) << (info.si_value.sival_int - 1);
+        if (held == 0 || (inside = plain_named(INSIDE_NAME)) == 0) continue;
+        for (int i = 1; i <= 64; i++)
+            if ((held >> (i - 1) & 1) != 0) sigqueue(inside, CHANNEL, (union sigval){.sival_int = i});
+        held = 0;
+    }
+    plain_kill_all(ended == wrapper ? 0 : wrapper);
+    bool killed = WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == STATUS_SIGNAL + SIGKILL;
+    if (number == PLAIN_ORPHANED || killed) { /* with all that was inside */
+        report(pipe, REPORT_ENDED, SIGKILL, NULL);
+    } else {
+        struct failure failure;
+        char how[64];
+        struct plan_list words = plan_find(start->plan, OP_WRAP)->field[0].l;
+        snprintf(how, sizeof how, WIFSIGNALED(status) ? "signal %d ended it" : "its status was %d",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        failure_detail(&failure, STEP_WRAPPED, 0, list_next(&words), how);
+        report(pipe, REPORT_WRAPPED, status, &failure);
+    }
+    end_as(status);
+}
+
 static noreturn void be_first(const struct start *start, int pipe, uid_t uid, gid_t gid) {
     struct failure failure = {0};
     int terminal = -1, status = 0;
@@ -221,6 +296,7 @@ static noreturn void be_first(const struct start *start, int pipe, uid_t uid, gi
     if (failure.step != STEP_NONE) give_up(pipe, &failure);
     if ((start->stdio & STDIO_DETACH) != 0 && start->inside == NULL) report(pipe, REPORT_STARTED, 0, NULL);
     close_all_but(pipe);
+    if (start->handover != NULL) attend_handed(start, pipe, command);
     if (start->inside != NULL) relay_first(start, pipe, command);
     status = attend(command, start->plain != NULL, terminal < 0);
     if (start->plain != NULL) plain_kill_all(0);
@@ -232,7 +308,11 @@ int child_fork(const struct start *start, struct child *child, struct failure *f
     int ends[2], maps[2] = {-1, -1};
     uid_t uid = geteuid();
     gid_t gid = getegid();
-    if (pipe2(ends, O_CLOEXEC) != 0) return failure_set(failure, STEP_FORK, errno, "");
+    if (start->handover != NULL) {
+        if (handover_pipe(start, ends, failure) != 0) return -1;
+    } else if (pipe2(ends, O_CLOEXEC) != 0) {
+        return failure_set(failure, STEP_FORK, errno, "");
+    }
     if (plan_find(start->plan, OP_IDMAP) != NULL && idmap_channel(maps, failure) != 0) return -1;
     child->reports = ends[0];
     child->maps = maps[1];

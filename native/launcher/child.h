@@ -33,6 +33,9 @@ int child_map(const struct start *start, const struct child *child, struct failu
 /* From inside (inside.h): starts the command, waits for it and reports, as process 1 (`first` here) does elsewhere. */
 noreturn void child_attend(const struct start *start, char **environment, pid_t first, bool same_group);
 
+/* From inside, handed over (handover.h): starts the command, waits for it, hands signals on to it and reports. */
+noreturn void child_handed(const struct start *start, char **environment);
+
 /* Blocks what is forwarded, remembers the caller's mask. */
 void child_block_signals(sigset_t *caller_mask, bool terminal);
 /* The set that is blocked: what child_next_signal() and a signalfd read. */

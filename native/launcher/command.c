@@ -16,6 +16,7 @@
 #include "confine.h"
 #include "descriptors.h"
 #include "front.h"
+#include "handover.h"
 #include "idmap.h"
 #include "inside.h"
 #include "targets.h"
@@ -194,13 +195,14 @@ static char **filled_list(const struct start *start, struct plan_list list, char
 /* What stands behind the wrapper's own words: the command, or ourselves inside with the command. */
 static char **wrapped_command(const struct start *start, const struct record *wrap, struct failure *failure) {
     if (start->inside == NULL) return start->command;
-    char **words = inside_arguments(start, wrap->field[1].l.left, getppid(), failure);
+    bool handed = start->handover != NULL;
+    char **words = inside_arguments(start, handed ? 0 : wrap->field[1].l.left, handed ? 0 : getppid(), failure);
     size_t count = count_of(start->command) + 1;
     if (words == NULL) return NULL;
     words = reallocarray(words, INSIDE_COMMAND + count, sizeof *words);
     if (words == NULL) return failure_set(failure, STEP_MEMORY, errno, ""), NULL;
     memcpy(words + INSIDE_COMMAND - 1, start->command, count * sizeof *words);
-    fcntl(start->reports, F_SETFD, 0);
+    if (!handed) fcntl(start->reports, F_SETFD, 0);
     return words;
 }
 
@@ -208,6 +210,11 @@ static char **wrapped_command(const struct start *start, const struct record *wr
 static void execute_wrapped(const struct start *start, const struct record *wrap, char **environment,
                             struct failure *failure) {
     char **command = wrapped_command(start, wrap, failure);
+    if (command != NULL && start->handover != NULL) {
+        if (handover_give(start, command, environment, failure) != 0) return;
+        while (*command != NULL) command++; /* nothing behind its own words */
+        environment = start->environment;
+    }
     char **argv = command == NULL ? NULL : filled_list(start, wrap->field[0].l, command, failure);
     char **variables = argv == NULL ? NULL : filled_list(start, wrap->field[1].l, environment, failure);
     if (variables == NULL) return;
@@ -220,8 +227,9 @@ static void become(const struct start *start, char **environment, int terminal, 
     umask(start->caller_umask);
     if (connect_streams(start, terminal, failure) != 0 || apply(start, wrap != NULL, failure) != 0) return;
     if (idmap_become(start, terminal, failure) != 0) return;
-    if (confine_apply(start->plan, failure) != 0) return;
-    if (start->inside == NULL) sigprocmask(SIG_SETMASK, &start->caller_mask, NULL); /* else it is set inside */
+    if (start->handover == NULL && confine_apply(start->plan, failure) != 0) return;
+    bool set_inside = start->inside != NULL && start->handover == NULL;
+    if (!set_inside) sigprocmask(SIG_SETMASK, &start->caller_mask, NULL);
     if (wrap != NULL) return execute_wrapped(start, wrap, environment, failure);
     execute(start->command, environment, failure);
 }

@@ -66,6 +66,9 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(NO_COMMAND, "no command was given, and the image has none") \
     STEP(WRAP, "cannot start '%s', which starts the container") \
     STEP(WRAPPED, "'%s' ended before the command did") \
+    STEP(WRITE, "cannot write '%s', which the container's start needs") \
+    STEP(POINT, "cannot make '%s', where something is to be mounted") \
+    STEP(HANDOVER, "cannot read '%s', by which the command comes into the container") \
     STEP(COPY, "cannot make a private copy of '%s'") \
     STEP(EXEC, "cannot execute '%s'") \
     STEP(SEARCH, "cannot find '%s' in the container's PATH") \

@@ -14,6 +14,7 @@
 #include "copy.h"
 #include "descriptors.h"
 #include "files.h"
+#include "handover.h"
 #include "idmap.h"
 #include "mounts.h"
 #include "spare.h"
@@ -135,8 +136,8 @@ static int host_cidfile(const struct start *start, const struct record *record, 
 }
 
 static int host_folder(const struct start *start, const struct record *record, struct failure *failure) {
-    const char *path = start_text(start, record, 0, failure);
-    if (path == NULL) return -1;
+    const char *path = slots_fill_all(&start->slots, record->field[0].s.bytes);
+    if (path == NULL) return failure_set(failure, STEP_SLOT, errno, "a directory");
     return files_make_folders(path, (mode_t)record->field[1].u) == 0 ? 0
                                                                      : failure_set(failure, STEP_MKDIR, errno, path);
 }
@@ -147,6 +148,11 @@ static int host_record(const struct start *start, const struct record *record, s
     host->record_folder = start_text(start, record, 0, failure);
     make_start_line(start, host, record->field[1].s.bytes);
     return host->record_folder == NULL ? -1 : 0;
+}
+
+static int host_handover(struct start *start, const struct record *record, struct failure *failure) {
+    start->handover = slots_fill_all(&start->slots, record->field[0].s.bytes);
+    return start->handover != NULL ? 0 : failure_set(failure, STEP_SLOT, errno, "the command's files");
 }
 
 static int host_operation(struct start *start, const struct record *record, struct host *host,
@@ -166,6 +172,10 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_JOIN: start->join = record; return 0;
     case OP_PLAIN: start->plain = record; return 0;
     case OP_INSIDE: start->inside = record; return 0;
+    case OP_HANDOVER: return host_handover(start, record, failure);
+    case OP_WRITE: return handover_write_text(start, record, failure);
+    case OP_POINT: return handover_point(start, record, failure);
+    case OP_LINK: return handover_link(start, record, failure);
     case OP_FOLLOW: return (start->follow = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
     case OP_CGROUP: return cgroup_make(start, record, &host->bounds.cgroup, failure);
     case OP_MEMBER: return cgroup_join(start, record, &host->bounds.cgroup, failure);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "handover.h"
 
 static uint64_t mask_bits(const sigset_t *set) {
     uint64_t bits = 0;
@@ -32,22 +33,48 @@ char **inside_arguments(const struct start *start, size_t variables, pid_t first
 }
 
 bool inside_asked(int argc, char **argv) {
-    const char *slash = argc > INSIDE_COMMAND ? strrchr(argv[0], '/') : NULL;
+    const char *slash = argc == INSIDE_HANDED || argc > INSIDE_COMMAND ? strrchr(argv[0], '/') : NULL;
     return slash != NULL && strcmp(slash + 1, INSIDE_NAME) == 0;
 }
 
-noreturn void inside_run(char **argv, char **environment) {
-    struct record folder = {.kind = OP_CWD, .phase = PHASE_COMMAND};
-    struct plan plan = {.records = &folder, .count = 1};
+/* What was handed over; who started us has no pipe to learn what went wrong. */
+static char **taken(const char *base, struct start *start, struct record *confine, char ***environment) {
+    struct handed handed = {0};
+    struct failure failure = {0};
+    struct words said;
+    if (handover_take(base, &handed, &failure) != 0) {
+        failure_words(&failure, &said);
+        fprintf(stderr, "wherry: %s: %s\n", said.what, said.why);
+        _exit(STATUS_WHERRY_FAILED);
+    }
+    *confine = handed.confine;
+    *environment = handed.environment;
+    start->reports = handed.reports;
+    start->caller_umask = handed.mask;
+    return handed.words;
+}
+
+noreturn void inside_run(int argc, char **argv, char **environment) {
+    struct record records[2] = {{.kind = OP_CWD, .phase = PHASE_COMMAND}}, *folder = &records[0];
+    struct plan plan = {.records = records, .count = 1};
     struct start start = {.plan = &plan, .streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1};
+    bool handed = argc == INSIDE_HANDED;
+    sigset_t unused;
+    start.caller_umask = umask(022);
+    if (handed) {
+        child_block_signals(&unused, false);
+        argv = taken(argv[1], &start, &records[1], &environment);
+        if (records[1].kind != 0) plan.count = 2;
+    } else {
+        start.reports = atoi(argv[INSIDE_REPORTS]);
+        fcntl(start.reports, F_SETFD, FD_CLOEXEC);
+    }
     uint64_t mask = strtoull(argv[INSIDE_MASK], NULL, 16);
-    folder.field[0].s.bytes = argv[INSIDE_FOLDER];
-    folder.field[1].u = argv[INSIDE_MAKE][0] == '1';
+    folder->field[0].s.bytes = argv[INSIDE_FOLDER];
+    folder->field[1].u = argv[INSIDE_MAKE][0] == '1';
     memcpy(&start.caller_mask, &mask, sizeof mask);
     start.command = argv + INSIDE_COMMAND;
-    start.reports = atoi(argv[INSIDE_REPORTS]);
-    start.caller_umask = umask(022);
-    fcntl(start.reports, F_SETFD, FD_CLOEXEC);
+    if (handed) child_handed(&start, environment);
     for (int own = atoi(argv[INSIDE_VARIABLES]); own > 0 && *environment != NULL; own--) environment++;
     child_attend(&start, environment, atoi(argv[INSIDE_FIRST]), argv[INSIDE_GROUP][0] == '1');
 }

@@ -8,7 +8,8 @@
  *     child.c userns.c     process 1 in new namespaces,
  *       plain.c              or a subreaper without any
  *       idmap.c              with other ids than the caller's
- *       inside.c copy.c        and what it needs, such as ourselves once more inside
+ *       inside.c copy.c        and what it needs, such as ourselves once more inside,
+ *       handover.c             by files where no words and descriptors come through
  *     mounts.c overlay.c   the container's file system
  *       binds.c targets.c
  *     command.c env.c      the command: streams, environment, directory, limits
@@ -61,7 +62,7 @@ int main(int argc, char **argv, char **environment) {
     struct front front;
     struct failure failure = {0};
     struct run_result result = {0};
-    if (inside_asked(argc, argv)) inside_run(argv, environment);
+    if (inside_asked(argc, argv)) inside_run(argc, argv, environment);
     switch (front_find(argc, argv, environment, &front, &failure)) {
     case FRONT_FAILED: return report(&failure);
     case FRONT_PLAN_ANEW: explain(front.reason, environment); break;

@@ -20,6 +20,7 @@ enum { ROUNDS = 100 };
 struct process {
     pid_t pid, parent;
     bool dead, ours;
+    char name[16];
 };
 
 int plain_adopt(struct failure *failure) {
@@ -36,9 +37,11 @@ static bool look_at(const char *name, struct process *process) {
     if (n <= 0) return false;
     text[n] = 0;
     const char *name_end = strrchr(text, ')');
-    if (name_end == NULL || strlen(name_end) < 5) return false;
+    if (name_end == NULL || strchr(text, '(') == NULL || strlen(name_end) < 5) return false;
     *process = (struct process){.pid = (pid_t)strtol(name, NULL, 10), .dead = strchr("ZX", name_end[2]) != NULL};
     process->parent = (pid_t)strtol(name_end + 4, NULL, 10);
+    const char *name_begin = strchr(text, '(');
+    snprintf(process->name, sizeof process->name, "%.*s", (int)(name_end - name_begin - 1), name_begin + 1);
     return true;
 }
 
@@ -84,6 +87,18 @@ static void mark_ours(struct process *all, size_t count) {
             all[i].ours = more = true;
         }
     }
+}
+
+pid_t plain_named(const char *name) {
+    size_t count;
+    pid_t first = 0;
+    struct process *all = look_around(&count);
+    mark_ours(all, count);
+    for (size_t i = 0; i < count; i++)
+        if (all[i].ours && !all[i].dead && strcmp(all[i].name, name) == 0 && (first == 0 || all[i].pid < first))
+            first = all[i].pid;
+    free(all);
+    return first;
 }
 
 /* Kills all descendants but one; false when none of them lived. */

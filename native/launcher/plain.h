@@ -18,6 +18,9 @@ int plain_adopt(struct failure *failure);
 /* Comes to it from inside when the command has ended, whether the wrapper ends or not. */
 #define PLAIN_OVER (SIGRTMAX - 2)
 
+/* The first process among all descendants of ours that has this name (proc_pid_comm(5)), 0 when there is none. */
+pid_t plain_named(const char *name);
+
 /* The first child of a process, 0 when it has none. */
 pid_t plain_child_of(pid_t parent);
 

@@ -22,6 +22,7 @@ struct start {
     unsigned stdio;
     const struct record *namespace, *join, *plain; /* one of them is set */
     const struct record *inside; /* with plain, or NULL: we start the command from inside (inside.h) */
+    const char *handover;        /* with inside: files by which it learns what to start (handover.h), or NULL */
     int mapped;                  /* with IDMAP: process 1 reads here that its ids are mapped; else -1 */
     const char *follow;          /* the RUNNING file of the container that we end with, or NULL */
     int reports;                 /* with inside: what process 1 would report is written here from inside */

@@ -25,6 +25,7 @@ import images
 from engines import ENGINES, Declared
 from hard_hosts import around
 from machines import GOOD
+from runtimes import path_for
 from wherry.launch.engines import known_engines
 from wherry.launch.engines.engine import FEATURES
 from wherry_command import Result, Wherry, installed
@@ -72,6 +73,8 @@ class Box:
 def stocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wherry]:
     """The command in a store that has every engine's image by its short name."""
     command = Wherry(tmp_path_factory.mktemp("engines"))
+    path = path_for(command.folder / "runtimes", command.environment["PATH"], "/usr/bin/crun")
+    command = Wherry(command.folder, {"PATH": path})
     for name in {engine.image for engine in HERE}:
         digest = command.ok("load", "-q", "-i", str(images.image(name))).split()[-1]
         command.ok("tag", digest.rpartition(":")[2], name)

@@ -8,7 +8,7 @@ import msgspec
 
 from wherry.base.errors import WherryError
 from wherry.containers.world import World
-from wherry.host import Machine, Obstacle, against, shortcomings, survey
+from wherry.host import Machine, Obstacle, against, shortcomings, survey, usable_sites
 
 __all__ = ["Diagnosis", "EngineState", "diagnose"]
 
@@ -60,7 +60,7 @@ def _state(machine: Machine, name: str) -> EngineState:
         "proot": machine.proot.path,
         "fakechroot": machine.interpose,
         "oci": machine.runtimes[0].path if machine.runtimes else "",
-        "site": machine.sites[0].path if machine.sites else "",
+        "site": next((program.path for program in usable_sites(machine)), ""),
     }
     return EngineState(name, against(machine, name), programs.get(name, ""))
 

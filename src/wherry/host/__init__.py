@@ -18,7 +18,7 @@ from wherry.host.scratch import scratch_parents
 if TYPE_CHECKING:
     from wherry.host.control import Control, find_control, find_lifetime
     from wherry.host.facts import Machine, Survival
-    from wherry.host.obstacles import ENGINES, Obstacle, against
+    from wherry.host.obstacles import ENGINES, Obstacle, against, usable_sites
     from wherry.host.shortcomings import shortcomings
     from wherry.host.survey import survey
 
@@ -43,6 +43,7 @@ __all__ = [
     "shortcomings",
     "state_dir",
     "survey",
+    "usable_sites",
 ]
 
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "find_lifetime": "control",
     "shortcomings": "shortcomings",
     "survey": "survey",
+    "usable_sites": "obstacles",
 }
 
 

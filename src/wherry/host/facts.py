@@ -176,10 +176,11 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Program(msgspec.Struct, frozen=True):
-    """A program of the host that starts containers."""
+    """A program of the host that starts containers. ``setuid``: a part of it is root, and needs no user namespaces."""
 
     name: str
     path: str
+    setuid: bool = False
 
 
 class Proot(msgspec.Struct, frozen=True):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from wherry.host.facts import Machine, Namespaces
+from wherry.host.facts import Machine, Namespaces, Program
 from wherry.host.machine import Host
 
-__all__ = ["ENGINES", "Obstacle", "against", "install_line", "no_namespaces", "outer_line"]
+__all__ = ["ENGINES", "Obstacle", "against", "install_line", "no_namespaces", "outer_line", "usable_sites"]
 
 ENGINES = ("namespace", "proot", "fakechroot", "oci", "site")
 
@@ -50,7 +50,15 @@ def against(machine: Machine, engine: str) -> tuple[Obstacle, ...]:
         return _against_fakechroot(machine)
     if engine == "oci":
         return (*against(machine, "namespace"), *(() if machine.runtimes else (_no_runtime(machine),)))
-    return () if machine.sites else (_no_site(machine),)
+    if usable_sites(machine):
+        return ()
+    return against(machine, "namespace") if machine.sites else (_no_site(machine),)
+
+
+def usable_sites(machine: Machine) -> tuple[Program, ...]:
+    """The programs of the site that may work here: unless set-uid, they need what we do, or AppArmor's leave."""
+    may = machine.host.userns or machine.namespaces.apparmor == 1
+    return tuple(program for program in machine.sites if may or program.setuid)
 
 
 _WITHOUT = "files are opened more slowly; processes, network and limits are not kept apart"

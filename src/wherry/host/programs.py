@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from wherry.base.errors import SettingsError
 from wherry.host.facts import Program
@@ -44,9 +45,35 @@ def find_runtimes() -> tuple[Program, ...]:
     return _find(_RUNTIMES)
 
 
-def find_sites() -> tuple[Program, ...]:
-    """Other container programs, which a site may have allowed."""
-    return _find(_SITES)
+def find_sites(setting: str = "") -> tuple[Program, ...]:
+    """Other container programs, which a site may have allowed; that of the setting ``engine.site`` comes first.
+
+    Raises :class:`SettingsError` when that is none of them.
+    """
+    found = tuple(_with_setuid(program) for program in _find(_SITES))
+    if not setting:
+        return found
+    name = os.path.basename(setting)
+    path = setting if "/" in setting else find_in_path(name)
+    if name not in _SITES or not path.startswith("/") or not os.access(path, os.X_OK):
+        raise SettingsError(
+            f"setting 'engine.site' is '{setting}'",
+            why=f"it must be {', '.join(_SITES[:-1])} or {_SITES[-1]}, or the absolute path of one",
+            hint="wherry doctor shows which of them are here",
+        )
+    return (_with_setuid(Program(name, path)), *(program for program in found if program.name != name))
+
+
+def _with_setuid(program: Program) -> Program:
+    """apptainer and singularity come with a helper that is set-uid root where the site wanted that."""
+    prefix = os.path.dirname(os.path.dirname(os.path.realpath(program.path)))
+    for folder in ("libexec", "lib"):
+        try:
+            mode = os.stat(f"{prefix}/{folder}/{program.name}/bin/starter-suid").st_mode
+        except OSError:
+            continue
+        return Program(program.name, program.path, bool(mode & stat.S_ISUID))
+    return program
 
 
 def _find(names: tuple[str, ...]) -> tuple[Program, ...]:

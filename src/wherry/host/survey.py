@@ -57,7 +57,7 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
     """All that is known of this machine. Trials take about a second once; what is read is read at each call.
 
     ``folders`` (``store``, ``scratch``) and the home directory are described in ``storage``. Raises
-    :class:`SettingsError` when ``engine.proot`` names no program.
+    :class:`SettingsError` when ``engine.proot`` or ``engine.site`` names no program.
     """
     host = machine.probe(outside)
     runtime = runtime_dir(outside)
@@ -82,7 +82,7 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
         interpose=interpose,
         interpose_problem=found.interpose_problem,
         runtimes=programs.find_runtimes(),
-        sites=programs.find_sites(),
+        sites=programs.find_sites(settings.text("engine.site")),
         storage=storage.find_storage({"home": host.home, **(folders or {})}),
         survival=survival.find_survival(host.user, batch, namespaces.outer),
         processor=hardware.find_processor(),

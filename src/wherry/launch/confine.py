@@ -8,7 +8,14 @@ from wherry.launch.options import RunOptions
 from wherry.launch.plan import Operation
 from wherry.launch.surroundings import Surroundings
 
-__all__ = ["DOCKER_CAPABILITIES", "capability_bits", "confine_operations", "limit_operations", "seccomp_operation"]
+__all__ = [
+    "DOCKER_CAPABILITIES",
+    "capability_bits",
+    "capability_names",
+    "confine_operations",
+    "limit_operations",
+    "seccomp_operation",
+]
 
 _CAPABILITIES = {
     "CHOWN": 0,
@@ -48,6 +55,11 @@ _PROVE_TIOCSTI = 1 << 63
 def capability_bits(uid: int) -> int:
     """The capabilities for a user shown as ``uid``: Docker's for root, none for others."""
     return DOCKER_CAPABILITIES if uid == 0 else 0
+
+
+def capability_names(bits: int) -> tuple[str, ...]:
+    """As capabilities(7) has them."""
+    return tuple(f"CAP_{name}" for name, number in _CAPABILITIES.items() if bits >> number & 1)
 
 
 def confine_operations(options: RunOptions, uid: int, surroundings: Surroundings, host: Host) -> list[Operation]:

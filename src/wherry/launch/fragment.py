@@ -44,7 +44,8 @@ class Wrapped(msgspec.Struct, frozen=True):
 
     ``argv`` and ``variables`` are those of WRAP (ops.def), with slots; ``inside``: with INSIDE. Its scratch folder is
     in one of ``parents``. ``lacking``: system calls that must seem not to be there. ``root`` is its tree, and ``shown``
-    maps paths of the host to where they appear, later ones over earlier.
+    maps paths of the host to where they appear, later ones over earlier. ``handed``: with HANDOVER, whose words come
+    behind ``argv``; ``filtered``: the program installs the filter.
     """
 
     argv: tuple[str, ...]
@@ -54,6 +55,8 @@ class Wrapped(msgspec.Struct, frozen=True):
     root: str = ""
     lacking: tuple[str, ...] = ()
     shown: tuple[tuple[str, str], ...] = ()
+    handed: bool = False
+    filtered: bool = False
 
 
 class _JoinableByWrap(Joinable, frozen=True):

@@ -10,7 +10,7 @@ from wherry.host import Host
 from wherry.launch.confine import capability_bits, seccomp_operation
 from wherry.launch.fragment import Bounds, Joinable, Membership, Wrapped, exec_fragment, wrapped_in
 from wherry.launch.options import ExecOptions
-from wherry.launch.plan import CURRENT, SCRATCH, LaunchPlan, Operation, Paths
+from wherry.launch.plan import CURRENT, HANDED, INSIDE, SCRATCH, SHORT_ID, LaunchPlan, Operation, Paths
 
 if TYPE_CHECKING:
     from wherry.host import Control
@@ -63,9 +63,7 @@ def plan_exec(
         *_asked(options),
         Operation("CWD", (directory, 0)),
         *([Operation("CAPS", (capability_bits(join.uid),))] if join.wrapped is None else []),
-        seccomp_operation(
-            join.seccomp or None, join.profile.encode(), host, join.wrapped.lacking if join.wrapped else ()
-        ),
+        *_filter(membership, host),
         Operation("EXEC", ((), (), 0)),
     ]
     starter = scope_of(control) if control is not None and control.systemd_run else ()
@@ -98,14 +96,28 @@ def _entering(membership: Membership, running: str, scratch: str, name: str) -> 
         return [Operation("JOIN", (running, membership.namespaces, name))]
 
     def filled(texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(text.replace(SCRATCH, scratch).replace(CURRENT, membership.cwd) for text in texts)
+        short = membership.id[:12]
+        return tuple(
+            text.replace(SCRATCH, scratch).replace(CURRENT, membership.cwd).replace(SHORT_ID, short) for text in texts
+        )
+
+    words = (INSIDE[1], f"{INSIDE[0]}/{SHORT_ID}") if wrapped.handed else ()
 
     return [
         Operation("PLAIN"),
-        Operation("WRAP", (filled(wrapped.argv), filled(wrapped.variables))),
+        Operation("WRAP", ((*filled(wrapped.argv), *words), filled(wrapped.variables))),
         *([Operation("INSIDE")] if wrapped.inside else []),
+        *([Operation("HANDOVER", (f"{scratch}{HANDED[1:]}/{SHORT_ID}",))] if wrapped.handed else []),
         Operation("FOLLOW", (running,)),
     ]
+
+
+def _filter(membership: Membership, host: Host) -> list[Operation]:
+    join, wrapped = membership.join, membership.join.wrapped
+    if wrapped is not None and wrapped.filtered:
+        return []
+    lacking = wrapped.lacking if wrapped is not None else ()
+    return [seccomp_operation(join.seccomp or None, join.profile.encode(), host, lacking)]
 
 
 def _check_user(options: ExecOptions, join: Joinable) -> None:

@@ -7,9 +7,12 @@ import msgspec
 __all__ = [
     "CURRENT",
     "DIRECTORY",
+    "HANDED",
     "ID",
+    "INSIDE",
     "SCRATCH",
     "SELF",
+    "SHORT_ID",
     "Field",
     "Kept",
     "LaunchPlan",
@@ -26,10 +29,17 @@ CURRENT = "\x02"
 """The current directory at the start."""
 ID = "\x03"
 """The container's id, 64 hex digits."""
+SHORT_ID = "\x04"
+"""Its first 12 digits."""
 SELF = "\x05"
 """The launcher's own path."""
 DIRECTORY = "\x06"
 """The directory that the command starts in, as CWD says."""
+
+HANDED = f"{SCRATCH}/handed"
+"""The folder by which a command is handed over (ops.def, HANDOVER)."""
+INSIDE = ("/.wherry", "/.wherry/wherry-inside")
+"""Where that folder and the launcher are shown inside."""
 
 
 class Operation(msgspec.Struct, frozen=True):

@@ -34,9 +34,9 @@ __all__ = [
     "tree_kind",
 ]
 
-_BY_ITSELF = ("namespace", "proot", "fakechroot")
+_BY_ITSELF = ("namespace", "proot", "fakechroot", "site")
 """The order in which ``auto`` tries them: the more of a container one makes, the earlier."""
-_ON_REQUEST: tuple[str, ...] = ()
+_ON_REQUEST: tuple[str, ...] = ("oci",)
 
 
 class Choice(msgspec.Struct, frozen=True):
