@@ -120,7 +120,7 @@ static void add_limits(struct buffer *line) {
                                         "msgqueue", "nice",   "rtprio",  "rttime"};
     const char *comma = "";
     buffer_format(line, ",\"limits\":{");
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++) {
         struct rlimit limit;
         if (getrlimit(i, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
         buffer_format(line, "%s\"%s\":%llu", comma, names[i], (unsigned long long)limit.rlim_cur);
