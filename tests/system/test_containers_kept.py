@@ -507,3 +507,11 @@ def test_an_image_with_an_unknown_stop_signal_is_stopped_by_term(lab: Wherry, od
     assert lab.ok("wait", "odd") == "5\n"
     lab.ok("start", "odd")
     assert lab.ok("rm", "-f", "odd") == "odd\n"
+
+
+def test_both_streams_of_a_log_keep_their_order_in_one_pipe(lab: Wherry) -> None:
+    script = "echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three"
+    lab.ok("run", "-d", "--name", "mixed", "tiny", "sh", "-c", script)
+    lab.ok("wait", "mixed")
+    shown = lab.start("logs", "mixed", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert shown.communicate(timeout=30)[0] == b"one\ntwo\nthree\n"

@@ -83,10 +83,10 @@ def preview_pull(store: Store, registry: Registry, ref: Reference, *, platform: 
     if image is not None:
         digest, manifest, config = image.digest, image.manifest, image.config
     else:
-        fetched, index, manifest = _look_up(registry, ref, wanted_platform)
-        digest = fetched.digest
+        answer = _look_up(registry, ref, wanted_platform)
+        digest, manifest = answer.fetched.digest, answer.manifest
         config = read_config(_config(store, registry, ref, manifest.config), manifest, ref.familiar)
-        _check_platform(config, None if index else wanted_platform, ref.familiar)
+        _check_platform(config, None if answer.index else wanted_platform, ref.familiar)
     wanted = wanted_layers(manifest.layers, config.rootfs.diff_ids)
     layers = tuple(
         (item.descriptor.digest, item.descriptor.size, find_layer(store, item) is not None) for item in wanted
@@ -101,11 +101,11 @@ def _fetch(
     top = _held_digest(store, ref)
     image = None if top is None else _unchanged(store, registry, ref, top, platform)
     if image is None:
-        fetched, index, document = _look_up(registry, ref, platform)
-        top = (index or fetched).digest
-        image = _present(store, ref, fetched, index, platform)
+        answer = _look_up(registry, ref, platform)
+        top = (answer.index or answer.fetched).digest
+        image = _present(store, ref, answer, platform)
         if image is None:
-            image = _bring(store, registry, ref, fetched, document, index, platform, progress, keep_blobs)
+            image = _bring(store, registry, ref, answer, platform, progress, keep_blobs=keep_blobs)
     if ref.digest is None:
         store.set_name(ref, Name(image.digest, top if top != image.digest else None, platform or ""))
     store.touch_image(image.digest)
@@ -130,27 +130,32 @@ def _unchanged(store: Store, registry: Registry, ref: Reference, top: Digest, pl
     return image if registry.resolve(ref) == top else None
 
 
-def _look_up(registry: Registry, ref: Reference, platform: str | None) -> tuple[Fetched, Fetched | None, Manifest]:
-    """The platform's manifest as fetched, the index that it was chosen from, and what the manifest says."""
+class _Answer(msgspec.Struct, frozen=True):
+    """The platform's manifest as fetched, what it says, and the index that it was chosen from."""
+
+    fetched: Fetched
+    manifest: Manifest
+    index: Fetched | None = None
+
+
+def _look_up(registry: Registry, ref: Reference, platform: str | None) -> _Answer:
     subject = ref.familiar
     fetched = registry.get_manifest(ref)
     document = read_document(fetched.data, fetched.media_type, subject)
     if not isinstance(document, Index):
-        return fetched, None, document
+        return _Answer(fetched, document)
     wanted = Platform.parse(platform) if platform else here()
     chosen = choose(document, wanted, subject, strict=platform is not None)
     index, fetched = fetched, registry.get_manifest(ref.at(chosen.digest))
-    return fetched, index, read_manifest(fetched.data, fetched.media_type, subject)
+    return _Answer(fetched, read_manifest(fetched.data, fetched.media_type, subject), index)
 
 
-def _present(
-    store: Store, ref: Reference, fetched: Fetched, index: Fetched | None, platform: str | None
-) -> Image | None:
+def _present(store: Store, ref: Reference, answer: _Answer, platform: str | None) -> Image | None:
     """The image, if all of it is here."""
-    if index is not None and not store.has_blob(index.digest):
+    if answer.index is not None and not store.has_blob(answer.index.digest):
         return None
     try:
-        return open_by_digest(store, fetched.digest, str(ref), platform=None if index else platform)
+        return open_by_digest(store, answer.fetched.digest, str(ref), platform=None if answer.index else platform)
     except (NotFound, DigestMismatch):
         return None
 
@@ -159,14 +164,13 @@ def _bring(
     store: Store,
     registry: Registry,
     ref: Reference,
-    fetched: Fetched,
-    manifest: Manifest,
-    index: Fetched | None,
+    answer: _Answer,
     platform: str | None,
     progress: Progress,
+    *,
     keep_blobs: bool,
 ) -> Image:
-    subject = ref.familiar
+    subject, manifest, index = ref.familiar, answer.manifest, answer.index
     config_data = _config(store, registry, ref, manifest.config)
     config = read_config(config_data, manifest, subject)
     _check_platform(config, None if index else platform, subject)
@@ -174,7 +178,9 @@ def _bring(
     store.require_space(estimate(store, wanted), f"the image '{subject}'")
     source = _FromRegistry(registry, ref)
     layers = bring_layers(store, wanted, source, progress, keep_blobs=keep_blobs, parallel=registry.parallel)
-    return record_image(store, str(ref), (fetched.data, index.data if index else None), manifest, config_data, layers)
+    return record_image(
+        store, str(ref), (answer.fetched.data, index.data if index else None), manifest, config_data, layers
+    )
 
 
 def record_image(
