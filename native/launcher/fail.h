@@ -50,6 +50,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(READONLY, "cannot make '%s' read-only in the container") \
     STEP(SYMLINK, "cannot make the symbolic link '%s' in the container") \
     STEP(DIRECTORY, "cannot make the directory '%s' in the container") \
+    STEP(OWNER, "cannot give '%s' in the container to its user") \
     STEP(MASK, "cannot hide '%s' in the container") \
     STEP(LOOPBACK, "cannot set the loopback device up") \
     STEP(NOT_A_TTY, "the input device is not a TTY") \

@@ -83,6 +83,13 @@ static int make_folder(const struct start *start, const struct record *record, s
     return failure_set(failure, STEP_DIRECTORY, errno, target);
 }
 
+static int give(const struct start *start, const struct record *record, struct failure *failure) {
+    const char *target = start_text(start, record, 0, failure);
+    if (target == NULL) return -1;
+    int answer = lchown(target, (uid_t)record->field[1].u, (gid_t)record->field[2].u);
+    return answer == 0 ? 0 : failure_set(failure, STEP_OWNER, errno, target);
+}
+
 static int mask(struct binds *binds, size_t index, struct failure *failure) {
     struct stat found;
     int answer;
@@ -133,6 +140,7 @@ static int apply(struct binds *binds, size_t index, struct failure *failure) {
     case OP_BIND: return binds_bind(binds, index, failure);
     case OP_SYMLINK: return make_link(start, record, failure);
     case OP_DIRECTORY: return make_folder(start, record, failure);
+    case OP_OWNER: return give(start, record, failure);
     case OP_MASK: return mask(binds, index, failure);
     case OP_READONLY: return make_read_only(start, record, failure);
     case OP_LOOPBACK: return loopback_up(failure);

@@ -47,7 +47,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "--ipc": ("each container has its own", "leave it out"),
     "--pid": ("each container has its own process ids", "'wherry exec' enters a running container"),
     "--uts": ("each container has its own host name", "--hostname NAME"),
-    "--userns": ("each container has a user namespace in which you are yourself", "-u root to appear as root"),
     "--cgroupns": ("each container has its own", "leave it out"),
     "--runtime": ("Wherry starts containers itself", "leave it out"),
     "--log-driver": ("'wherry logs' reads what -d wrote", "leave it out"),

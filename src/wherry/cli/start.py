@@ -63,6 +63,7 @@ def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOp
         cpus=_amount(given, "cpus", amounts.processors),
         pids_limit=_amount(given, "pids_limit", amounts.processes),
         engine=_not_empty(given, "engine"),
+        userns=_not_empty(given, "userns"),
         copy=given.flag("writable_copy"),
         shell=shell,
     )

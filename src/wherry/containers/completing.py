@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import SettingsError
+from wherry.base.errors import SettingsError, UsageError
 from wherry.containers import amounts
 from wherry.containers.binding import volume
 
@@ -26,7 +26,7 @@ def complete(options: RunOptions, settings: Settings, outside: Outside) -> RunOp
     """
     if settings.locked:
         _check_locks(options, settings)
-    options = _limited(options, settings)
+    options = _with_ids(_limited(options, settings), settings)
     taken = {bind.target for bind in options.binds} | {target for target, _ in options.tmpfs}
     added = tuple(bind for bind in _binds(settings, outside) if not _is_taken(bind, taken, settings))
     return msgspec.structs.replace(options, binds=(*added, *options.binds)) if added else options
@@ -46,8 +46,22 @@ def _limited(options: RunOptions, settings: Settings) -> RunOptions:
     return msgspec.structs.replace(options, memory=memory, cpus=cpus, pids_limit=pids)
 
 
+def _with_ids(options: RunOptions, settings: Settings) -> RunOptions:
+    asked = options.userns
+    if asked is None:
+        return msgspec.structs.replace(options, userns="range") if settings.text("run.userns") == "range" else options
+    if asked in ("one", "range"):
+        return options
+    why = {
+        "host": "a user cannot start a container without a user namespace",
+        "keep-id": "it is podman's, and what Wherry does anyway",
+    }
+    raise UsageError(f"'--userns {asked}' is not known", why=why.get(asked, ""), hint="--userns one or --userns range")
+
+
 def _check_locks(options: RunOptions, settings: Settings) -> None:
-    for name, value in (("pull", options.pull), ("network", options.network), ("engine", options.engine)):
+    for name in ("pull", "network", "engine", "userns"):
+        value = getattr(options, name)
         if value is not None:
             settings.with_flag(f"run.{name}", value, f"--{name}")
     for name, limit in (("memory", options.memory), ("cpus", options.cpus), ("pids", options.pids_limit)):

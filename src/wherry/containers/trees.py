@@ -15,8 +15,26 @@ def remove_tree(path: str) -> None:
 
     Overlayfs leaves ``work/work`` with mode 000, and containers make directories as they like, thousands below each
     other too: so full ones are moved to the top and emptied there, which needs neither recursion nor descriptors.
-    Raises :class:`FileNotFoundError` when there is nothing, :class:`OSError` when something resists.
+    Raises :class:`FileNotFoundError` when there is nothing, :class:`OSError` when something resists. What other ids of
+    the user's subordinate range left goes too.
     """
+    try:
+        _remove_own(path)
+    except PermissionError as error:
+        _remove_of_all_ids(path, error)
+
+
+def _remove_of_all_ids(path: str, resisted: PermissionError) -> None:
+    from wherry.base.errors import HostLacks
+    from wherry.host import as_all_ids
+
+    try:
+        as_all_ids(lambda: _remove_own(path))
+    except HostLacks:
+        raise resisted from None
+
+
+def _remove_own(path: str) -> None:
     parent_path, _, name = path.rpartition("/")
     parent = os.open(parent_path or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

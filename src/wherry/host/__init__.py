@@ -18,6 +18,7 @@ from wherry.host.scratch import scratch_parents
 if TYPE_CHECKING:
     from wherry.host.control import Control, find_control, find_lifetime
     from wherry.host.facts import Machine, Survival
+    from wherry.host.idmaps import Subordinate, as_all_ids, find_subordinate
     from wherry.host.obstacles import ENGINES, Obstacle, against, usable_sites
     from wherry.host.shortcomings import shortcomings
     from wherry.host.survey import survey
@@ -29,11 +30,14 @@ __all__ = [
     "Host",
     "Machine",
     "Obstacle",
+    "Subordinate",
     "Survival",
     "against",
+    "as_all_ids",
     "filesystem_type",
     "find_control",
     "find_lifetime",
+    "find_subordinate",
     "is_remote",
     "lacking",
     "probe",
@@ -51,10 +55,13 @@ _HOMES = {
     "ENGINES": "obstacles",
     "Machine": "facts",
     "Obstacle": "obstacles",
+    "Subordinate": "idmaps",
     "Survival": "facts",
     "against": "obstacles",
+    "as_all_ids": "idmaps",
     "find_control": "control",
     "find_lifetime": "control",
+    "find_subordinate": "idmaps",
     "shortcomings": "shortcomings",
     "survey": "survey",
     "usable_sites": "obstacles",

@@ -1,34 +1,93 @@
-"""Subordinate ids: what ``/etc/subuid`` and its like grant, and whether ``newuidmap`` really maps a range."""
+"""Subordinate ids: what ``/etc/subuid`` and its like grant, whether ``newuidmap`` really maps a range, and what is done
+with the rights over all of it."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
+import msgspec
+
+from wherry.base.errors import HostLacks
+from wherry.base.outside import Outside
 from wherry.host.facts import Ids
 from wherry.host.kernel import NEW_USER, Refused, unshare
 from wherry.host.programs import find_in_path
 from wherry.host.switches import read_text
 
-__all__ = ["find_ids"]
+__all__ = ["Subordinate", "as_all_ids", "find_ids", "find_subordinate"]
 
 _PATIENCE = 5.0
+
+Range = tuple[int, int]
+
+
+class Subordinate(msgspec.Struct, frozen=True):
+    """The ids granted to a user beside the own: first id and count of each range, and the paths of the helpers."""
+
+    uids: tuple[Range, ...]
+    gids: tuple[Range, ...]
+    newuidmap: str
+    newgidmap: str
+
+
+def find_subordinate(outside: Outside, user: str, uid: int) -> Subordinate:
+    """The user's ranges; raises :class:`HostLacks` where none is granted, or the helpers are missing.
+
+    Nothing is tried: that costs more than the start that wants to know.
+    """
+    outside.env("PATH")
+    texts = [(outside.read(path) or b"").decode(errors="replace") for path in ("/etc/subuid", "/etc/subgid")]
+    uids, gids = _ranges(texts[0], "u", user, uid), _ranges(texts[1], "g", user, uid)
+    newuidmap, newgidmap = find_in_path("newuidmap"), find_in_path("newgidmap")
+    if not (newuidmap and newgidmap):
+        raise _no_range("newuidmap and newgidmap are not installed", "the package 'uidmap' (or shadow-utils)")
+    if not (uids and gids):
+        line = f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
+        raise _no_range(f"no subordinate ids are granted to '{user}'", line)
+    return Subordinate(tuple(uids), tuple(gids), newuidmap, newgidmap)
+
+
+def _no_range(why: str, ask: str) -> HostLacks:
+    hint = f"ask for: {ask}; or --userns one, in which all ids are yours"
+    return HostLacks("cannot map a range of ids (--userns range)", why=why, hint=hint)
+
+
+def as_all_ids(act: Callable[[], None]) -> None:
+    """Do ``act`` in a child that has all rights over files of this user and of the ids granted to him.
+
+    Raises :class:`HostLacks` where there are none, or with what went wrong in the child.
+    """
+    import pwd
+
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    found = find_subordinate(Outside(), user, uid)
+    problem = _try((found.newuidmap, uid, found.uids), (found.newgidmap, gid, found.gids), act=act)
+    if problem:
+        raise HostLacks("cannot act for your subordinate ids", why=problem, hint="wherry doctor says more")
 
 
 def find_ids(user: str, uid: int, gid: int, *, namespaces: bool) -> Ids:
     """Look up the user's ranges; where a namespace can be had, map one of each kind into a child's."""
     newuidmap, newgidmap = find_in_path("newuidmap"), find_in_path("newgidmap")
-    uids, gids = _ranges("/etc/subuid", "u", user, uid), _ranges("/etc/subgid", "g", user, uid)
+    uids = _ranges(read_text("/etc/subuid"), "u", user, uid)
+    gids = _ranges(read_text("/etc/subgid"), "g", user, uid)
     found = Ids(sum(count for _, count in uids), sum(count for _, count in gids), newuidmap, newgidmap)
     if not (uids and gids and newuidmap and newgidmap and namespaces):
         return found
-    problem = _try((newuidmap, uid, uids[0]), (newgidmap, gid, gids[0]))
+    problem = _try((newuidmap, uid, uids[:1]), (newgidmap, gid, gids[:1]))
     return Ids(found.uids, found.gids, newuidmap, newgidmap, not problem, problem)
 
 
-def _ranges(path: str, kind: str, user: str, uid: int) -> list[tuple[int, int]]:
+def _ranges(text: str, kind: str, user: str, uid: int) -> list[Range]:
     """First id and count of each range; from the name service (sssd, LDAP) where the file has none."""
-    ranges = _parse(read_text(path), user, uid)
+    ranges = _parse(text, user, uid)
     getsubids = "" if ranges else find_in_path("getsubids")
     if getsubids:
         ranges = _parse_listing(_output([getsubids, *(["-g"] if kind == "g" else []), user]))
@@ -63,35 +122,53 @@ def _output(command: list[str]) -> str:
         return ""
 
 
-def _try(*maps: tuple[str, int, tuple[int, int]]) -> str:
-    """What went wrong when a child's namespace got ourselves as 0 and a range from 1 up; empty when nothing did."""
+def _try(*maps: tuple[str, int, Sequence[Range]], act: Callable[[], None] | None = None) -> str:
+    """Do ``act`` in a child whose namespace has ourselves as 0 and the ranges from 1 up; what went wrong, or empty."""
     ready, done = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
-        try:
-            os.close(done[1])
-            unshare(NEW_USER)
-            os.write(ready[1], b"y")
-            os.read(done[0], 1)
-        except (Refused, OSError):
-            pass
-        finally:
-            os._exit(0)
+        _be_mapped(ready[1], done, act)
     os.close(ready[1])
     os.close(done[0])
     try:
         if os.read(ready[0], 1) != b"y":
             return "no namespace could be made"
-        for program, own, (first, count) in maps:
-            problem = _map([program, str(child), "0", str(own), "1", "1", str(first), str(count)])
+        for program, own, ranges in maps:
+            problem = _map([program, str(child), "0", str(own), "1", *_behind_own(ranges)])
             if problem:
                 return problem
-        mapped = (read_text(f"/proc/{child}/uid_map"), read_text(f"/proc/{child}/gid_map"))
-        return "" if all(text.count("\n") == 2 for text in mapped) else "the range is missing in the map"
+        texts = (read_text(f"/proc/{child}/{kind}_map") for kind in ("uid", "gid"))
+        if any(text.count("\n") != 1 + len(ranges) for text, (_, _, ranges) in zip(texts, maps, strict=True)):
+            return "the range is missing in the map"
+        os.write(done[1], b"y")
+        return os.read(ready[0], 400).decode(errors="replace")
     finally:
         os.close(ready[0])
         os.close(done[1])
         os.waitpid(child, 0)
+
+
+def _be_mapped(ready: int, done: tuple[int, int], act: Callable[[], None] | None) -> NoReturn:
+    try:
+        os.close(done[1])
+        unshare(NEW_USER)
+        os.write(ready, b"y")
+        if os.read(done[0], 1) == b"y" and act is not None:
+            act()
+    except (Refused, OSError) as error:
+        os.write(ready, str(error).encode(errors="replace")[:400])
+    finally:
+        os._exit(0)
+
+
+def _behind_own(ranges: Sequence[Range]) -> list[str]:
+    """The words of a map that has them one behind the other from 1 up."""
+    words: list[str] = []
+    at = 1
+    for first, count in ranges:
+        words += [str(at), str(first), str(count)]
+        at += count
+    return words
 
 
 def _map(command: list[str]) -> str:

@@ -18,7 +18,7 @@ class Joinable(msgspec.Struct, frozen=True):
 
     ``directory`` may begin with the slot of the current directory: then the start line's ``cwd`` stands for it.
     ``environment`` are the ENV records as (kind, fields). ``seccomp`` as in :class:`RunOptions`; ``profile`` is that
-    file's content.
+    file's content. ``groups`` are those that were set. ``ranged``: other ids than the caller's are mapped.
     """
 
     uid: int
@@ -28,6 +28,8 @@ class Joinable(msgspec.Struct, frozen=True):
     environment: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     seccomp: str = ""
     profile: str = ""
+    groups: tuple[int, ...] = ()
+    ranged: bool = False
 
 
 class Bounds(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,11 +134,13 @@ def joinable_of(
     profile: bytes,
     *,
     wrapped: Wrapped | None = None,
+    ranged: bool = False,
 ) -> str:
     """A :class:`Joinable` as JSON text."""
     records = tuple((record.kind, _lists(record)) for record in environment)
     text = profile.decode("utf-8", "replace")
     fields = (person.uid, person.gid, person.name, directory, records, options.seccomp or "", text)
+    fields = (*fields, person.groups, ranged)
     return _text(Joinable(*fields) if wrapped is None else _JoinableByWrap(*fields, wrapped))
 
 

@@ -1,7 +1,7 @@
 """Who the user is inside: ids, name, home, and the passwd and group files that say so.
 
 Your uid inside is your uid outside. ``-u`` changes what is shown: the kernel maps one id of yours to the one asked for,
-and files outside stay yours. Really other ids would need a subordinate range (subuid(5)).
+and files outside stay yours. With a subordinate range (subuid(5), ``--userns range``) other ids are really others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Person(msgspec.Struct, frozen=True):
     """``passwd`` and ``group`` are whole files to bind over the image's, None where the image's own will do.
 
     ``is_caller``: no ``-u`` was given, and ``home`` is a private, empty one (or the caller's own with ``--home``).
-    ``private_home``: ``home`` is to be made, 0700.
+    ``private_home``: ``home`` is to be made, 0700. ``is_other``: an id of the subordinate range, whose files are not the
+    caller's. ``groups``: supplementary ones to set, empty where the caller's stay.
     """
 
     uid: int
@@ -37,21 +38,45 @@ class Person(msgspec.Struct, frozen=True):
     private_home: bool
     passwd: bytes | None
     group: bytes | None
+    is_other: bool = False
+    groups: tuple[int, ...] = ()
 
 
 def resolve_person(
     options: RunOptions, image: Image, tree: Tree, host: Host, surroundings: Surroundings, *, home: bool
 ) -> Person:
     """Ids and names; raises :class:`NotFound` for a name that the image lacks, :class:`UsageError` for a bad id."""
-    _check_groups(options)
+    if surroundings.subordinate is None:
+        _check_groups(options)
     accounts = _records(tree.read("/etc/passwd", _LIMIT), 7)
     groups = _records(tree.read("/etc/group", _LIMIT), 4)
     asked = options.user
     if asked == "image":
         asked = image.config.config.user or "root"
     if not asked:
-        return _caller(tree, host, surroundings, accounts, groups, home=home)
-    return _other(asked, image, tree, host, surroundings, accounts, groups, home=home)
+        found = _caller(tree, host, surroundings, accounts, groups, home=home)
+    else:
+        found = _other(asked, image, tree, host, surroundings, accounts, groups, home=home)
+    return found if surroundings.subordinate is None else _with_groups(found, options, image, host, groups)
+
+
+def _with_groups(person: Person, options: RunOptions, image: Image, host: Host, groups: list[list[str]]) -> Person:
+    """Where ids are real: another user has the groups that the image gives it, as Docker does, and none of ours."""
+    is_other = person.uid not in (0, host.uid)
+    added = [_group_id(name, name, image, groups) for name in options.group_add if name != "keep-groups"]
+    keeps = "keep-groups" in options.group_add
+    if keeps and added:
+        raise HostLacks(
+            "cannot keep your own groups and add others",
+            why="yours are not mapped, and the kernel sets supplementary groups only all at once",
+            hint="leave out one of them",
+        )
+    if is_other and not keeps:
+        numbers = (decimal(record[2]) for record in groups if person.name in record[3].split(","))
+        added += [number for number in numbers if number is not None]
+    if not added and (keeps or not is_other):
+        return msgspec.structs.replace(person, is_other=is_other)
+    return msgspec.structs.replace(person, is_other=is_other, groups=tuple(dict.fromkeys((person.gid, *added))))
 
 
 def _caller(
@@ -141,7 +166,7 @@ def _check_groups(options: RunOptions) -> None:
             raise HostLacks(
                 f"cannot add the group '{name}'",
                 why="a user may map no group but the primary one without a subordinate range (subgid)",
-                hint="your groups keep giving access inside without it; --group-add keep-groups is accepted",
+                hint="your groups keep giving access inside without it; --userns range lets the image's groups be added",
             )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wherry import __version__
+from wherry.base.decimals import decimal
 from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
 from wherry.launch.confine import capability_bits, seccomp_operation
 from wherry.launch.fragment import Bounds, Joinable, Membership, Wrapped, exec_fragment, wrapped_in
+from wherry.launch.idmap import become
 from wherry.launch.options import ExecOptions
 from wherry.launch.plan import CURRENT, HANDED, INSIDE, SCRATCH, SHORT_ID, LaunchPlan, Operation, Paths
 
@@ -46,7 +48,7 @@ def plan_exec(
     if not options.command:
         raise UsageError(f"no command for '{options.container}'", hint=f"wherry exec {options.container} COMMAND")
     join = membership.join
-    _check_user(options, join)
+    who = _user(options, join)
     directory = options.workdir or join.directory
     if directory.startswith(CURRENT):
         directory = membership.cwd + directory[1:]
@@ -62,7 +64,8 @@ def plan_exec(
         *[Operation(kind, fields) for kind, fields in join.environment],
         *_asked(options),
         Operation("CWD", (directory, 0)),
-        *([Operation("CAPS", (capability_bits(join.uid),))] if join.wrapped is None else []),
+        *([become(*who)] if join.ranged else []),
+        *([Operation("CAPS", (capability_bits(who[0]),))] if join.wrapped is None else []),
         *_filter(membership, host),
         Operation("EXEC", ((), (), 0)),
     ]
@@ -120,14 +123,28 @@ def _filter(membership: Membership, host: Host) -> list[Operation]:
     return [seccomp_operation(join.seccomp or None, join.profile.encode(), host, lacking)]
 
 
-def _check_user(options: ExecOptions, join: Joinable) -> None:
-    user = (options.user or "").partition(":")[0]
-    if user and user not in (str(join.uid), join.user):
+def _user(options: ExecOptions, join: Joinable) -> tuple[int, int, tuple[int, ...]]:
+    """Uid, gid and groups; raises :class:`HostLacks` for a user that the container cannot have."""
+    user, _, group = (options.user or "").partition(":")
+    if not group and user in ("", str(join.uid), join.user):
+        return join.uid, join.gid, join.groups
+    if not join.ranged:
+        if user in ("", str(join.uid), join.user):
+            return join.uid, join.gid, join.groups
         raise HostLacks(
             f"cannot execute as '{user}' in '{options.container}'",
-            why=f"the container was started with one user, {join.user} ({join.uid}); others need a subordinate range",
+            why=f"the container was started with one user, {join.user} ({join.uid}); others need --userns range",
             hint=f"start one with that user: wherry run -u {user} ...",
         )
+    numbers = [0 if name == "root" else decimal(name) for name in (user, group or "0")]
+    uid = join.uid if user in ("", join.user) else numbers[0]
+    if uid is None or numbers[1] is None:
+        raise HostLacks(
+            f"cannot execute as '{options.user}' in '{options.container}'",
+            why="names are looked up when a container starts",
+            hint=f"give the number: wherry exec {options.container} id -u {user}",
+        )
+    return uid, numbers[1], (numbers[1],)
 
 
 def _asked(options: ExecOptions) -> list[Operation]:

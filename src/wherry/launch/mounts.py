@@ -121,6 +121,8 @@ def inside_operations(
         if person.private_home:
             steps.append(Operation("BIND", (f"{SCRATCH}/home", person.home, BIND_NOSUID | BIND_NODEV)))
         steps += _name_binds(names, tree)
+    if person.is_other and person.private_home:
+        steps.append(Operation("OWNER", (person.home, person.uid, person.gid)))
     steps += mounts
     if isolated_network:
         steps.append(Operation("LOOPBACK"))

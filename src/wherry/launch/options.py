@@ -66,6 +66,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     cpus: float | None = None
     pids_limit: int | None = None  # processes and threads
     engine: str | None = None  # None: the setting run.engine
+    userns: str | None = None  # one: no id but yours; range: your subordinate ids too; None: the setting run.userns
     copy: bool = False  # --writable-copy: a private copy of the image's files where there is no overlay
     shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
 

@@ -53,6 +53,10 @@ def plan_run(
     isolated = _network(options, settings) == "none"
     person = resolve_person(options, image, tree, host, surroundings, home=home)
     engine = engine_named(choice.engine)
+    if surroundings.subordinate is not None:
+        from wherry.launch.idmap import require_range
+
+        require_range(choice.engine)
     require_features(engine, options, person, host, isolated_network=isolated)
     names = names_layer(options, image, tree, person, surroundings, paths, isolated_network=isolated, kept=kept)
     plan = engine.plan(

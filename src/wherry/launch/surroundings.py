@@ -15,7 +15,7 @@ from wherry.launch.options import RunOptions
 from wherry.launch.views import Image
 
 if TYPE_CHECKING:
-    from wherry.host import Control, Survival
+    from wherry.host import Control, Subordinate, Survival
 
 __all__ = ["Surroundings", "survey", "wants_here", "wants_home"]
 
@@ -30,7 +30,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     ``group`` and ``profile`` (for seccomp) are read only where an option needs them. ``foreign``: layers belong to
     another user (a site's store). ``absent`` are sources of optional binds that do not exist, where that was looked at.
     ``open_tree``: a directory is used as image that the caller may write to. ``control`` is what can bound a container
-    here, where a limit was asked for; ``lifetime`` how long a detached one lives.
+    here, where a limit was asked for; ``lifetime`` how long a detached one lives. ``subordinate`` are the ids that the
+    container gets beside the caller's own, None where it gets none (``--userns one``).
     """
 
     locale: tuple[tuple[str, str], ...] = ()
@@ -46,6 +47,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     open_tree: bool = False
     control: Control | None = None
     lifetime: Survival | None = None
+    subordinate: Subordinate | None = None
 
 
 def survey(
@@ -80,6 +82,7 @@ def survey(
         open_tree=_is_open(image),
         control=_control(outside, options, settings, host),
         lifetime=_lifetime(options, host),
+        subordinate=_subordinate(outside, options, host),
     )
 
 
@@ -91,6 +94,14 @@ def _control(outside: Outside, options: RunOptions, settings: Settings, host: Ho
 
     handed = settings.text("resources.cgroup")
     return machine.find_control(outside, host.uid, handed, processes=bool(options.pids_limit))
+
+
+def _subordinate(outside: Outside, options: RunOptions, host: Host) -> Subordinate | None:
+    if options.userns != "range":
+        return None
+    from wherry import host as machine
+
+    return machine.find_subordinate(outside, host.user, host.uid)
 
 
 def _lifetime(options: RunOptions, host: Host) -> Survival | None:

@@ -29,6 +29,13 @@ KEYS = (
         choices=("auto", "namespace", "proot", "fakechroot", "oci", "site"),
     ),
     Key(
+        "run.userns",
+        "text",
+        "one",
+        "which ids a container has: one (yours alone), or range (your subordinate ids too, so that other users are real)",
+        choices=("one", "range"),
+    ),
+    Key(
         "run.detached",
         "text",
         "auto",

@@ -52,7 +52,15 @@ class Namespace:
         if kind in (Root.TREE, Root.COPY) and job.surroundings.zone:
             environment.insert(0, Operation("ENV_SET", ((f"TZ={job.surroundings.zone}",),)))
         confinement = confine_operations(job.options, job.person.uid, job.surroundings, job.host)
-        joinable = joinable_of(job.options, job.person, job.directory, environment, job.surroundings.profile)
+        joinable = joinable_of(
+            job.options,
+            job.person,
+            job.directory,
+            environment,
+            job.surroundings.profile,
+            ranged=job.surroundings.subordinate is not None,
+        )
+        mapped, becoming = _ids(job, kind)
         flags = NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS | NEWCGROUP | (NEWNET if job.isolated_network else 0)
         fragment = job.fragment
         operations = [
@@ -62,6 +70,7 @@ class Namespace:
             *books(job, fragment),
             *streams(job),
             Operation("NAMESPACE", (flags, job.person.uid, job.person.gid)),
+            *mapped,
             *inside_operations(
                 kind,
                 job.options,
@@ -79,10 +88,23 @@ class Namespace:
             *limit_operations(job.options),
             *environment,
             Operation("CWD", (job.directory, 1)),
+            *becoming,
             *confinement,
             command(job),
         ]
         return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)
+
+
+def _ids(job: Job, kind: str) -> tuple[list[Operation], list[Operation]]:
+    """HOST and COMMAND operations where the container has other ids than the caller's."""
+    range_ = job.surroundings.subordinate
+    if range_ is None:
+        return [], []
+    from wherry.launch.idmap import id_operations, require_overlay
+
+    require_overlay(fuse=kind == Root.FUSE)
+    mapped, becoming = id_operations(job.person, job.host, range_)
+    return [mapped], [becoming]
 
 
 ENGINE = Namespace()
