@@ -10,12 +10,13 @@ import json
 import os
 import pty
 import re
+import secrets
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ class Box:
     wherry: Wherry
     engine: Declared
     folder: Path
+    seconds: str = field(default_factory=lambda: f"1000.{secrets.randbelow(10**9):09}1")
+    """For how long a process sleeps that must not be left: nobody else's has this among its arguments."""
 
     def run(self, *options: str, script: str, **more: object) -> Result:
         """A shell script in a container."""
@@ -163,16 +166,16 @@ def seccomp(box: Box) -> None:
 
 
 def exec_(box: Box) -> None:
-    with box.detached("echo here > /tmp/file; echo $MARK; sleep 1000.125", "-e", "MARK=kept") as name:
+    with box.detached(f"echo here > /tmp/file; echo $MARK; sleep {box.seconds}", "-e", "MARK=kept") as name:
         result = box.wherry("exec", name, "sh", "-c", "cat /tmp/file; echo $MARK; id -u; exit 9")
         assert (result.status, result.stdout) == (9, f"here\nkept\n{os.getuid()}\n")
         assert box.wherry("exec", name, "no-such-program").status == 127
-        words = ("exec", name, "sh", "-c", "echo in; sleep 1000.125")
+        words = ("exec", name, "sh", "-c", f"echo in; sleep {box.seconds}")
         with box.wherry.start(*words, stdout=subprocess.PIPE) as within:
             assert _line(within) == "in"
             box.wherry.ok("stop", "-t", "0", name)
             assert within.wait(20) == 137
-    assert _processes("1000.125") == []
+    assert _processes(box.seconds) == []
 
 
 def detach(box: Box) -> None:
@@ -183,15 +186,15 @@ def detach(box: Box) -> None:
     assert box.run("-d", script="").status == 0
     missing = box.wherry("run", "--engine", box.engine.name, "-d", box.engine.image, "no-such-program")
     assert missing.status == 127
-    with box.detached("sleep 1000.25") as name:
+    with box.detached(f"sleep {box.seconds}") as name:
         box.wherry.ok("kill", name)
         assert box.wherry.ok("wait", name) == "137\n"
-    assert _processes("1000.25") == []
+    assert _processes(box.seconds) == []
 
 
 def cp_running(box: Box) -> None:
     (box.folder / "in").write_text("copied in")
-    with box.detached("ln -s /tmp /tmp/link; sleep 1000.375") as name:
+    with box.detached(f"ln -s /tmp /tmp/link; sleep {box.seconds}") as name:
         _until(lambda: box.wherry("exec", name, "test", "-L", "/tmp/link").status == 0)
         box.wherry.ok("cp", str(box.folder / "in"), f"{name}:/tmp/link/")
         assert box.wherry.ok("exec", name, "cat", "/tmp/in") == "copied in"
@@ -287,17 +290,17 @@ def other_libc(box: Box) -> None:
 
 def no_process_left(box: Box) -> None:
     for script in (
-        "sleep 1000.5 & exit 3",
-        "(setsid sh -c 'sleep 1000.5 & sleep 1000.5' &); exit 3",
-        "sh -c 'trap \"\" TERM HUP INT; while :; do sleep 1000.5; done' & exit 3",
-        "i=0; while [ $i -lt 1000 ]; do sleep 1000.5 & i=$((i+1)); done; exit 3",
+        f"sleep {box.seconds} & exit 3",
+        f"(setsid sh -c 'sleep {box.seconds} & sleep {box.seconds}' &); exit 3",
+        f"sh -c 'trap \"\" TERM HUP INT; while :; do sleep {box.seconds}; done' & exit 3",
+        f"i=0; while [ $i -lt 1000 ]; do sleep {box.seconds} & i=$((i+1)); done; exit 3",
     ):
         assert box.run(script=script).status == 3
-        assert _processes("1000.5") == []
-    with box.start(script="setsid sleep 1000.5 & echo begun; sleep 1000.5") as killed:
+        assert _processes(box.seconds) == []
+    with box.start(script=f"setsid sleep {box.seconds} & echo begun; sleep {box.seconds}") as killed:
         assert _line(killed) == "begun"
         killed.kill()
-    _until(lambda: _processes("1000.5") == [])
+    _until(lambda: _processes(box.seconds) == [])
 
 
 def _line(process: subprocess.Popen[bytes]) -> str:
@@ -388,7 +391,7 @@ def test_nothing_that_runs_changes_the_image(box: Box) -> None:
 @pytest.mark.parametrize("box", WITHOUT_NAMESPACES, indirect=True, ids=lambda engine: engine.name)
 def test_a_private_copy_stays_with_its_container_and_shows_what_changed(box: Box) -> None:
     script = "test -e /etc/mine || { mkdir /usr/new; echo x > /usr/new/file; rm /etc/os-release; touch /etc/mine; }"
-    with box.detached(f"{script}; echo done; sleep 1000.625", "--writable-copy") as name:
+    with box.detached(f"{script}; echo done; sleep {box.seconds}", "--writable-copy") as name:
         _until(lambda: "done" in box.wherry("logs", name).stdout)
         expected = {"C /etc", "A /etc/mine", "D /etc/os-release", "C /usr", "A /usr/new", "A /usr/new/file"}
         assert set(box.wherry.ok("diff", name).splitlines()) == expected

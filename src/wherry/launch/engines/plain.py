@@ -85,7 +85,7 @@ def plain_plan(
         *before,
         *books(job, fragment),
         *streams(job),
-        Operation("SOURCES", (tuple(path.source for path in shown),)),
+        Operation("SOURCES", (_sources(job, shown),)),
         Operation("PLAIN"),
         Operation("WRAP", (wrap.argv, wrap.variables)),
         *([Operation("INSIDE")] if wrap.inside else []),
@@ -96,6 +96,12 @@ def plain_plan(
         command(job),
     ]
     return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)
+
+
+def _sources(job: Job, shown: tuple[Shown, ...]) -> tuple[str, ...]:
+    """What must be looked for at each start: what is the user's. Our own was made, or is an input of the plan."""
+    own = {*_KERNEL, *job.names.shown.values()}
+    return tuple(path.source for path in shown if path.source not in own and not path.source.startswith(SCRATCH))
 
 
 def require_closed(job: Job) -> None:
@@ -109,7 +115,7 @@ def require_closed(job: Job) -> None:
 
 
 def require_no_colon(shown: tuple[Shown, ...], program: str) -> None:
-    """Raise :class:`UsageError` for a path that cannot stand in the program's options."""
+    """Raise :class:`UsageError` for a path that cannot stand in the program's options; slots are not looked into."""
     for path in shown:
         for text in (path.source, path.target):
             if ":" in text:

@@ -43,7 +43,8 @@ class Proot:
 
     def plan(self, job: Job) -> LaunchPlan:
         shown = shown_paths(job)
-        require_no_colon(shown, "proot")
+        own = (Shown(parent, "/") for parent in job.paths.scratch)  # what the slots in it stand for
+        require_no_colon((*shown, *own), "proot")
         private = _is_private(job.options, job.person.uid, job.host)
         if not private:
             require_closed(job)
