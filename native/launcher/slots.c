@@ -6,15 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *own_path(void) {
-    char *path = calloc(1, PATH_MAX);
-    return path != NULL && readlink("/proc/self/exe", path, PATH_MAX - 1) > 0 ? path : NULL;
+static const char *own_path(char path[PATH_MAX]) {
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = 0;
+    return path;
 }
 
-static const char *slot_value(const struct slots *slots, char slot, size_t *length) {
+static const char *slot_value(const struct slots *slots, char slot, char path[PATH_MAX], size_t *length) {
     const char *value = slot == SLOT_SCRATCH ? slots->scratch
                         : slot == SLOT_CWD   ? slots->cwd
-                        : slot == SLOT_SELF  ? own_path()
+                        : slot == SLOT_SELF  ? own_path(path)
                         : slot == SLOT_START ? slots->directory
                                              : slots->id;
     if (value == NULL || *value == 0) {
@@ -27,8 +28,9 @@ static const char *slot_value(const struct slots *slots, char slot, size_t *leng
 
 /* `text` with the slot byte at `at` replaced. */
 static const char *fill_at(const struct slots *slots, const char *text, size_t at) {
+    char path[PATH_MAX];
     size_t length, rest = strlen(text + at + 1);
-    const char *value = slot_value(slots, text[at], &length);
+    const char *value = slot_value(slots, text[at], path, &length);
     if (value == NULL) return NULL;
     char *filled = malloc(at + length + rest + 1);
     if (filled == NULL) return NULL;

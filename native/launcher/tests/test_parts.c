@@ -27,6 +27,8 @@ static void fills_slots(void) {
     release(filled);
     assert(equal(filled = slots_fill(&slots, "\004-"), "0123456789ab-"));
     release(filled);
+    assert(strstr(filled = slots_fill_all(&slots, "bind \005:/x"), "test_parts:/x") != NULL);
+    release(filled);
     assert(equal(filled = slots_fill_value(&slots, "A=\002/b"), "A=/here/b"));
     release(filled);
     assert(equal(slots_fill_value(&slots, "A=b=\002"), "A=b=\002"));
