@@ -14,12 +14,13 @@ import images
 from wherry_command import Wherry
 
 ANEW = "planning anew"
+_SPARE = shutil.ignore_patterns("spare.*")  # of the launcher, and locked by the kernel
 
 
 @pytest.fixture
 def mine(seeded: Wherry, tmp_path: Path) -> Iterator[Wherry]:
     """The seeded store's images in a store that this test may change, with a plan for ``run tiny`` saved."""
-    shutil.copytree(seeded.folder / "store", tmp_path / "w" / "store", symlinks=True)
+    shutil.copytree(seeded.folder / "store", tmp_path / "w" / "store", symlinks=True, ignore=_SPARE)
     wherry = Wherry(tmp_path / "w")
     for path in (wherry.folder / "store").rglob("*"):
         if path.is_file() and "names" in path.parts:
@@ -128,7 +129,7 @@ def test_each_variable_that_was_consulted_is_noticed(mine: Wherry, tmp_path: Pat
     value = {"WHERRY_RUN_NETWORK": "none", "LANG": "de_DE.UTF-8", "LC_NUMERIC": "C"}.get(variable, str(tmp_path / "v"))
     (tmp_path / "v").mkdir(mode=0o700)
     if variable == "WHERRY_STORE":
-        shutil.copytree(mine.folder / "store", value, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(mine.folder / "store", value, symlinks=True, dirs_exist_ok=True, ignore=_SPARE)
     assert ANEW in why(mine, env={variable: value})
 
 
