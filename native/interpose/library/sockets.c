@@ -39,6 +39,31 @@ static int find_socket(const struct address *asked, uint32_t size, unsigned how,
     return -KERNEL_ENAMETOOLONG;
 }
 
+/* The kernel tells a socket's name as it was bound. One that was bound by a descriptor of its folder is known by that
+   name here, and in the processes that we fork: to others it is a path that leads nowhere. */
+enum { LONG_NAMES = 32 };
+static struct {
+    char bound[sizeof((struct address *)0)->path + 1], asked[sizeof((struct address *)0)->path + 1];
+} long_names[LONG_NAMES];
+static unsigned long_names_next;
+
+static void remember_long(const struct address *bound, const struct address *asked, uint32_t size) {
+    unsigned at = __atomic_fetch_add(&long_names_next, 1, __ATOMIC_RELAXED) % LONG_NAMES;
+    text_move(long_names[at].bound, bound->path, text_length(bound->path) + 1);
+    text_move(long_names[at].asked, asked->path, size - 2);
+    long_names[at].asked[size - 2] = 0;
+}
+
+/* The youngest of that name. */
+static const char *recall_long(const char *bound) {
+    unsigned next = __atomic_load_n(&long_names_next, __ATOMIC_RELAXED);
+    for (unsigned i = 1; i <= LONG_NAMES; i++) {
+        unsigned at = (next - i) % LONG_NAMES;
+        if (text_same(long_names[at].bound, bound)) return long_names[at].asked;
+    }
+    return NULL;
+}
+
 static uint32_t size_of(const struct address *address) { return (uint32_t)text_length(address->path) + 3; }
 
 EXPORT int bind(int socket, const void *address, uint32_t size) {
@@ -46,8 +71,9 @@ EXPORT int bind(int socket, const void *address, uint32_t size) {
     int folder, found = find_socket(address, size, PLACE_CREATES, &made, &folder);
     if (found == -KERNEL_EEXIST) found = -98; /* EADDRINUSE */
     if (found < 0) return (int)answer(found);
-    if (found == 0) address = &made, size = size_of(&made);
-    long result = kernel(SYS_bind, socket, address, size);
+    const struct address *used = found == 0 ? &made : address;
+    long result = kernel(SYS_bind, socket, used, found == 0 ? size_of(&made) : size);
+    if (folder >= 0 && result == 0) remember_long(&made, address, size);
     if (folder >= 0) kernel_close(folder);
     return (int)answer(result);
 }
@@ -81,8 +107,12 @@ static void tell(const struct address *given, uint32_t size, struct address *to,
     if (named) {
         text_move(path, given->path, size - 2);
         path[size - 2] = 0;
+        const char *asked = text_starts(path, "/proc/self/fd/") ? recall_long(path) : NULL;
         long length = view_guest(view(), path, path);
-        if (length > 0 && length < (long)sizeof told.path) {
+        if (asked != NULL && text_length(asked) < sizeof told.path) {
+            text_move(told.path, asked, text_length(asked) + 1);
+            size = size_of(&told);
+        } else if (length > 0 && length < (long)sizeof told.path) {
             text_move(told.path, path, (size_t)length + 1);
             size = size_of(&told);
         }
