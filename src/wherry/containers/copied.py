@@ -84,8 +84,8 @@ def _added(tree: Tree, directory: Entry) -> Iterator[Change]:
 
 
 def _permissions(directory: Entry) -> int:
-    """Without what a copy may lose (the sticky bit) or gains (its directories are its owner's to enter)."""
-    return directory.mode & 0o777 | stat.S_IRWXU
+    """Without what a copy may lose (the sticky bit, others' right to write) or gains (its owner may enter)."""
+    return directory.mode & 0o755 | stat.S_IRWXU
 
 
 def _differs(one: Entry, two: Entry) -> bool:
