@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO
 
 from wherry.base.errors import UsageError, WherryError
 from wherry.containers.changes import Change
 from wherry.containers.lookup import Found, find_container
+from wherry.containers.ranged import is_ranged, with_all_ids
 from wherry.containers.running import Running
 from wherry.containers.shown import paths_of, read_shown, write_shown
 from wherry.containers.streams import read_tar, write_tar
@@ -40,10 +42,19 @@ def cp(source: str, target: str, *, stream: IO[bytes] | None = None, world: Worl
     """
     world = world or World()
     found, inside, outside, comes_out = _ends(world, source, target)
+    copy = partial(_cp, world, found, inside, outside, stream if outside == STREAM else None, comes_out=comes_out)
+    if is_ranged(found):
+        with_all_ids(copy)
+    else:
+        copy()
+
+
+def _cp(world: World, found: Found, inside: str, outside: str, stream: IO[bytes] | None, *, comes_out: bool) -> None:
     if comes_out:
         with _opened(world, found, inside) as entries:
-            if stream is not None and outside == STREAM:
+            if stream is not None:
                 write_tar(entries, stream)
+                stream.flush()
             else:
                 write_tree(entries, outside)
         return
@@ -56,6 +67,13 @@ def plan_cp(
     """What :func:`cp` would copy, its bytes, and the path that it would get."""
     world = world or World(make_store=False)
     found, inside, outside, comes_out = _ends(world, source, target)
+    look = partial(_plan, world, found, source, inside, outside, stream, comes_out=comes_out)
+    return with_all_ids(look) if is_ranged(found) else look()
+
+
+def _plan(
+    world: World, found: Found, source: str, inside: str, outside: str, stream: IO[bytes] | None, *, comes_out: bool
+) -> tuple[Change, ...]:
     if comes_out:
         first, size = _summary(world, found, inside)
         to = outside if stream is not None and outside == STREAM else take(_only(first), outside, kind_on_disk)[0]

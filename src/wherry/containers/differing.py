@@ -10,6 +10,7 @@ import msgspec
 
 from wherry.containers.copied import changes_of_copy, copy_of
 from wherry.containers.lookup import kept_named
+from wherry.containers.ranged import is_ranged, with_all_ids
 from wherry.containers.resolving import image_of
 from wherry.containers.starting import plan_kept
 from wherry.containers.upper import upper_of
@@ -28,10 +29,16 @@ def differences(name: str, *, world: World | None = None) -> list[Change]:
 
     Raises :class:`NotFound`, also when its image is gone, and :class:`Conflict` for a container that is not kept.
     """
-    from wherry.image import changes_of_folder
-
     world = world or World()
     container = kept_named(world, name)
+    if is_ranged(container):
+        return with_all_ids(lambda: _differences(world, container))
+    return _differences(world, container)
+
+
+def _differences(world: World, container: Container) -> list[Change]:
+    from wherry.image import changes_of_folder
+
     upper = upper_of(world, container)
     image = image_of(world, container)
     found = list(changes_of_folder(image, upper) if upper else changes_of_copy(world, container, image))

@@ -13,7 +13,7 @@ import msgspec
 from wherry.base.errors import HostLacks
 from wherry.base.outside import Outside
 from wherry.host.facts import Ids
-from wherry.host.kernel import NEW_USER, Refused, unshare
+from wherry.host.kernel import NEW_USER, unshare
 from wherry.host.programs import find_in_path
 from wherry.host.switches import read_text
 
@@ -123,7 +123,7 @@ def _output(command: list[str]) -> str:
 
 
 def _try(*maps: tuple[str, int, Sequence[Range]], act: Callable[[], None] | None = None) -> str:
-    """Do ``act`` in a child whose namespace has ourselves as 0 and the ranges from 1 up; what went wrong, or empty."""
+    """Do ``act`` in a child whose namespace has ourselves and the ranges; what went wrong, or empty."""
     ready, done = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
@@ -134,7 +134,7 @@ def _try(*maps: tuple[str, int, Sequence[Range]], act: Callable[[], None] | None
         if os.read(ready[0], 1) != b"y":
             return "no namespace could be made"
         for program, own, ranges in maps:
-            problem = _map([program, str(child), "0", str(own), "1", *_behind_own(ranges)])
+            problem = _map([program, str(child), *_same(own, ranges)])
             if problem:
                 return problem
         texts = (read_text(f"/proc/{child}/{kind}_map") for kind in ("uid", "gid"))
@@ -155,20 +155,15 @@ def _be_mapped(ready: int, done: tuple[int, int], act: Callable[[], None] | None
         os.write(ready, b"y")
         if os.read(done[0], 1) == b"y" and act is not None:
             act()
-    except (Refused, OSError) as error:
+    except Exception as error:  # else it would be lost
         os.write(ready, str(error).encode(errors="replace")[:400])
     finally:
         os._exit(0)
 
 
-def _behind_own(ranges: Sequence[Range]) -> list[str]:
-    """The words of a map that has them one behind the other from 1 up."""
-    words: list[str] = []
-    at = 1
-    for first, count in ranges:
-        words += [str(at), str(first), str(count)]
-        at += count
-    return words
+def _same(own: int, ranges: Sequence[Range]) -> list[str]:
+    """The words of a map in which all have the numbers that they have outside."""
+    return [str(word) for first, count in ((own, 1), *ranges) for word in (first, first, count)]
 
 
 def _map(command: list[str]) -> str:

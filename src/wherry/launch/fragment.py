@@ -140,8 +140,8 @@ def joinable_of(
     records = tuple((record.kind, _lists(record)) for record in environment)
     text = profile.decode("utf-8", "replace")
     fields = (person.uid, person.gid, person.name, directory, records, options.seccomp or "", text)
-    fields = (*fields, person.groups, ranged)
-    return _text(Joinable(*fields) if wrapped is None else _JoinableByWrap(*fields, wrapped))
+    found = Joinable(*fields, person.groups, ranged)
+    return _text(found if wrapped is None else _JoinableByWrap(*fields, wrapped=wrapped))
 
 
 class _Line(msgspec.Struct):

@@ -25,8 +25,8 @@ class Person(msgspec.Struct, frozen=True):
     """``passwd`` and ``group`` are whole files to bind over the image's, None where the image's own will do.
 
     ``is_caller``: no ``-u`` was given, and ``home`` is a private, empty one (or the caller's own with ``--home``).
-    ``private_home``: ``home`` is to be made, 0700. ``is_other``: an id of the subordinate range, whose files are not the
-    caller's. ``groups``: supplementary ones to set, empty where the caller's stay.
+    ``private_home``: ``home`` is to be made, 0700. ``is_other``: an id of the subordinate range, whose files are
+    not the caller's. ``groups``: supplementary ones to set, empty where the caller's stay.
     """
 
     uid: int
@@ -166,7 +166,7 @@ def _check_groups(options: RunOptions) -> None:
             raise HostLacks(
                 f"cannot add the group '{name}'",
                 why="a user may map no group but the primary one without a subordinate range (subgid)",
-                hint="your groups keep giving access inside without it; --userns range lets the image's groups be added",
+                hint="your groups keep giving access inside without it; --userns range lets others be added",
             )
 
 

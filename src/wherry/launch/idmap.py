@@ -1,4 +1,4 @@
-"""Ids beside the caller's own: the maps of a namespace with a subordinate range (subuid(5)), and who the command becomes.
+"""Ids beside the caller's own: the maps of a namespace with a subordinate range (subuid(5)), and what the command is.
 
 Pure. The caller keeps the own number inside, or is 0 where the command is root; all other ids below 65536 come from the
 range, in order, as far as it goes.

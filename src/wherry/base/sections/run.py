@@ -32,7 +32,7 @@ KEYS = (
         "run.userns",
         "text",
         "one",
-        "which ids a container has: one (yours alone), or range (your subordinate ids too, so that other users are real)",
+        "which ids a container has: one (yours alone), or range (your subordinate ids too: other users are real)",
         choices=("one", "range"),
     ),
     Key(
