@@ -12,7 +12,10 @@ __all__ = ["GROUPS", "NAMES", "load"]
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "images",
-        ("pull", "push", "images", "rmi", "tag", "inspect", "history", "diff", "login", "logout", "load", "save"),
+        (
+            *("pull", "push", "images", "rmi", "tag", "inspect", "history", "diff", "login", "logout"),
+            *("load", "save", "export"),
+        ),
     ),
     (
         "containers",

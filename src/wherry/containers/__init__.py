@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wherry.containers.diagnosing import Diagnosis, EngineState, diagnose
     from wherry.containers.differing import differences
     from wherry.containers.enter import exec_, prepare_exec
+    from wherry.containers.exporting import export_bundle, plan_export
     from wherry.containers.images import (
         Pruned,
         Removals,
@@ -85,6 +86,7 @@ _HOMES = {
     "differences": "differing",
     "environment": "variables",
     "exec_": "enter",
+    "export_bundle": "exporting",
     "fetch": "pulling",
     "find_container": "lookup",
     "find_record": "records",
@@ -99,6 +101,7 @@ _HOMES = {
     "logs": "output",
     "measure": "measuring",
     "plan_cp": "copying",
+    "plan_export": "exporting",
     "plan_kill": "signals",
     "plan_load": "images",
     "plan_login": "logins",
@@ -171,6 +174,7 @@ __all__ = [
     "differences",
     "environment",
     "exec_",
+    "export_bundle",
     "fetch",
     "find_container",
     "find_record",
@@ -185,6 +189,7 @@ __all__ = [
     "logs",
     "measure",
     "plan_cp",
+    "plan_export",
     "plan_kill",
     "plan_load",
     "plan_login",

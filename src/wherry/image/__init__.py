@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wherry.image.archive import ArchivedImage, is_image_file, load_file, preview_load
     from wherry.image.differences import Change, changes, changes_of_folder
     from wherry.image.directory import directory_of, is_unpacked, open_directory
-    from wherry.image.flattening import flatten, flattened_path, shallow
+    from wherry.image.flattening import flatten, flattened_path, shallow, write_out
     from wherry.image.local import Image, near_names, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.platforms import Platform
@@ -61,6 +61,7 @@ __all__ = [
     "save_file",
     "shallow",
     "view",
+    "write_out",
 ]
 
 _HOMES = {
@@ -98,6 +99,7 @@ _HOMES = {
     "save_file": "saving",
     "shallow": "flattening",
     "view": "tree",
+    "write_out": "flattening",
 }
 
 

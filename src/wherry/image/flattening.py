@@ -23,7 +23,7 @@ from wherry.image.model import chain_ids
 from wherry.image.tree import Entry, Tree, view
 from wherry.store import MERGED, Layer, LayerMeta, Store
 
-__all__ = ["flatten", "flattened_path", "shallow"]
+__all__ = ["flatten", "flattened_path", "shallow", "write_out"]
 
 
 _PLAIN = "-plain"
@@ -55,6 +55,14 @@ def flattened_path(store: Store, image: Image, *, plain: bool = False) -> str:
     """Where :func:`flatten` has the tree or would make it, without making it."""
     chain = _name(image, plain)
     return store.flat_path(chain) or f"{store.path}/flat/{chain}/tree"
+
+
+def write_out(image: Image, folder: str, progress: Progress = silent) -> None:
+    """Make ``folder`` and in it the image's files, as copies of our own; raises :class:`OSError`."""
+    progress(Event(image.reference, "flattening"))
+    tree = view(image)
+    os.mkdir(folder, 0o700)
+    _copy(tree, tree.root, folder, plain=False, links=False)
 
 
 def shallow(store: Store, image: Image, progress: Progress = silent, *, make: bool = True) -> Image:
@@ -103,14 +111,14 @@ def _make(store: Store, image: Image, chain: str, progress: Progress, *, plain: 
         raise
 
 
-def _copy(tree: Tree, directory: Entry, target: str, *, plain: bool) -> int:
+def _copy(tree: Tree, directory: Entry, target: str, *, plain: bool, links: bool = True) -> int:
     """Make a directory's content; return the bytes that had to be copied."""
     copied = 0
     for entry in tree.entries(directory):
         place = f"{target}/{entry.path.rpartition('/')[2]}"
         if entry.is_dir:
             os.mkdir(place, 0o700)
-            copied += _copy(tree, entry, place, plain=plain)
+            copied += _copy(tree, entry, place, plain=plain, links=links)
         elif plain and entry.is_file and entry.mode & 0o700 == 0:
             os.link(entry.real, place)  # not even we may read it, and it has no write bit
         elif plain:
@@ -118,7 +126,7 @@ def _copy(tree: Tree, directory: Entry, target: str, *, plain: bool) -> int:
             if entry.is_file:
                 os.chmod(place, stat.S_IMODE(entry.mode) & 0o555)
         else:
-            copied += _link(entry, place)
+            copied += _link(entry, place) if links else _put(entry, place)
     _describe(directory, target)
     if plain:
         os.chmod(target, stat.S_IMODE(directory.mode) & 0o1555 | 0o500)

@@ -9,9 +9,11 @@ import msgspec
 
 from wherry.base.errors import UsageError
 from wherry.launch.job import Job
+from wherry.launch.options import RunOptions
 from wherry.launch.plan import Operation
+from wherry.launch.views import Image
 
-__all__ = ["books", "command", "opening", "streams"]
+__all__ = ["books", "command", "command_of", "opening", "streams"]
 
 _STDIN, _TERMINAL, _DETACH, _IF_TERMINAL = 1, 2, 4, 8
 _DROP_DASHES = 1
@@ -65,12 +67,16 @@ def streams(job: Job) -> list[Operation]:
 
 def command(job: Job) -> Operation:
     """EXEC: entry point and default command as Docker combines them, or the image's shell."""
-    options, image = job.options, job.image
-    config = image.config.config
     bits = _DROP_DASHES if job.drop_dashes else 0
-    if options.shell:
+    if job.options.shell:
         shell = "/bin/bash" if job.tree.exists("/bin/bash") else "/bin/sh"
         return Operation("EXEC", ((shell,), (), bits))
+    return Operation("EXEC", (*command_of(job.options, job.image), bits))
+
+
+def command_of(options: RunOptions, image: Image) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Entry point and default command; raises :class:`UsageError` where nothing says what to run."""
+    config = image.config.config
     entry_point: tuple[str, ...]
     default: tuple[str, ...]
     if options.entrypoint is not None:  # as Docker: the image's Cmd belongs to the image's own entry point
@@ -82,4 +88,4 @@ def command(job: Job) -> Operation:
             f"'{image.reference}' names no command to run",
             hint=f"say which, as: wherry run {image.reference} COMMAND",
         )
-    return Operation("EXEC", (entry_point, default, bits))
+    return entry_point, default

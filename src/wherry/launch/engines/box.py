@@ -19,7 +19,7 @@ from wherry.launch.mounts import DEVICES, Root, inside_operations
 from wherry.launch.opening import books, command, opening, streams
 from wherry.launch.plan import CURRENT, HANDED, INSIDE, SCRATCH, SELF, SHORT_ID, LaunchPlan, Operation
 
-__all__ = ["Box", "Mounted", "Program", "boxed_plan", "handed_words", "lay_out"]
+__all__ = ["Box", "Mounted", "Program", "boxed_plan", "handed_words", "lay_out", "mounted"]
 
 _OPTIONS = ((1, "ro"), (2, "nosuid"), (4, "nodev"), (8, "noexec"))
 """Bits of BIND and of mount(2), which are the same for these four."""
@@ -85,7 +85,7 @@ def lay_out(job: Job, *, private: bool, points: bool) -> Box:
                 for found in _bound(job, item)
             ]
         elif item.kind == "MOUNT":
-            mounts.append(_mounted(item))
+            mounts.append(mounted(item))
     mounts += [
         Mounted("bind", HANDED, INSIDE[0], ("rbind", "nosuid", "nodev")),
         Mounted("bind", SELF, INSIDE[1], ("rbind", "ro", "nosuid", "nodev")),
@@ -151,6 +151,17 @@ def boxed_plan(
     return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)
 
 
+def mounted(item: Operation) -> Mounted:
+    """A BIND or MOUNT operation."""
+    if item.kind == "BIND":
+        source, target, bits = str(item.fields[0]), str(item.fields[1]), int(str(item.fields[2]))
+        options = ["bind" if bits & _SHALLOW else "rbind", *(name for bit, name in _OPTIONS if bits & bit)]
+        return Mounted("bind", source, target, (*options, "rslave") if bits & _SLAVE else tuple(options))
+    kind, device, flags, data, place = (str(field) for field in item.fields)
+    options = [name for bit, name in (*_OPTIONS, *_MORE) if int(flags) & bit]
+    return Mounted(kind, device, place, (*options, *(part for part in data.split(",") if part)))
+
+
 def handed_words() -> tuple[str, str]:
     """What the program starts inside: our launcher, which finds there what to start."""
     return (INSIDE[1], f"{INSIDE[0]}/{SHORT_ID}")
@@ -184,17 +195,7 @@ def _bound(job: Job, item: Operation) -> list[Mounted]:
         return []
     if source == target and source.removeprefix("/dev/") in DEVICES:
         return []  # such programs show these by themselves
+    found = mounted(item)
     if target[:1] != CURRENT:
-        target = job.tree.resolve(target)
-    options = ["bind" if bits & _SHALLOW else "rbind", *(name for bit, name in _OPTIONS if bits & bit)]
-    if bits & _SLAVE:
-        options.append("rslave")
-    return [Mounted("bind", source, target, tuple(options))]
-
-
-def _mounted(item: Operation) -> Mounted:
-    kind, source, flags, data, target = item.fields
-    bits = int(str(flags))
-    options = [name for bit, name in (*_OPTIONS, *_MORE) if bits & bit]
-    options += [part for part in str(data).split(",") if part]
-    return Mounted(str(kind), str(source), str(target), tuple(options))
+        found = msgspec.structs.replace(found, target=job.tree.resolve(target))
+    return [found]
