@@ -133,8 +133,8 @@ def _user(options: ExecOptions, join: Joinable) -> tuple[int, int, tuple[int, ..
             return join.uid, join.gid, join.groups
         raise HostLacks(
             f"cannot execute as '{user}' in '{options.container}'",
-            why=f"the container was started with one user, {join.user} ({join.uid}); others need --userns range",
-            hint=f"start one with that user: wherry run -u {user} ...",
+            why=f"the container was started with one user, {join.user} ({join.uid}); others need a subordinate range",
+            hint=f"start one with that user: wherry run -u {user} ..., or one that has all: --userns range",
         )
     numbers = [0 if name == "root" else decimal(name) for name in (user, group or "0")]
     uid = join.uid if user in ("", join.user) else numbers[0]
