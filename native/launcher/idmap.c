@@ -18,7 +18,7 @@
 #include "files.h"
 #include "userns.h"
 
-enum { PATIENCE = 10, MOST_GROUPS = 64 }; /* seconds: a name service may be asked, which may be away */
+enum { PATIENCE = 10 }; /* seconds: a name service may be asked, which may be away */
 
 int idmap_channel(int ends[2], struct failure *failure) {
     int answer = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
@@ -119,13 +119,14 @@ void idmap_await(int end) {
 /* By the kernel's own calls: the C library's would tell threads that are not there. */
 int idmap_become(const struct start *start, int terminal, struct failure *failure) {
     const struct record *ids = plan_find(start->plan, OP_IDS);
-    gid_t groups[MOST_GROUPS];
     size_t count = 0;
     if (ids == NULL) return 0;
     uid_t uid = (uid_t)ids->field[0].u;
     gid_t gid = (gid_t)ids->field[1].u;
     struct plan_list names = ids->field[2].l;
-    for (const char *name; count < MOST_GROUPS && (name = list_next(&names)) != NULL;)
+    gid_t *groups = calloc((size_t)names.left + 1, sizeof *groups);
+    if (groups == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
+    for (const char *name; (name = list_next(&names)) != NULL;)
         groups[count++] = (gid_t)strtoul(name, NULL, 10);
     char shown[24];
     snprintf(shown, sizeof shown, "%u:%u", uid, gid);

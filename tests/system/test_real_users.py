@@ -86,6 +86,9 @@ def test_exec_enters_as_the_same_and_as_another_user(lab: Wherry) -> None:
     ]
     assert lab.ok("exec", "-u", "33:44", "one", "sh", "-c", "id -u; id -G").split() == ["33", "44"]
     assert lab.ok("exec", "-u", "root", "one", "sh", "-c", f"{AS_OTHERS}; id -u") == "0\n"
+    for number in ("4294967296", "4294967295", "70000"):
+        refused = lab("exec", "-u", number, "one", "id", "-u")
+        assert (refused.status, refused.stdout) == (125, ""), refused
     assert "give the number" in lab("exec", "-u", "nobody-here", "one", "true").stderr
 
 

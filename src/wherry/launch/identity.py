@@ -15,7 +15,7 @@ from wherry.launch.options import RunOptions
 from wherry.launch.surroundings import Surroundings
 from wherry.launch.views import Image, Tree
 
-__all__ = ["Person", "resolve_person"]
+__all__ = ["Person", "check_id", "resolve_person"]
 
 _LIMIT = 4 << 20
 _MAX_ID = 0xFFFF_FFFE
@@ -125,9 +125,9 @@ def _other(
     account = _find(user, accounts)
     number = decimal(user)
     if number is not None:
-        uid = _checked(number, asked)
+        uid = check_id(number, asked)
     elif account is not None:
-        uid = _checked(int(account[2]), asked)
+        uid = check_id(int(account[2]), asked)
     elif user == "root":
         uid = 0
     else:
@@ -174,9 +174,9 @@ def _group_id(group: str, asked: str, image: Image, groups: list[list[str]]) -> 
     found = _find(group, groups)
     number = decimal(group)
     if number is not None:
-        return _checked(number, asked)
+        return check_id(number, asked)
     if found is not None:
-        return _checked(int(found[2]), asked)
+        return check_id(int(found[2]), asked)
     if group == "root":
         return 0
     raise _no_such("group", group, image, [line[0] for line in groups])
@@ -189,7 +189,8 @@ def _primary(account: list[str] | None, uid: int, host: Host) -> int:
     return 0 if uid == 0 else host.gid
 
 
-def _checked(number: int, asked: str) -> int:
+def check_id(number: int, asked: str) -> int:
+    """The number, if it can be an id (chown(2): all ones mean none); raises :class:`UsageError`."""
     if number > _MAX_ID:
         raise UsageError(f"'{asked}' is no user", why=f"ids go up to {_MAX_ID}")
     return number

@@ -10,6 +10,7 @@ from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
 from wherry.launch.confine import capability_bits, seccomp_operation
 from wherry.launch.fragment import Bounds, Joinable, Membership, Wrapped, exec_fragment, wrapped_in
+from wherry.launch.identity import check_id
 from wherry.launch.idmap import become
 from wherry.launch.options import ExecOptions
 from wherry.launch.plan import CURRENT, HANDED, INSIDE, SCRATCH, SHORT_ID, LaunchPlan, Operation, Paths
@@ -144,7 +145,8 @@ def _user(options: ExecOptions, join: Joinable) -> tuple[int, int, tuple[int, ..
             why="names are looked up when a container starts",
             hint=f"give the number: wherry exec {options.container} id -u {user}",
         )
-    return uid, numbers[1], (numbers[1],)
+    gid = check_id(numbers[1], str(options.user))
+    return check_id(uid, str(options.user)), gid, (gid,)
 
 
 def _asked(options: ExecOptions) -> list[Operation]:
