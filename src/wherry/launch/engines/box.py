@@ -19,7 +19,7 @@ from wherry.launch.mounts import DEVICES, Root, inside_operations
 from wherry.launch.opening import books, command, opening, streams
 from wherry.launch.plan import CURRENT, HANDED, INSIDE, SCRATCH, SELF, SHORT_ID, LaunchPlan, Operation
 
-__all__ = ["Box", "Mounted", "Program", "boxed_plan", "handed_words", "lay_out", "mounted"]
+__all__ = ["OWN", "Box", "Mounted", "Program", "boxed_plan", "handed_words", "lay_out", "mounted"]
 
 _OPTIONS = ((1, "ro"), (2, "nosuid"), (4, "nodev"), (8, "noexec"))
 """Bits of BIND and of mount(2), which are the same for these four."""
@@ -64,10 +64,13 @@ def lay_out(job: Job, *, private: bool, points: bool) -> Box:
     before = [Operation("MKDIR", (HANDED, 0o700))]
     before.append(Operation("COPY", (job.paths.flat, root)) if private else Operation("MKDIR", (root, 0o755)))
     own = {f"{SCRATCH}/tmp": "/tmp", f"{SCRATCH}/home": job.person.home}
-    before.append(Operation("MKDIR", (f"{_OWN}/tmp", 0o1777)))
+    before.append(Operation("MKDIR", (f"{OWN}/tmp", 0o1777)))
     if job.person.private_home:
-        before.append(Operation("MKDIR", (_OWN + job.person.home, 0o700)))
+        before.append(Operation("MKDIR", (OWN + job.person.home, 0o700)))
     mounts: list[Mounted] = []
+    if not private:  # some programs put files of theirs there
+        before.append(Operation("MKDIR", (f"{OWN}/run", 0o755)))
+        mounts.append(Mounted("bind", f"{OWN}/run", "/run", ("rbind", "nosuid", "nodev")))
     masked: list[str] = []
     read_only: list[str] = []
     for item in _operations(job):
@@ -79,9 +82,13 @@ def lay_out(job: Job, *, private: bool, points: bool) -> Box:
             masked.append(str(item.fields[0]))
         elif item.kind == "BIND" and str(item.fields[0]) == str(item.fields[1]) in _KERNEL_PARTS:
             read_only.append(str(item.fields[1]))
-        elif item.kind == "BIND" and not (private and str(item.fields[0]).startswith(f"{job.paths.flat}/")):
+        elif (
+            item.kind == "BIND"
+            and str(item.fields[0]) != f"{job.paths.flat}/run"
+            and not (private and str(item.fields[0]).startswith(f"{job.paths.flat}/"))
+        ):
             mounts += [
-                msgspec.structs.replace(found, source=_OWN + own[found.source]) if found.source in own else found
+                msgspec.structs.replace(found, source=OWN + own[found.source]) if found.source in own else found
                 for found in _bound(job, item)
             ]
         elif item.kind == "MOUNT":
@@ -90,6 +97,8 @@ def lay_out(job: Job, *, private: bool, points: bool) -> Box:
         Mounted("bind", HANDED, INSIDE[0], ("rbind", "nosuid", "nodev")),
         Mounted("bind", SELF, INSIDE[1], ("rbind", "ro", "nosuid", "nodev")),
     ]
+    last = {item.target: number for number, item in enumerate(mounts)}
+    mounts = [item for number, item in enumerate(mounts) if last[item.target] == number]  # podman takes no two
     before.append(Operation("POINT", (SELF, HANDED, INSIDE[1].removeprefix(INSIDE[0]))))
     if points:
         places = [item for item in mounts if not item.target.startswith("/dev/")]
@@ -97,7 +106,7 @@ def lay_out(job: Job, *, private: bool, points: bool) -> Box:
             source = place.source if place.kind == "bind" else "/"
             before.append(Operation("POINT", (source, root, place.target)))
             if place.target.startswith((CURRENT, "/tmp/", f"{job.person.home}/")):
-                before.append(Operation("POINT", (source, _OWN, place.target)))
+                before.append(Operation("POINT", (source, OWN, place.target)))
     return Box(root, tuple(before), tuple(mounts), private, tuple(masked), tuple(read_only))
 
 
@@ -167,7 +176,7 @@ def handed_words() -> tuple[str, str]:
     return (INSIDE[1], f"{INSIDE[0]}/{SHORT_ID}")
 
 
-_OWN = f"{SCRATCH}/own"
+OWN = f"{SCRATCH}/own"
 """What the container may write, at the same paths as inside; there places are made for what is mounted below."""
 _KERNEL_PARTS = tuple(f"/proc/{name}" for name in ("bus", "fs", "irq", "sys", "sysrq-trigger"))
 

@@ -7,13 +7,13 @@ the same whichever of them a site has.
 from __future__ import annotations
 
 from wherry.host import Host, Machine, Obstacle, against, usable_sites
-from wherry.launch.engines.box import Box, Mounted, boxed_plan, lay_out
+from wherry.launch.engines.box import OWN, Box, Mounted, boxed_plan, lay_out
 from wherry.launch.engines.engine import FEATURES, Need
 from wherry.launch.engines.plain import require_closed
 from wherry.launch.engines.siteline import Line, compose
 from wherry.launch.job import Job
 from wherry.launch.options import RunOptions
-from wherry.launch.plan import LaunchPlan
+from wherry.launch.plan import SELF, LaunchPlan, Operation
 
 __all__ = ["ENGINE"]
 
@@ -55,7 +55,9 @@ class Site:
             gid=None if job.person.is_caller else job.person.gid,
             user=job.host.user,
         )
-        return boxed_plan(job, box, compose(program.name, program.path, line), notes=_notes(job, box, program.name))
+        composed = compose(program.name, program.path, line)
+        before = _made_for(program.name, box)
+        return boxed_plan(job, box, composed, before=before, notes=_notes(job, box, program.name))
 
 
 def _is_private(options: RunOptions, uid: int, host: Host) -> bool:
@@ -65,6 +67,14 @@ def _is_private(options: RunOptions, uid: int, host: Host) -> bool:
 def _binds(box: Box) -> tuple[Mounted, ...]:
     """What these programs do not show by themselves."""
     return tuple(item for item in box.mounts if item.kind == "bind" and not item.source == item.target in _KERNEL)
+
+
+def _made_for(program: str, box: Box) -> tuple[Operation, ...]:
+    """What podman would make itself, as a user of a subordinate id, whose files we could not remove."""
+    if program != "podman":
+        return ()
+    root = box.root if box.private else OWN
+    return (Operation("POINT", (SELF, root, "/run/.containerenv")), Operation("POINT", ("/", root, "/run/secrets")))
 
 
 def _notes(job: Job, box: Box, program: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import msgspec
 
 from wherry.base.errors import UsageError
 from wherry.launch.engines.box import Mounted, Program, handed_words
-from wherry.launch.plan import SCRATCH, SHORT_ID
+from wherry.launch.plan import SHORT_ID
 
 __all__ = ["PROGRAMS", "Line", "compose"]
 
@@ -60,10 +60,9 @@ def _apptainer(path: str, line: Line) -> Program:
 
 
 def _podman(path: str, line: Line) -> Program:
-    """Its storage is the container's own, so that it leaves nothing in the user's."""
+    """In the user's own storage, with no image in it: a folder of its own would be too long for its ``--runroot``."""
     name = f"wherry-{SHORT_ID}"
-    folders = ("--root", f"{SCRATCH}/podman/root", "--runroot", f"{SCRATCH}/podman/run", "--storage-driver", "vfs")
-    own = (path, *folders, "--cgroup-manager", "cgroupfs", "--events-backend", "none")
+    own = (path, "--cgroup-manager", "cgroupfs", "--events-backend", "none")
     words = [*own, "run", "--rm", "--interactive", "--name", name, "--network", "host", "--cgroups", "disabled"]
     words += ["--security-opt", "label=disable", "--security-opt", "seccomp=unconfined", "--log-driver", "none"]
     words += ["--ulimit", "host", "--no-hosts", "--workdir", "/", "--pull", "never"]
