@@ -133,6 +133,10 @@ def test_what_a_killed_launcher_left_is_swept(lab: Wherry) -> None:
     until(lambda: scratch(lab) == [])
 
 
+def test_a_dry_run_tells_how_many_ids_there_are(lab: Wherry) -> None:
+    assert " ids: yours, and those of your subordinate range" in lab.ok("run", "--dry-run", *RANGE, "tiny", "true")
+
+
 def test_a_saved_plan_is_used_again(lab: Wherry) -> None:
     command = ("run", *RANGE, "-u", "4711", "tiny", "id", "-u")
     assert lab.ok(*command) == "4711\n"

@@ -96,7 +96,9 @@ def _who(plan: LaunchPlan) -> list[str]:
     for item in plan.find("NAMESPACE"):
         flags, uid, gid = (field if isinstance(field, int) else 0 for field in item.fields)
         names = " ".join(name for bit, name in _NAMESPACES if flags & bit)
-        return [f"uid {uid}, gid {gid}", f"in namespaces of its own: {names}"]
+        mapped = [sum(map(int, _words(ids.fields[2])[2::3])) for ids in plan.find("IDMAP")]
+        others = [f"with {count} ids: yours, and those of your subordinate range" for count in mapped]
+        return [f"uid {uid}, gid {gid}", *others, f"in namespaces of its own: {names}"]
     for item in plan.find("WRAP"):
         argv = _words(item.fields[0])
         return [f"what {argv[0]} makes of it: no namespaces of its own"] if argv else []
