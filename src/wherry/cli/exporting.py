@@ -21,7 +21,7 @@ def export(given: Given) -> int:
         raise UsageError(
             "nothing says what to export to",
             why="a container's files as an archive are not exported yet",
-            hint=f"wherry export --bundle DIR {given.word}; or 'wherry cp CONTAINER:/ DIRECTORY'; 'wherry save' for images",
+            hint=f"wherry export --bundle DIR {given.word}; 'wherry cp CONTAINER:/ DIRECTORY'; 'wherry save'",
         )
     world = containers.World(make_store=not given.flag("dry_run"))
     options = run_options(given, world.outside)
