@@ -166,7 +166,7 @@ def _check_groups(options: RunOptions) -> None:
             raise HostLacks(
                 f"cannot add the group '{name}'",
                 why="a user may map no group but the primary one without a subordinate range (subgid)",
-                hint="your own keep giving access, as --group-add keep-groups says; --userns range lets others be added",
+                hint="your own give access all the same (--group-add keep-groups); --userns range lets you add others",
             )
 
 
