@@ -87,7 +87,7 @@ def create(path: str) -> None:
             os.chmod(path, 0o700)  # whatever the umask
         except FileExistsError:
             found = os.listdir(path)
-            foreign = sorted(name for name in found if not name.startswith(".format."))
+            foreign = sorted(name for name in found if not (name.startswith(".format.") or _is_tried(path, name)))
             if foreign and "format" not in found and not check_format(path):
                 raise StoreError(
                     f"'{path}' is not a store, and not empty",
@@ -105,6 +105,11 @@ def create(path: str) -> None:
                 os.unlink(temporary)
                 raise
         sync_folder(path)
+
+
+def _is_tried(path: str, name: str) -> bool:
+    """Whether it is the empty folder of one who only looked (``--dry-run``) whether writable layers could lie here."""
+    return name == "scratch" and os.path.isdir(f"{path}/scratch") and not os.listdir(f"{path}/scratch")
 
 
 def _dangling(path: str) -> str:
