@@ -88,6 +88,19 @@ def test_an_empty_folder_becomes_a_store(tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(tmp_path / "s").st_mode) == 0o750
 
 
+def test_a_folder_in_which_a_dry_run_looked_for_scratch_becomes_a_store(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    open_at(str(tmp_path))
+    assert (tmp_path / "format").exists()
+
+
+def test_a_folder_with_somebodys_scratch_does_not(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "data").touch()
+    with pytest.raises(StoreError, match="not a store, and not empty"):
+        open_at(str(tmp_path))
+
+
 def test_what_a_killed_creator_left_does_not_stop_the_next(tmp_path: Path) -> None:
     (tmp_path / ".format.node.1.x").touch()
     open_at(str(tmp_path))
