@@ -16,9 +16,8 @@ from wherry.launch.binds import (
     BIND_SHALLOW,
     user_mounts,
 )
-from wherry.launch.identity import Person
+from wherry.launch.job import Job
 from wherry.launch.names import NamesLayer
-from wherry.launch.options import RunOptions
 from wherry.launch.plan import SCRATCH, Operation, Paths
 from wherry.launch.underlay import underlay
 from wherry.launch.views import Image, Tree
@@ -84,34 +83,21 @@ def root_folders(kind: str, paths: Paths) -> list[Operation]:
     return [_mkdir("/upper", 0o755), _mkdir("/work", 0o700)]
 
 
-def inside_operations(
-    kind: str,
-    options: RunOptions,
-    image: Image,
-    tree: Tree,
-    host: Host,
-    person: Person,
-    paths: Paths,
-    names: NamesLayer,
-    *,
-    here: bool,
-    home: bool,
-    isolated_network: bool,
-    keep: bool,
-) -> list[Operation]:
-    """INIT operations, in their order. ``names`` is the layer on top of the image's."""
-    point = f"{paths.runtime}/root"
-    mounts = user_mounts(options, host, here=here, home=home)
+def inside_operations(kind: str, job: Job) -> list[Operation]:
+    """INIT operations, in their order, for a root of this kind."""
+    options, tree, host, person, names = job.options, job.tree, job.host, job.person, job.names
+    point = f"{job.paths.runtime}/root"
+    mounts = user_mounts(options, host, here=job.here, home=job.home)
     targets = [operation.fields[4 if operation.kind == "MOUNT" else 1] for operation in mounts]
     steps = [Operation("HOSTNAME", (options.hostname,))] if options.hostname else []
     if kind == Root.TREE:
-        steps += underlay(tree, paths.flat, point, [*map(str, targets), *names.shown, person.home])
+        steps += underlay(tree, job.paths.flat, point, [*map(str, targets), *names.shown, person.home])
     elif kind == Root.COPY:
         steps += [Operation("TREE", (_COPY, point, BIND_NOSUID | BIND_NODEV)), Operation("ROOT", (point,))]
         steps += [Operation("DIRECTORY", (person.home, 0o700))] if person.private_home else []
         steps += _name_binds(names, tree)
     else:
-        steps += [_layers(kind, image, host, names, point, keep=keep), Operation("ROOT", (point,))]
+        steps += [_layers(kind, job.image, host, names, point, keep=job.kept is not None), Operation("ROOT", (point,))]
     steps += _kernel_views(host)
     if not any(target == "/dev" for target in targets):
         steps += _devices()
@@ -124,7 +110,7 @@ def inside_operations(
     if person.is_other and person.private_home:
         steps.append(Operation("OWNER", (person.home, person.uid, person.gid)))
     steps += mounts
-    if isolated_network:
+    if job.isolated_network:
         steps.append(Operation("LOOPBACK"))
     if host.uid == 0:
         steps += [Operation("MASK", (f"/proc/{name}",)) for name in _MASKED]

@@ -73,7 +73,7 @@ def lay_out(job: Job, *, private: bool, points: bool) -> Box:
         mounts.append(Mounted("bind", f"{OWN}/run", "/run", ("rbind", "nosuid", "nodev")))
     masked: list[str] = []
     read_only: list[str] = []
-    for item in _operations(job):
+    for item in inside_operations(Root.TREE, job):
         if item.kind == "DIRECTORY" and not private:
             before.append(Operation("MKDIR", (root + str(item.fields[0]), item.fields[1])))
         elif item.kind == "SYMLINK" and not private and not str(item.fields[1]).startswith("/dev/"):
@@ -179,23 +179,6 @@ def handed_words() -> tuple[str, str]:
 OWN = f"{SCRATCH}/own"
 """What the container may write, at the same paths as inside; there places are made for what is mounted below."""
 _KERNEL_PARTS = tuple(f"/proc/{name}" for name in ("bus", "fs", "irq", "sys", "sysrq-trigger"))
-
-
-def _operations(job: Job) -> list[Operation]:
-    return inside_operations(
-        Root.TREE,
-        job.options,
-        job.image,
-        job.tree,
-        job.host,
-        job.person,
-        job.paths,
-        job.names,
-        here=job.here,
-        home=job.home,
-        isolated_network=job.isolated_network,
-        keep=job.kept is not None,
-    )
 
 
 def _bound(job: Job, item: Operation) -> list[Mounted]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from wherry.base.errors import CommandNotFound
 from wherry.host import Host, Machine, Obstacle, against
 from wherry.launch.engines.engine import FEATURES, Need
-from wherry.launch.engines.plain import Wrap, plain_plan, require_closed, shown_paths
+from wherry.launch.engines.plain import READ_ONLY_NOTE, Wrap, plain_plan, require_closed, shown_paths
 from wherry.launch.engines.program import find_program, path_of, program_of
 from wherry.launch.job import Job
 from wherry.launch.options import RunOptions
@@ -34,10 +34,6 @@ _WHY_NOT = {
     "musl": "it is made for another C library (musl)",
     "other-arch": "it is made for another processor",
 }
-_READ_ONLY = (
-    "the image is shown read-only, except /tmp, /var/tmp, /run and the home directory; "
-    "--writable-copy gives the container a copy of its own"
-)
 
 
 class Fakechroot:
@@ -83,7 +79,7 @@ class Fakechroot:
             Wrap(root, (*argv, "--", "--cwd", DIRECTORY, "--"), _variables(job, root)),
             shown,
             before=before,
-            notes=() if private else (_READ_ONLY,),
+            notes=() if private else (READ_ONLY_NOTE,),
         )
 
 

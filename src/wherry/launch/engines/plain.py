@@ -9,17 +9,34 @@ from __future__ import annotations
 import msgspec
 
 from wherry.base.errors import HostLacks, UsageError
+from wherry.host import Host
 from wherry.launch.binds import BIND_OPTIONAL, BIND_READ_ONLY, user_mounts
 from wherry.launch.confine import limit_operations, seccomp_operation
 from wherry.launch.fragment import Wrapped, joinable_of
 from wherry.launch.job import Job
 from wherry.launch.opening import books, command, opening, streams
+from wherry.launch.options import RunOptions
 from wherry.launch.plan import SCRATCH, LaunchPlan, Operation
 
-__all__ = ["Shown", "Wrap", "plain_plan", "require_closed", "require_no_colon", "shown_paths"]
+__all__ = [
+    "READ_ONLY_NOTE",
+    "Shown",
+    "Wrap",
+    "must_copy",
+    "plain_plan",
+    "require_closed",
+    "require_no_colon",
+    "shown_paths",
+]
 
 _KERNEL = ("/dev", "/proc", "/sys")
 _WRITABLE = (("/tmp", "tmp", 0o1777), ("/var/tmp", "var-tmp", 0o1777), ("/run", "run", 0o755))
+
+
+READ_ONLY_NOTE = (
+    "the image is shown read-only, except /tmp, /var/tmp, /run and the home directory; "
+    "--writable-copy gives the container a copy of its own"
+)
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -102,6 +119,11 @@ def _sources(job: Job, shown: tuple[Shown, ...]) -> tuple[str, ...]:
     """What must be looked for at each start: what is the user's. Our own was made, or is an input of the plan."""
     own = {*_KERNEL, *job.names.shown.values()}
     return tuple(path.source for path in shown if path.source not in own and not path.source.startswith(SCRATCH))
+
+
+def must_copy(options: RunOptions, uid: int, host: Host) -> bool:
+    """Whether a user shown as ``uid`` gets a private copy: who asks for one, and root, whom no missing bit stops."""
+    return options.copy or uid == 0 or host.uid == 0
 
 
 def require_closed(job: Job) -> None:

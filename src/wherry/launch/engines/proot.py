@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from wherry.host import Host, Machine, Obstacle, against
 from wherry.launch.engines.engine import FEATURES, Need
-from wherry.launch.engines.plain import Shown, Wrap, plain_plan, require_closed, require_no_colon, shown_paths
+from wherry.launch.engines.plain import (
+    READ_ONLY_NOTE,
+    Shown,
+    Wrap,
+    must_copy,
+    plain_plan,
+    require_closed,
+    require_no_colon,
+    shown_paths,
+)
 from wherry.launch.job import Job
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import SCRATCH, SELF, LaunchPlan, Operation
@@ -39,13 +48,13 @@ class Proot:
         return FEATURES - _LACKS
 
     def tree(self, options: RunOptions, uid: int, host: Host) -> str:
-        return "flat" if _is_private(options, uid, host) else "plain"
+        return "flat" if must_copy(options, uid, host) else "plain"
 
     def plan(self, job: Job) -> LaunchPlan:
         shown = shown_paths(job)
         own = (Shown(parent, "/") for parent in job.paths.scratch)  # what the slots in it stand for
         require_no_colon((*shown, *own), "proot")
-        private = _is_private(job.options, job.person.uid, job.host)
+        private = must_copy(job.options, job.person.uid, job.host)
         if not private:
             require_closed(job)
         before = (Operation("COPY", (job.paths.flat, f"{SCRATCH}/root")),) if private else ()
@@ -57,10 +66,6 @@ class Proot:
             before=before,
             notes=_notes(job, private),
         )
-
-
-def _is_private(options: RunOptions, uid: int, host: Host) -> bool:
-    return options.copy or uid == 0 or host.uid == 0
 
 
 def _argv(job: Job, root: str, shown: tuple[Shown, ...]) -> tuple[str, ...]:
@@ -93,10 +98,7 @@ def _notes(job: Job, private: bool) -> tuple[str, ...]:
         )
     if private:
         return ()
-    return (
-        "the image is shown read-only, except /tmp, /var/tmp, /run and the home directory; "
-        "--writable-copy gives the container a copy of its own",
-    )
+    return (READ_ONLY_NOTE,)
 
 
 ENGINE = Proot()

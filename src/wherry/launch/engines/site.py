@@ -9,7 +9,7 @@ from __future__ import annotations
 from wherry.host import Host, Machine, Obstacle, against, usable_sites
 from wherry.launch.engines.box import OWN, Box, Mounted, boxed_plan, lay_out
 from wherry.launch.engines.engine import FEATURES, Need
-from wherry.launch.engines.plain import require_closed
+from wherry.launch.engines.plain import must_copy, require_closed
 from wherry.launch.engines.siteline import Line, compose
 from wherry.launch.job import Job
 from wherry.launch.options import RunOptions
@@ -38,12 +38,12 @@ class Site:
         return FEATURES - _LACKS
 
     def tree(self, options: RunOptions, uid: int, host: Host) -> str:
-        return "flat" if _is_private(options, uid, host) else "plain"
+        return "flat" if must_copy(options, uid, host) else "plain"
 
     def plan(self, job: Job) -> LaunchPlan:
         assert job.machine is not None
         program = usable_sites(job.machine)[0]
-        private = _is_private(job.options, job.person.uid, job.host)
+        private = must_copy(job.options, job.person.uid, job.host)
         if not private:
             require_closed(job)
         box = lay_out(job, private=private, points=True)
@@ -58,10 +58,6 @@ class Site:
         composed = compose(program.name, program.path, line)
         before = _made_for(program.name, box)
         return boxed_plan(job, box, composed, before=before, notes=_notes(job, box, program.name))
-
-
-def _is_private(options: RunOptions, uid: int, host: Host) -> bool:
-    return options.copy or uid == 0 or host.uid == 0
 
 
 def _binds(box: Box) -> tuple[Mounted, ...]:
