@@ -356,12 +356,11 @@ def test_an_end_that_never_came_is_recognised(lab: Wherry) -> None:
 
 def test_images_of_kept_containers_are_not_removed(lab: Wherry) -> None:
     lab.ok("create", "--name", "needs", "tiny", "true")
-    names = lab.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split()
     digest = lab.ok("images", "-q", "--no-trunc", "tiny").strip()
     assert lab("rmi", digest).status != 0
-    lab.ok("prune", "-f")
+    lab.ok("prune", "-f")  # other images of the lab may go, whose only use was another test
     assert lab.ok("start", "-a", "needs") == ""
-    assert lab.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split() == names
+    assert lab.ok("images", "-q", "--no-trunc", "tiny").strip() == digest
 
 
 def test_inspect_env_of_a_container_says_where_each_variable_comes_from(lab: Wherry) -> None:
