@@ -10,13 +10,14 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from wherry.base.errors import UsageError, WherryError, reason
 from wherry.cli import catalogue
 from wherry.cli.grammar import Given, Verb
 
-__all__ = ["complain", "main", "no_such_verb", "read"]
+__all__ = ["complain", "main", "no_such_verb", "read", "serve"]
 
 FAILED = 125
 INTERRUPTED = 130
@@ -26,9 +27,13 @@ PIPE_CLOSED = 141
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; return the status for the shell."""
-    words = sys.argv[1:] if arguments is None else arguments
+    return serve(_dispatch, sys.argv[1:] if arguments is None else arguments)
+
+
+def serve(do: Callable[[list[str]], int], words: list[str]) -> int:
+    """The status of ``do(words)``, after every error became text: for any face, also the peers' (``wherry.shims``)."""
     _prepare_streams()
-    status = _do(words)
+    status = _do(do, words)
     lost = _lost_output()
     if isinstance(lost, BrokenPipeError):
         return PIPE_CLOSED
@@ -63,9 +68,9 @@ def _prepare_streams() -> None:
         sys.stderr.reconfigure(errors="backslashreplace")
 
 
-def _do(words: list[str]) -> int:
+def _do(do: Callable[[list[str]], int], words: list[str]) -> int:
     try:
-        return _dispatch(words)
+        return do(words)
     except WherryError as error:
         return complain(error)
     except KeyboardInterrupt:
