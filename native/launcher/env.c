@@ -37,10 +37,20 @@ static bool set(struct variables *variables, const char *entry) {
     return true;
 }
 
+/* Whether one of the patterns that begin with '!' keeps this variable out. */
+static bool is_kept_out(const char *entry, struct plan_list patterns) {
+    for (const char *pattern; (pattern = list_next(&patterns)) != NULL;)
+        if (pattern[0] == '!' && env_fits(entry, pattern + 1)) return true;
+    return false;
+}
+
 static bool take(struct variables *variables, char **environment, struct plan_list patterns) {
+    struct plan_list all = patterns;
     for (const char *pattern; (pattern = list_next(&patterns)) != NULL;)
         for (char **entry = environment; *entry != NULL; entry++)
-            if (strchr(*entry, '=') != NULL && env_fits(*entry, pattern) && !set(variables, *entry)) return false;
+            if (strchr(*entry, '=') != NULL && env_fits(*entry, pattern) && !is_kept_out(*entry, all) &&
+                !set(variables, *entry))
+                return false;
     return true;
 }
 

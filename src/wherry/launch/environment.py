@@ -1,8 +1,9 @@
 """Which variables a container has, each with where it comes from.
 
 Later wins over earlier: the caller's (a short list), in batch jobs the batch system's, Wherry's own, the image's,
-``run.env`` of the settings, ``-e`` and ``--env-file``. Never ``LD_*``, ``PYTHON*`` or ``PATH`` of the host: they name
-the host's files, and are the most frequent cause of 'works for me'.
+what a peer's command line lets in of the caller's (``RunOptions.pass_env``), ``run.env`` of the settings, ``-e`` and
+``--env-file``. Unasked never ``LD_*``, ``PYTHON*`` or ``PATH`` of the host: they name the host's files, and are the
+most frequent cause of 'works for me'.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ BATCH_NAMES = (
 class Variable(msgspec.Struct, frozen=True):
     """One variable (or a prefix ending in ``*``); ``value`` is None where the caller's is taken at each start.
 
-    ``how``: ``pass`` (if the caller has it), ``job`` (the same, in batch jobs), ``set``, ``take`` (by ``-e NAME``).
+    ``how``: ``pass`` (if the caller has it), ``job`` (the same, in batch jobs), ``set``, ``take`` (by ``-e NAME``),
+    ``all`` (the same of many, except those after ``!``).
     """
 
     name: str
@@ -73,6 +75,16 @@ def describe(
     surroundings: Surroundings,
 ) -> tuple[Variable, ...]:
     """All variables in the order of application: of two with one name the later counts."""
+    found = [] if options.bare_env else _usual(options, image, tree, host, person, surroundings)
+    found += [Variable(name, None, "your environment", "all") for name in options.pass_env]
+    found += [_asked(text, settings.source("run.env")) for text in settings.items("run.env")]
+    found += [_asked(text, "-e or --env-file") for text in options.env]
+    return tuple(found)
+
+
+def _usual(
+    options: RunOptions, image: Image, tree: Tree, host: Host, person: Person, surroundings: Surroundings
+) -> list[Variable]:
     own = _pairs(image.config.config.env or ())
     found = [Variable(name, None, "your environment", "pass") for name in ALWAYS]
     found += [Variable(name, None, "your batch job", "job") for name in BATCH_NAMES]
@@ -88,9 +100,7 @@ def describe(
     found += [Variable(name, value, "the image", "set") for name, value in own]
     if person.is_caller:
         found.append(home)
-    found += [_asked(text, settings.source("run.env")) for text in settings.items("run.env")]
-    found += [_asked(text, "-e or --env-file") for text in options.env]
-    return tuple(found)
+    return found
 
 
 def variables_of(
@@ -122,7 +132,7 @@ def _record(run: list[Variable]) -> Operation:
     names = tuple(variable.name for variable in run)
     if how == "job":
         return Operation("ENV_WHEN", (BATCH_MARKERS, names))
-    return Operation("ENV_TAKE" if how == "take" else "ENV_PASS", (names,))
+    return Operation("ENV_PASS" if how == "pass" else "ENV_TAKE", (names,))
 
 
 def _asked(text: str, source: str) -> Variable:

@@ -37,6 +37,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] | None = None
     env: tuple[str, ...] = ()
+    pass_env: tuple[str, ...] = ()  # the caller's variables that go in over the image's: NAME, PREFIX*, not after "!"
+    bare_env: bool = False  # no variables but these two: neither the image's nor Wherry's own
     binds: tuple[Bind, ...] = ()
     tmpfs: tuple[tuple[str, str], ...] = ()  # (target, mount options)
     workdir: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable
 
 import pytest
 from launch_fakes import FakeConfig, FakeImage, FakeImageConfig, FakeTree, make_plan
@@ -17,7 +18,12 @@ def result(plan: LaunchPlan, caller: dict[str, str]) -> dict[str, str]:
 
     def passes(names: object) -> dict[str, str]:
         patterns = tuple(map(str, names if isinstance(names, tuple) else ()))
-        return {name: value for name, value in caller.items() if any(fnmatch.fnmatch(name, part) for part in patterns)}
+        out = [part[1:] for part in patterns if part.startswith("!")]
+
+        def fits(name: str, parts: Iterable[str]) -> bool:
+            return any(fnmatch.fnmatchcase(name, part) for part in parts)
+
+        return {name: value for name, value in caller.items() if fits(name, patterns) and not fits(name, out)}
 
     for item in plan.operations:
         if item.kind in ("ENV_PASS", "ENV_TAKE"):
@@ -77,6 +83,23 @@ def test_the_image_wins_over_the_caller_and_e_over_both() -> None:
     plan = make_plan(RunOptions(env=("A=option", "TZ")), image=image("TZ=UTC", "A=image"), settings=settings)
     found = result(plan, {"TZ": "Europe/Berlin", "B": "caller"})
     assert (found["A"], found["B"], found["TZ"]) == ("option", "caller", "Europe/Berlin")
+
+
+def test_a_peers_command_line_may_let_in_more() -> None:
+    """All but what is kept out, over the image's and Wherry's own, under -e."""
+    caller = {"PATH": "/host", "A": "caller", "B": "caller", "LD_PRELOAD": "x", "EDITOR": "vi", "HOME": "/h"}
+    options = RunOptions(pass_env=("*", "!PATH", "!LD_*"), env=("B=option",))
+    found = result(make_plan(options, image=image("A=image", "PATH=/bin")), caller)
+    assert {name: found.get(name) for name in (*caller, "container")} == {
+        **{"PATH": "/bin", "A": "caller", "B": "option", "LD_PRELOAD": None},
+        **{"EDITOR": "vi", "HOME": "/h", "container": "wherry"},
+    }
+
+
+def test_a_bare_environment_has_nothing_but_what_was_asked_for() -> None:
+    """Neither the image's variables nor Wherry's own."""
+    options = RunOptions(pass_env=("X_*",), bare_env=True, env=("A=1",))
+    assert result(make_plan(options, image=image("B=image")), {"X_1": "x", "TERM": "t"}) == {"X_1": "x", "A": "1"}
 
 
 def test_e_name_of_an_unset_variable_changes_nothing() -> None:
