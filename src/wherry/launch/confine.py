@@ -17,23 +17,22 @@ __all__ = [
     "seccomp_operation",
 ]
 
-_CAPABILITIES = {
-    "CHOWN": 0,
-    "DAC_OVERRIDE": 1,
-    "FOWNER": 3,
-    "FSETID": 4,
-    "KILL": 5,
-    "SETGID": 6,
-    "SETUID": 7,
-    "SETPCAP": 8,
-    "NET_BIND_SERVICE": 10,
-    "NET_RAW": 13,
-    "SYS_CHROOT": 18,
-    "MKNOD": 27,
-    "AUDIT_WRITE": 29,
-    "SETFCAP": 31,
-}
-DOCKER_CAPABILITIES = sum(1 << number for number in _CAPABILITIES.values())
+_EVERY = (
+    *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
+    *("LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER"),
+    *("SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE"),
+    *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP"),
+    *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF"),
+    "CHECKPOINT_RESTORE",
+)
+"""By their numbers (linux/capability.h)."""
+_ALL = (1 << len(_EVERY)) - 1
+
+_OF_ROOT = (
+    *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE"),
+    *("NET_RAW", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP"),
+)
+DOCKER_CAPABILITIES = sum(1 << _EVERY.index(name) for name in _OF_ROOT)
 """What Docker leaves to root in a container (moby, oci/caps/defaults.go); they hold in the user namespace only."""
 
 _LIMITS = {
@@ -52,19 +51,40 @@ _SPEC_ALLOW = 1 << 2
 _PROVE_TIOCSTI = 1 << 63
 
 
-def capability_bits(uid: int) -> int:
-    """The capabilities for a user shown as ``uid``: Docker's for root, none for others."""
-    return DOCKER_CAPABILITIES if uid == 0 else 0
+def capability_bits(uid: int, add: tuple[str, ...] = (), drop: tuple[str, ...] = ()) -> int:
+    """The capabilities for a user shown as ``uid``: Docker's for root, changed as asked; none for others."""
+    if uid != 0:
+        return 0
+    added, dropped = _named_bits(add), _named_bits(drop)
+    if dropped == _ALL:  # --cap-drop ALL --cap-add CHOWN leaves that one
+        return added
+    return (DOCKER_CAPABILITIES | added) & ~dropped
+
+
+def _named_bits(names: tuple[str, ...]) -> int:
+    bits = 0
+    for name in names:
+        short = name.upper().removeprefix("CAP_")
+        if short == "ALL":
+            return _ALL
+        if short not in _EVERY:
+            import difflib
+
+            near = difflib.get_close_matches(short, _EVERY, 1)
+            raise UsageError(f"there is no capability '{name}'", hint=f"did you mean '{near[0]}'?" if near else "ALL")
+        bits |= 1 << _EVERY.index(short)
+    return bits
 
 
 def capability_names(bits: int) -> tuple[str, ...]:
     """As capabilities(7) has them."""
-    return tuple(f"CAP_{name}" for name, number in _CAPABILITIES.items() if bits >> number & 1)
+    return tuple(f"CAP_{name}" for number, name in enumerate(_EVERY) if bits >> number & 1)
 
 
 def confine_operations(options: RunOptions, uid: int, surroundings: Surroundings, host: Host) -> list[Operation]:
     """CAPS, then SECCOMP (or NO_NEW_PRIVS alone where the user asked for no filter)."""
-    return [Operation("CAPS", (capability_bits(uid),)), seccomp_operation(options.seccomp, surroundings.profile, host)]
+    bits = capability_bits(uid, options.cap_add, options.cap_drop)
+    return [Operation("CAPS", (bits,)), seccomp_operation(options.seccomp, surroundings.profile, host)]
 
 
 def seccomp_operation(choice: str | None, profile: bytes, host: Host, lacking: tuple[str, ...] = ()) -> Operation:

@@ -86,14 +86,15 @@ def _usual(
     options: RunOptions, image: Image, tree: Tree, host: Host, person: Person, surroundings: Surroundings
 ) -> list[Variable]:
     own = _pairs(image.config.config.env or ())
-    found = [Variable(name, None, "your environment", "pass") for name in ALWAYS]
-    found += [Variable(name, None, "your batch job", "job") for name in BATCH_NAMES]
+    found = [Variable(name, None, "your environment", "pass") for name in _passed(options)]
+    if not options.lean_env:
+        found += [Variable(name, None, "your batch job", "job") for name in BATCH_NAMES]
     found.append(Variable("PATH", DEFAULT_PATH, "built in", "set"))
     found.append(Variable("HOSTNAME", options.hostname or host.node, "built in", "set"))
     found.append(Variable("container", "wherry", "built in", "set"))
-    found += [
-        Variable(name, value, "your locale", "set") for name, value in choose_locale(surroundings.locale, own, tree)
-    ]
+    if not options.lean_env:
+        locale = choose_locale(surroundings.locale, own, tree)
+        found += [Variable(name, value, "your locale", "set") for name, value in locale]
     home = Variable("HOME", person.home, person.home_source, "set")
     if not person.is_caller:
         found.append(home)
@@ -101,6 +102,12 @@ def _usual(
     if person.is_caller:
         found.append(home)
     return found
+
+
+def _passed(options: RunOptions) -> tuple[str, ...]:
+    if not options.lean_env:
+        return ALWAYS
+    return (*(("TERM",) if options.terminal else ()), *_PROXIES, *(name.upper() for name in _PROXIES))
 
 
 def variables_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wherry.host import Host
+from wherry.launch.confine import capability_bits
 from wherry.launch.identity import Person
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import Kept, Operation
@@ -19,6 +20,7 @@ class Joinable(msgspec.Struct, frozen=True):
     ``directory`` may begin with the slot of the current directory: then the start line's ``cwd`` stands for it.
     ``environment`` are the ENV records as (kind, fields). ``seccomp`` as in :class:`RunOptions`; ``profile`` is that
     file's content. ``groups`` are those that were set. ``ranged``: other ids than the caller's are mapped.
+    ``capabilities``: the bits that root has, where they are not the usual ones.
     """
 
     uid: int
@@ -30,6 +32,7 @@ class Joinable(msgspec.Struct, frozen=True):
     profile: str = ""
     groups: tuple[int, ...] = ()
     ranged: bool = False
+    capabilities: int | None = None
 
 
 class Bounds(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -139,9 +142,12 @@ def joinable_of(
     """A :class:`Joinable` as JSON text."""
     records = tuple((record.kind, _lists(record)) for record in environment)
     text = profile.decode("utf-8", "replace")
+    changed = bool(options.cap_add or options.cap_drop)
+    bits = capability_bits(0, options.cap_add, options.cap_drop) if changed else None
     fields = (person.uid, person.gid, person.name, directory, records, options.seccomp or "", text)
-    found = Joinable(*fields, person.groups, ranged)
-    return _text(found if wrapped is None else _JoinableByWrap(*fields, wrapped=wrapped))
+    if wrapped is not None:
+        return _text(_JoinableByWrap(*fields, wrapped=wrapped))
+    return _text(Joinable(*fields, person.groups, ranged, bits))
 
 
 class _Line(msgspec.Struct):

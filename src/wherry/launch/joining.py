@@ -66,12 +66,17 @@ def plan_exec(
         *_asked(options),
         Operation("CWD", (directory, 0)),
         *([become(*who)] if join.ranged else []),
-        *([Operation("CAPS", (capability_bits(who[0]),))] if join.wrapped is None else []),
+        *([Operation("CAPS", (_capabilities(who[0], join),))] if join.wrapped is None else []),
         *_filter(membership, host),
         Operation("EXEC", ((), (), 0)),
     ]
     starter = scope_of(control) if control is not None and control.systemd_run else ()
     return LaunchPlan((), tuple(operations), reusable=False, starter=starter)
+
+
+def _capabilities(uid: int, join: Joinable) -> int:
+    usual = capability_bits(uid)
+    return usual if join.capabilities is None or uid != 0 else join.capabilities
 
 
 def scope_of(control: Control) -> tuple[str, ...]:

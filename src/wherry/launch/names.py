@@ -85,14 +85,21 @@ def _contents(
         "/etc/group": person.group,
         "/etc/hosts": surroundings.hosts,
         "/etc/localtime": surroundings.localtime,
-        "/etc/resolv.conf": None if isolated_network else surroundings.resolver,
+        "/etc/resolv.conf": _lines(options.resolver) or (None if isolated_network else surroundings.resolver),
     }
     if options.hostname:
         found["/etc/hostname"] = f"{options.hostname}\n".encode()
         found["/etc/hosts"] = (surroundings.hosts or b"127.0.0.1\tlocalhost\n").rstrip(b"\n") + (
             f"\n127.0.1.1\t{options.hostname}\n".encode()
         )
+    if options.hosts:
+        before = found["/etc/hosts"] or b"127.0.0.1\tlocalhost\n"
+        found["/etc/hosts"] = before.rstrip(b"\n") + b"\n" + (_lines(options.hosts) or b"")
     return {path: content for path, content in found.items() if content is not None}
+
+
+def _lines(lines: tuple[str, ...]) -> bytes | None:
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape") or None
 
 
 def _folders(
@@ -100,6 +107,7 @@ def _folders(
 ) -> dict[str, int]:
     """Directories to make, with their modes; one that the image has gets these too, which is meant only for those."""
     wanted = dict.fromkeys(path for path in (*_PLACES, *_volumes(image)) if not tree.exists(path))
+    wanted.update(dict.fromkeys(_target(path) for path in options.places if not tree.exists(_target(path))))
     wanted.update(dict.fromkeys(_target(path) for path, _ in options.tmpfs if not tree.exists(_target(path))))
     if surroundings.foreign:
         # The kernel cannot copy a directory up whose owner is not mapped: where something new may come, we own it.

@@ -70,6 +70,14 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     engine: str | None = None  # None: the setting run.engine
     userns: str | None = None  # one: no id but yours; range: your subordinate ids too; None: the setting run.userns
     copy: bool = False  # --writable-copy: a private copy of the image's files where there is no overlay
+    lean_env: bool = False  # of the caller's environment only proxies, and with a terminal TERM
+    keep_dashes: bool = False  # one `--` directly after the image belongs to the command
+    cap_add: tuple[str, ...] = ()  # as capabilities(7) has them without CAP_, or ALL; over the own namespaces only
+    cap_drop: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()  # lines for /etc/hosts beside the host's
+    resolver: tuple[str, ...] = ()  # lines of /etc/resolv.conf in place of the host's
+    places: tuple[str, ...] = ()  # directories that are made, as for the image's volumes
+    stop_timeout: int | None = None  # seconds that `stop` waits; None: 10
     shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
 
     @property

@@ -80,7 +80,7 @@ def plan_run(
             kept=kept,
             machine=choice.machine,
             notes=choice.notes,
-            drop_dashes=drop_dashes,
+            drop_dashes=drop_dashes and not options.keep_dashes,
         )
     )
     if not (options.limits or options.detach):

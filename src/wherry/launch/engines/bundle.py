@@ -42,11 +42,13 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     isolated_network: bool = False
     limits: tuple[tuple[str, int, int], ...] = ()
     filter: dict[str, object] | None = None
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
 
 
 def bundle_text(bundle: Bundle, host: Host) -> str:
     """``config.json``; slots stay as they are."""
-    capabilities = list(capability_names(capability_bits(bundle.uid)))
+    capabilities = list(capability_names(capability_bits(bundle.uid, bundle.cap_add, bundle.cap_drop)))
     process: dict[str, object] = {
         "terminal": bundle.terminal,
         "user": {"uid": bundle.uid, "gid": bundle.gid},

@@ -76,6 +76,8 @@ def export(
         terminal=options.terminal,
         isolated_network=isolated,
         limits=tuple((limit.name, limit.soft, limit.hard) for limit in options.ulimits),
+        cap_add=options.cap_add,
+        cap_drop=options.cap_drop,
         filter=filter_of(options.seccomp, surroundings.profile, host),
     )
     folders = ((person.home, 0o700),) if person.private_home and not tree.exists(person.home) else ()

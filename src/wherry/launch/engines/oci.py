@@ -62,6 +62,8 @@ class Oci:
             hostname=job.options.hostname or "",
             terminal=job.options.terminal,
             isolated_network=job.isolated_network,
+            cap_add=job.options.cap_add,
+            cap_drop=job.options.cap_drop,
             filter=filter_of(job.options.seccomp, job.surroundings.profile, job.host),
         )
         written = (
