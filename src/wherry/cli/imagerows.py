@@ -21,15 +21,20 @@ def image_rows(
     store: Store, pattern: str, *, filters: tuple[str, ...] = (), whole: bool = False
 ) -> list[dict[str, Any]]:
     """All names of the store and images without a name, newest image first; those that fit ``pattern`` and filters."""
+    from wherry.store import listed
+
     patterns, dangling = _read_filters(filters)
+    wanted = [text for text in (pattern, *patterns) if text]
+    found = listed(store)
+    records = {record.digest: record for record in found.records}
     rows = []
-    named: set[Digest] = set()
-    for reference, name in store.names():
-        named.add(name.digest)
-        if dangling is not True and all(_fits(reference, wanted) for wanted in (pattern, *patterns) if wanted):
-            rows.append(_row(reference, name, store.image_record(name.digest), whole=whole))
-    if not pattern and not patterns and dangling is not False:
-        rows += [_unnamed(record, whole=whole) for record in store.image_records() if record.digest not in named]
+    if dangling is not True:
+        for reference, name in found.names:
+            if not wanted or all(_fits(reference, text) for text in wanted):
+                rows.append(_row(reference, name, records.get(name.digest), whole=whole))
+    if not wanted and dangling is not False:
+        named = {name.digest for _, name in found.names}
+        rows += [_unnamed(record, whole=whole) for record in found.records if record.digest not in named]
     rows.sort(key=lambda row: str(row["Repository"]) + ":" + str(row["Tag"]))
     rows.sort(key=lambda row: str(row["CreatedAt"]), reverse=True)
     return rows

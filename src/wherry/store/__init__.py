@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image, used_elsewhere
     from wherry.store.disk import Usage, usage
     from wherry.store.flight import Timing
+    from wherry.store.listing import Listed, listed
     from wherry.store.space import Space, human, measure, require, suggestion
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "LayerMeta",
     "LayerSource",
     "Lease",
+    "Listed",
     "Name",
     "PruneResult",
     "Space",
@@ -38,6 +40,7 @@ __all__ = [
     "Usage",
     "enforce_limit",
     "human",
+    "listed",
     "measure",
     "open_at",
     "open_store",
@@ -54,6 +57,8 @@ _LATER = {
     "enforce_limit": "collect",
     "prune": "collect",
     "remove_image": "collect",
+    "Listed": "listing",
+    "listed": "listing",
     "Timing": "flight",
     "Space": "space",
     "human": "space",
