@@ -7,15 +7,14 @@ that Apptainer or Singularity made say in ``.singularity.d`` which variables the
 from __future__ import annotations
 
 import os
-import re
 
 from wherry.base.digest import Digest
 from wherry.base.errors import ImageError
+from wherry.image.apptainer import FolderFiles, container_config
 from wherry.image.local import Image
 from wherry.image.model import (
     OCI_CONFIG,
     OCI_MANIFEST,
-    ContainerConfig,
     Descriptor,
     ImageConfig,
     Manifest,
@@ -26,11 +25,6 @@ from wherry.store import Layer, LayerMeta
 __all__ = ["directory_of", "is_unpacked", "open_directory"]
 
 _NONE = Digest("sha256", "0" * 64)
-_ENVIRONMENT = ".singularity.d/env/10-docker2singularity.sh"
-_RUNSCRIPT = ".singularity.d/runscript"
-_EXPORT = re.compile(r'^export (\w+)="(?:\$\{\1:-"(.*)"\}|(.*))"$', re.MULTILINE)
-_ESCAPED, _SELF = re.compile(r"\\(.)"), r"\1"
-_LARGEST = 1 << 20
 
 
 def is_unpacked(path: str) -> bool:
@@ -49,8 +43,7 @@ def open_directory(path: str) -> Image:
             why="it is neither an OCI layout nor a root file system (it has neither 'bin' nor 'usr/bin')",
             hint="name the directory that the image was unpacked to",
         )
-    command = f"/{_RUNSCRIPT}" if os.access(f"{path}/{_RUNSCRIPT}", os.X_OK) else "/bin/sh"
-    config = ContainerConfig(env=_variables(path), cmd=(command,))
+    config = container_config(FolderFiles(path))
     return Image(
         reference=f"{path.rstrip('/')}/",
         digest=_NONE,
@@ -64,13 +57,3 @@ def open_directory(path: str) -> Image:
 def directory_of(image: Image) -> str:
     """The directory of an image that :func:`open_directory` gave; empty for any other."""
     return image.layers[0].tree if image.layers and not image.layers[0].key else ""
-
-
-def _variables(path: str) -> tuple[str, ...]:
-    """What the Docker image set that the directory was made from, as NAME=value."""
-    try:
-        with open(f"{path}/{_ENVIRONMENT}", encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read(_LARGEST)
-    except OSError:
-        return ()
-    return tuple(f"{name}={_ESCAPED.sub(_SELF, default or plain)}" for name, default, plain in _EXPORT.findall(text))

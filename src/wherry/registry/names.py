@@ -14,11 +14,12 @@ __all__ = ["complete", "parse_reference"]
 def parse_reference(text: str, settings: Settings, outside: Outside) -> Reference:
     """Read a reference with Docker's defaults, the setting ``registry.default`` and the short names of this machine.
 
-    Raises :class:`~wherry.base.errors.InvalidName` and, for a broken ``registries.conf``, ``SettingsError``.
+    Raises :class:`~wherry.base.errors.InvalidName` and, for a broken ``registries.conf`` with such a name in it,
+    ``SettingsError``.
     """
     if Reference.parse(text, default_registry="unqualified.invalid").registry != "unqualified.invalid":
         return Reference.parse(text)
-    return complete(text, settings, registriesconf.read(outside))
+    return complete(text, settings, registriesconf.read_names(outside, _split(text)[0]))
 
 
 def complete(text: str, settings: Settings, conf: RegistriesConf) -> Reference:

@@ -15,7 +15,7 @@ import msgspec
 from wherry.base.errors import SettingsError, reason
 from wherry.base.outside import Outside
 
-__all__ = ["Location", "RegistriesConf", "Rule", "read"]
+__all__ = ["Location", "RegistriesConf", "Rule", "read", "read_names"]
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -73,12 +73,41 @@ def read(outside: Outside) -> RegistriesConf:
         for table in _tables(document.get("registry"), path):
             rule = _rule(table, path)
             rules[rule.prefix] = rule
-        if "unqualified-search-registries" in document:
-            search = _texts(document["unqualified-search-registries"], path)
-        found = document.get("aliases")
-        if isinstance(found, dict):
-            aliases.update({name: value for name, value in found.items() if isinstance(value, str)})
+        search = _searched(document, path, search)
+        aliases.update(_aliases(document))
     return RegistriesConf(tuple(rules.values()), search, aliases)
+
+
+def read_names(outside: Outside, name: str) -> RegistriesConf:
+    """Only what may say where the short name ``name`` leads; raises as :func:`read`.
+
+    It is asked at every start, and distributions bring long lists of aliases: files that name it nowhere are not parsed.
+    """
+    search: tuple[str, ...] = ()
+    aliases: dict[str, str] = {}
+    for path in _paths(outside):
+        if not _mentions(_content(outside, path), name):
+            continue
+        document = _parse(outside, path)
+        search = _searched(document, path, search)
+        aliases.update(_aliases(document))
+    return RegistriesConf((), search, aliases)
+
+
+def _mentions(content: bytes, name: str) -> bool:
+    words = (name.encode(), b"registries", b"\\")  # of the last, any text may come
+    lines = (line for line in content.split(b"\n") if not line.lstrip().startswith(b"#"))
+    return any(word in line for line in lines for word in words)
+
+
+def _searched(document: Mapping[str, object], path: str, before: tuple[str, ...]) -> tuple[str, ...]:
+    found = document.get("unqualified-search-registries")
+    return before if found is None else _texts(found, path)
+
+
+def _aliases(document: Mapping[str, object]) -> dict[str, str]:
+    found = document.get("aliases")
+    return {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 
 
 def _paths(outside: Outside) -> list[str]:
@@ -99,11 +128,15 @@ def _paths(outside: Outside) -> list[str]:
     return paths
 
 
-def _parse(outside: Outside, path: str) -> Mapping[str, object]:
+def _content(outside: Outside, path: str) -> bytes:
     try:
-        content = outside.read(path)
+        return outside.read(path) or b""
     except OSError as error:
         raise SettingsError(f"cannot read '{path}'", why=reason(error)) from None
+
+
+def _parse(outside: Outside, path: str) -> Mapping[str, object]:
+    content = _content(outside, path)
     if not content:
         return {}
     import tomllib

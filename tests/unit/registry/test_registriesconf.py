@@ -43,6 +43,18 @@ def test_every_file_is_an_input_of_the_plan(tmp_path: Path) -> None:
     assert str(tmp_path / "config/containers/registries.conf.d/extra.conf") in consulted
 
 
+def test_a_name_is_found_in_files_that_mention_it_and_only_those_are_parsed(tmp_path: Path) -> None:
+    broken = '"other" = "x.example/other\n'
+    aliases = '# "hidden" = "x.example/no"\n[aliases]\n"short" = "x.example/long"\n"\\u0061bc" = "x.example/abc"\n'
+    outside = home(tmp_path, "# nothing\n", aliases=aliases, broken=broken)
+    assert registriesconf.read_names(outside, "short").aliases["short"] == "x.example/long"
+    assert registriesconf.read_names(outside, "abc").aliases["abc"] == "x.example/abc"
+    assert registriesconf.read_names(outside, "hidden").aliases.get("hidden") is None
+    with pytest.raises(SettingsError, match="broken.conf"):
+        registriesconf.read_names(outside, "other")
+    assert str(tmp_path / "config/containers/registries.conf.d/broken.conf") in {each.name for each in outside.inputs}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
