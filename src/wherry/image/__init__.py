@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wherry.image.flattening import flatten, flattened_path, shallow, write_out
     from wherry.image.local import Image, near_names, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
+    from wherry.image.packed import PackedImage, is_packed, packed_facts
     from wherry.image.platforms import Platform
     from wherry.image.pulling import PullPreview, preview_pull, pull
     from wherry.image.pushing import preview_push, push
@@ -36,6 +37,7 @@ __all__ = [
     "ImageConfig",
     "Index",
     "Manifest",
+    "PackedImage",
     "Platform",
     "PullPreview",
     "Step",
@@ -47,11 +49,13 @@ __all__ = [
     "flattened_path",
     "history",
     "is_image_file",
+    "is_packed",
     "is_unpacked",
     "load_file",
     "near_names",
     "open_directory",
     "open_image",
+    "packed_facts",
     "preview_load",
     "preview_pull",
     "preview_push",
@@ -74,6 +78,7 @@ _HOMES = {
     "ImageConfig": "model",
     "Index": "model",
     "Manifest": "model",
+    "PackedImage": "packed",
     "Platform": "platforms",
     "PullPreview": "pulling",
     "Step": "steps",
@@ -85,11 +90,13 @@ _HOMES = {
     "flattened_path": "flattening",
     "history": "steps",
     "is_image_file": "archive",
+    "is_packed": "packed",
     "is_unpacked": "directory",
     "load_file": "archive",
     "near_names": "local",
     "open_directory": "directory",
     "open_image": "local",
+    "packed_facts": "packed",
     "preview_load": "archive",
     "preview_pull": "pulling",
     "preview_push": "pushing",
