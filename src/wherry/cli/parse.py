@@ -27,8 +27,11 @@ class NotUnderstood(Exception):
         self.option = option
 
 
-def parse(verb: Verb, arguments: list[str]) -> Given:
-    """Read the words after the verb; raise :class:`NotUnderstood` (also for ``--help``)."""
+def parse(verb: Verb, arguments: list[str], *, equals: bool = False) -> Given:
+    """Read the words after the verb; raise :class:`NotUnderstood` (also for ``--help``).
+
+    ``equals``: in ``-w=DIR`` the sign is no part of the value, as pflag has it and click has not.
+    """
     table = {name: option for option in verb.options for name in option.names}
     options: dict[str, bool | str | tuple[str, ...]] = {}
     words: list[str] = []
@@ -46,7 +49,7 @@ def parse(verb: Verb, arguments: list[str]) -> Given:
         elif argument[:2] == "--":
             position = _long(table, argument, arguments, position, options)
         else:
-            position = _short(table, argument, arguments, position, options)
+            position = _short(table, argument, arguments, position, options, equals=equals)
     _check_values(verb, options)
     return Given(options, tuple(words))
 
@@ -89,6 +92,8 @@ def _short(
     arguments: list[str],
     position: int,
     options: dict[str, bool | str | tuple[str, ...]],
+    *,
+    equals: bool,
 ) -> int:
     for index, letter in enumerate(argument[1:], 2):
         option = table.get(f"-{letter}")
@@ -105,6 +110,8 @@ def _short(
                 raise NotUnderstood
             value = arguments[position]
             position += 1
+        elif equals and value[0] == "=":
+            value = value[1:]
         _store(option, value, options)
         break
     return position

@@ -1,9 +1,9 @@
 """The part of Go's templates that ``--format`` of Docker's users needs, on plain JSON values.
 
-``{{.Name}}``, ``{{.State.ExitCode}}``, ``{{json .}}``, ``{{json .Labels}}``, ``{{index .RepoTags 0}}``,
-``{{join .Env ","}}``, ``{{len .Mounts}}``, ``{{upper .X}}``, ``{{lower .X}}``, ``{{println .X}}``, and
-``{{range .X}}...{{end}}`` with ``{{.}}`` inside; ``\\t`` and ``\\n`` outside of braces. Anything else is refused with
-the alternative, ``--format json``.
+Fields (``{{.State.ExitCode}}``), ``if``/``else``, ``range``, ``with``, variables (``$name := ...``), pipelines
+(``{{.Name | lower}}``), parentheses, ``{{-`` and ``-}}``, comments, and the functions of
+:mod:`wherry.cli.templatewords`; ``\\t`` and ``\\n`` outside of braces. Anything else is refused with the alternative,
+``--format json``. (https://pkg.go.dev/text/template says how each is meant.)
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ from typing import Any
 
 import msgspec
 
-from wherry.base.decimals import decimal
 from wherry.base.errors import UsageError
 from wherry.cli.listing import visible
+from wherry.cli.templatewords import FUNCTIONS, as_text, is_true
 
-__all__ = ["fields", "render", "require"]
+__all__ = ["Free", "fields", "render", "require"]
 
-_TAG = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
-_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
-_PATH = re.compile(r"\.(?:[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)?")
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\"|`[^`]*`"
+_TAG = re.compile(rf"\{{\{{(-(?=\s))?\s*((?:{_QUOTED}|/\*.*?\*/|(?!-?\}}\}}).)*?)\s*((?<=\s)-)?\}}\}}", re.DOTALL)
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|[()|,]|:?=|[^\s()|,"`=:]+')
+_PATH = re.compile(r"(?:\$\w*)?(?:\.|(?:\.[A-Za-z_][\w-]*)+)?")
+_HINT = "fields ({{.Name}}), if, range, with, json, index, join, len, upper, lower; for more: --format json and jq"
+
+
+class Free(dict[str, Any]):
+    """A map whose keys are the user's, such as labels: one that is not there is no mistake of the template."""
 
 
 def render(template: str, value: Any) -> str:
     """The template with ``value`` (dicts, lists, text, numbers) filled in; raise :class:`UsageError`."""
-    parts = list(_split(template))
-    text, position = _block(parts, 0, value, template)
-    if position != len(parts):
-        raise UsageError(f"bad template '{template}'", why="there is an 'end' without a 'range'")
+    text = _Rendering(template, value).done()
     return _tame(text) if sys.stdout.isatty() else text
 
 
@@ -55,12 +58,15 @@ def fields(template: str) -> tuple[str, ...]:
 
 
 def _split(template: str) -> Iterator[tuple[bool, str]]:
-    position = 0
+    """Text and what stands in braces in turn; the marks ``-`` have taken their white space."""
+    position, trims = 0, False
     for tag in _TAG.finditer(template):
-        yield False, _unescape(template[position : tag.start()])
-        yield True, tag[1]
-        position = tag.end()
-    rest = template[position:]
+        text = template[position : tag.start()]
+        text = text.lstrip() if trims else text
+        yield False, _unescape(text.rstrip() if tag[1] else text)
+        yield True, tag[2].strip()
+        position, trims = tag.end(), bool(tag[3])
+    rest = template[position:].lstrip() if trims else template[position:]
     if "{{" in rest:
         raise UsageError(f"bad template '{template}'", why="a '{{' is not closed", hint="as --format '{{.Name}}'")
     yield False, _unescape(rest)
@@ -70,100 +76,184 @@ def _unescape(text: str) -> str:
     return text.replace("\\t", "\t").replace("\\n", "\n")
 
 
-def _block(parts: list[tuple[bool, str]], position: int, value: Any, template: str) -> tuple[str, int]:
-    """Render up to the end of the template or its block's ``end``; the position is that of the ``end``."""
-    out: list[str] = []
-    while position < len(parts):
-        is_tag, text = parts[position]
-        if not is_tag:
-            out.append(text)
-        elif text == "end":
-            break
-        elif text.startswith("range "):
-            items = _evaluate(_WORD.findall(text)[1:], value, template)
-            body, start = "", position + 1
-            _, position = _block(parts, start, None, template) if not items else ("", start)
-            for item in items.values() if isinstance(items, dict) else items or ():
-                body, position = _block(parts, start, item, template)
-                out.append(body)
-            if position == len(parts):
-                raise UsageError(f"bad template '{template}'", why="there is a 'range' without an 'end'")
+class _Rendering:
+    """One template being filled in; ``variables`` hold ``$`` and what was declared."""
+
+    def __init__(self, template: str, value: Any) -> None:
+        self.template = template
+        self.parts = list(_split(template))
+        self.variables: dict[str, Any] = {"$": value}
+
+    def done(self) -> str:
+        text, position, end = self.block(0, self.variables["$"], silent=False)
+        if position != len(self.parts):
+            opener = "an 'else' without an 'if'" if end != "end" else "an 'end' without a 'range', 'if' or 'with'"
+            raise UsageError(f"bad template '{self.template}'", why=f"there is {opener}")
+        return text
+
+    def block(self, position: int, value: Any, *, silent: bool) -> tuple[str, int, str]:
+        """Up to the next ``end`` or ``else`` of this block, or the template's end; ``silent`` evaluates nothing."""
+        out: list[str] = []
+        while position < len(self.parts):
+            is_tag, text = self.parts[position]
+            if not is_tag:
+                out.append(text)
+            elif text == "end" or text.split(" ")[0] == "else":
+                return "".join(out), position, text
+            elif text.split(" ")[0] in ("if", "range", "with"):
+                made, position = self.choice(text, position + 1, value, silent=silent)
+                out.append(made)
+            elif not silent and not text.startswith("/*"):
+                out.append(self.action(text, value))
+            position += 1
+        return "".join(out), position, ""
+
+    def choice(self, text: str, position: int, value: Any, *, silent: bool) -> tuple[str, int]:
+        """``if``, ``range`` or ``with``, to its ``end``; the position is that of the ``end``."""
+        kind, _, condition = text.partition(" ")
+        names, found = ((), None) if silent else self.declared(condition, value)
+        is_met = not silent and is_true(found)
+        out: list[str] = []
+        if kind == "range":
+            for key, item in _items(found) if is_met else ():
+                self.bind(names, key, item)
+                out.append(self.block(position, item, silent=False)[0])
+            _, position, end = self.block(position, None, silent=True)
         else:
-            out.append(_text(_evaluate(_WORD.findall(text), value, template)))
-        position += 1
-    return "".join(out), position
+            self.bind(names[:1], found, found)
+            inner = found if kind == "with" else value
+            body, position, end = self.block(position, inner, silent=not is_met)
+            out.append(body if is_met else "")
+        if position == len(self.parts):
+            why = f"there is {'an' if kind == 'if' else 'a'} '{kind}' without an 'end'"
+            raise UsageError(f"bad template '{self.template}'", why=why)
+        if end == "end":
+            return "".join(out), position
+        wanted = not silent and not is_met
+        if end != "else":  # else if, else with: one `end` closes both
+            made, position = self.choice(end.removeprefix("else "), position + 1, value, silent=not wanted)
+            return "".join((*out, made if wanted else "")), position
+        body, position, end = self.block(position + 1, value, silent=not wanted)
+        if position == len(self.parts) or end != "end":
+            raise UsageError(f"bad template '{self.template}'", why=f"there is '{kind}' without an 'end'")
+        return "".join((*out, body if wanted else "")), position
 
-
-def _evaluate(words: list[str], value: Any, template: str) -> Any:
-    if len(words) == 1:
-        return _operand(words[0], value, template)
-    name, *operands = words or [""]
-    if "|" not in words and name in _FUNCTIONS and len(operands) == _FUNCTIONS[name][0]:
-        return _FUNCTIONS[name][1](*(_operand(word, value, template) for word in operands))
-    raise _unknown(template, " ".join(words))
-
-
-def _operand(word: str, value: Any, template: str) -> Any:
-    if word.startswith('"'):
-        return word[1:-1].replace('\\"', '"').replace("\\t", "\t").replace("\\n", "\n")
-    number = decimal(word.removeprefix("-"))
-    if number is not None:
-        return -number if word.startswith("-") else number
-    if not _PATH.fullmatch(word):
-        raise _unknown(template, word)
-    for name in word.split(".")[1:] if word != "." else ():
-        value = _field(value, name, template)
-    return value
-
-
-def _field(value: Any, name: str, template: str) -> Any:
-    if value is None:
-        return None
-    if isinstance(value, dict) and name in value:
-        return value[name]
-    if not isinstance(value, dict):
-        raise UsageError(f"bad template '{template}'", why=f"what '.{name}' is asked of has no fields")
-    import difflib
-
-    near = difflib.get_close_matches(name, value, 1, 0.5)
-    hint = f"did you mean '.{near[0]}'?" if near else f"the fields are: {', '.join(value)}"
-    raise UsageError(f"bad template '{template}'", why=f"there is no field '.{name}'", hint=hint)
-
-
-def _unknown(template: str, part: str) -> UsageError:
-    return UsageError(
-        f"bad template '{template}'",
-        why=f"'{{{{{part}}}}}' is not understood",
-        hint="fields ({{.Name}}), json, index, join, len, upper, lower, range; for more: --format json and jq",
-    )
-
-
-def _text(value: Any) -> str:
-    """As Go prints it: ``[a b]`` for a list, ``map[k:v]`` for a map."""
-    if value is None:
+    def action(self, text: str, value: Any) -> str:
+        names, found = self.declared(text, value)
+        if not names:
+            return as_text(found)
+        self.bind(names, None, found)
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return "[" + " ".join(_text(item) for item in value) + "]"
+
+    def bind(self, names: tuple[str, ...], key: Any, item: Any) -> None:
+        self.variables.update(zip(names, (key, item) if len(names) == 2 else (item,), strict=False))
+
+    def declared(self, text: str, value: Any) -> tuple[tuple[str, ...], Any]:
+        """``$a, $b := PIPELINE`` or ``PIPELINE``: the names, and what the pipeline gives."""
+        words = _WORD.findall(text)
+        if "".join(words) != re.sub(r"\s+", "", text) and not re.search(r"[\"`]", text):
+            raise self.unknown(text)
+        names: tuple[str, ...] = ()
+        for sign in (":=", "="):
+            if sign in words:
+                before, words = words[: words.index(sign)], words[words.index(sign) + 1 :]
+                names = tuple(word for word in before if word != ",")
+                break
+        if any(not re.fullmatch(r"\$\w+", name) for name in names):
+            raise self.unknown(text)
+        found, rest = self.pipeline(words, value, text)
+        if rest:
+            raise self.unknown(text)
+        return names, found
+
+    def pipeline(self, words: list[str], value: Any, text: str) -> tuple[Any, list[str]]:
+        """Commands with ``|`` between, up to the end or a ``)``: each gets the last one's result as last operand."""
+        found, words = self.command(words, value, text, ())
+        while words[:1] == ["|"]:
+            found, words = self.command(words[1:], value, text, (found,))
+        return found, words
+
+    def command(self, words: list[str], value: Any, text: str, piped: tuple[Any, ...]) -> tuple[Any, list[str]]:
+        operands: list[Any] = []
+        name = words[0] if words and words[0] in FUNCTIONS else ""
+        words = words[1:] if name else words
+        while words and words[0] not in ("|", ")"):
+            operand, words = self.operand(words, value, text)
+            operands.append(operand)
+        operands += piped
+        if not name:
+            if len(operands) != 1 or piped:
+                raise self.unknown(text)
+            return operands[0], words
+        least, most, function = FUNCTIONS[name]
+        if not least <= len(operands) <= most:
+            raise self.unknown(text)
+        try:
+            return function(*operands), words
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError):
+            raise UsageError(f"bad template '{self.template}'", why=f"'{name}' cannot be asked of that") from None
+
+    def operand(self, words: list[str], value: Any, text: str) -> tuple[Any, list[str]]:
+        word, rest = words[0], words[1:]
+        if word == "(":
+            found, rest = self.pipeline(rest, value, text)
+            if rest[:1] != [")"]:
+                raise self.unknown(text)
+            rest = rest[1:]
+            if rest and rest[0].startswith(".") and len(rest[0]) > 1:  # (index .X 0).Name
+                found, rest = self.path(rest[0], found), rest[1:]
+            return found, rest
+        if word[0] == "`":
+            return word[1:-1], rest
+        if word[0] == '"':
+            return _unquoted(word), rest
+        if word in ("true", "false", "nil"):
+            return {"true": True, "false": False}.get(word), rest
+        if re.fullmatch(r"-?[0-9]+", word, re.ASCII):
+            return int(word), rest
+        if not word or not _PATH.fullmatch(word):
+            raise self.unknown(text)
+        if word[0] == "$":
+            name, _, further = word.partition(".")
+            if name not in self.variables:
+                raise self.unknown(text)
+            return self.path(f".{further}", self.variables[name]), rest
+        return self.path(word, value), rest
+
+    def path(self, path: str, value: Any) -> Any:
+        for name in path.split(".")[1:] if path != "." else ():
+            value = self.field(value, name)
+        return value
+
+    def field(self, value: Any, name: str) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, dict) and name in value:
+            return value[name]
+        if isinstance(value, Free):
+            return "<no value>"
+        if not isinstance(value, dict):
+            raise UsageError(f"bad template '{self.template}'", why=f"what '.{name}' is asked of has no fields")
+        import difflib
+
+        near = difflib.get_close_matches(name, value, 1, 0.5)
+        hint = f"did you mean '.{near[0]}'?" if near else f"the fields are: {', '.join(value)}"
+        raise UsageError(f"bad template '{self.template}'", why=f"there is no field '.{name}'", hint=hint)
+
+    def unknown(self, part: str) -> UsageError:
+        why = f"'{{{{{part}}}}}' is not understood"
+        return UsageError(f"bad template '{self.template}'", why=why, hint=_HINT)
+
+
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_text(item)}" for key, item in sorted(value.items())) + "]"
-    return str(value)
+        yield from sorted(value.items())
+    elif isinstance(value, list | tuple):
+        yield from enumerate(value)
 
 
-def _index(value: Any, key: Any) -> Any:
+def _unquoted(word: str) -> str:
     try:
-        return value[key]
-    except (KeyError, IndexError, TypeError):
-        return None
-
-
-_FUNCTIONS: dict[str, tuple[int, Any]] = {
-    "json": (1, lambda value: msgspec.json.encode(value).decode()),
-    "index": (2, _index),
-    "join": (2, lambda value, between: between.join(_text(item) for item in value or ())),
-    "len": (1, lambda value: len(value or ())),
-    "upper": (1, lambda value: _text(value).upper()),
-    "lower": (1, lambda value: _text(value).lower()),
-    "println": (1, lambda value: _text(value) + "\n"),
-}
+        return str(msgspec.json.decode(word.encode()))
+    except msgspec.DecodeError:
+        return word[1:-1]

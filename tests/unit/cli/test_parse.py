@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wherry.base.errors import UsageError
 from wherry.cli import catalogue, commands
-from wherry.cli.grammar import Given, Verb
+from wherry.cli.grammar import Given, Option, Verb
 from wherry.cli.parse import NotUnderstood, parse, with_plain_flags
 
 RUN = catalogue.load("run")
@@ -133,3 +133,11 @@ def test_a_wrong_number_of_words_is_named() -> None:
         verb.check_count(parse(verb, ["old"]))
     with pytest.raises(UsageError, match="does not take 'c'"):
         verb.check_count(parse(verb, ["a", "b", "c"]))
+
+
+def test_the_sign_after_a_letter_is_dropped_for_peers() -> None:
+    """pflag reads ``-w=/x`` as ``-w /x``."""
+    verb = Verb("run", "", lambda given: 0, (Option(("-w", "--workdir"), "", "text"), Option(("-i",), "")))
+    assert parse(verb, ["-w=/x"], equals=True).text("workdir") == "/x"
+    assert parse(verb, ["-iw=/x=y"], equals=True).text("workdir") == "/x=y"
+    assert parse(verb, ["-w=/x"]).text("workdir") == "=/x"
