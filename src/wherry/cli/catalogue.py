@@ -38,6 +38,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("again", ("record",)),
     ("looking", ("doctor", "host", "df", "prune", "settings", "version", "completion")),
+    ("fitting in", ("shim",)),
 )
 
 NAMES = frozenset(name for _, names in GROUPS for name in names)

@@ -83,9 +83,17 @@ def _settings() -> Iterable[str]:
     return (key.name for key in keys())
 
 
+def _peers() -> Iterable[str]:
+    from wherry.containers import PEERS
+
+    return PEERS
+
+
 _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "image": _images,
     "container": _containers,
     "setting": _settings,
     "shell": lambda: ("bash", "zsh", "fish"),
+    "shim": lambda: ("install", "list", "remove"),
+    "peer": _peers,
 }

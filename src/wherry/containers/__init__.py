@@ -46,10 +46,19 @@ if TYPE_CHECKING:
     from wherry.containers.measuring import Measured, measure, smallest_image
     from wherry.containers.naming import held_image, is_digits, reference_of, reference_to_name
     from wherry.containers.output import LogLine, logs
+    from wherry.containers.peers import PEERS
     from wherry.containers.pulling import fetch
     from wherry.containers.records import Record, find_record, read_records, record_files
     from wherry.containers.resolving import MissingImage, Resolved, resolve
     from wherry.containers.running import Running, running_containers, running_images
+    from wherry.containers.shimming import (
+        Shim,
+        install_shims,
+        plan_install_shims,
+        plan_remove_shims,
+        remove_shims,
+        shims,
+    )
     from wherry.containers.signalnames import signal_name
     from wherry.containers.signals import kill, plan_kill, plan_stop, stop, wait
     from wherry.containers.starting import Preview, Start, create, prepare, preview, preview_start, run, start
@@ -70,12 +79,14 @@ _HOMES = {
     "LogLine": "output",
     "Measured": "measuring",
     "MissingImage": "resolving",
+    "PEERS": "peers",
     "Preview": "starting",
     "Pruned": "images",
     "Record": "records",
     "Removals": "images",
     "Resolved": "resolving",
     "Running": "running",
+    "Shim": "shimming",
     "Start": "starting",
     "World": "world",
     "abandoned_scratch": "abandoned",
@@ -92,6 +103,7 @@ _HOMES = {
     "find_record": "records",
     "held_image": "naming",
     "inspect": "listing",
+    "install_shims": "shimming",
     "is_digits": "naming",
     "kept_containers": "kept",
     "kill": "signals",
@@ -102,12 +114,14 @@ _HOMES = {
     "measure": "measuring",
     "plan_cp": "copying",
     "plan_export": "exporting",
+    "plan_install_shims": "shimming",
     "plan_kill": "signals",
     "plan_load": "images",
     "plan_login": "logins",
     "plan_logout": "logins",
     "plan_prune": "images",
     "plan_push": "images",
+    "plan_remove_shims": "shimming",
     "plan_rename": "keeping",
     "plan_rm": "keeping",
     "plan_save": "images",
@@ -126,6 +140,7 @@ _HOMES = {
     "reference_to_name": "naming",
     "remove_names": "unused",
     "remove_scratch": "abandoned",
+    "remove_shims": "shimming",
     "rename": "keeping",
     "require_image_file": "images",
     "resolve": "resolving",
@@ -136,6 +151,7 @@ _HOMES = {
     "running_images": "running",
     "save": "images",
     "scratch_size": "abandoned",
+    "shims": "shimming",
     "signal_name": "signalnames",
     "smallest_image": "measuring",
     "start": "starting",
@@ -148,6 +164,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "PEERS",
     "Change",
     "Container",
     "ContainerSummary",
@@ -164,6 +181,7 @@ __all__ = [
     "Removals",
     "Resolved",
     "Running",
+    "Shim",
     "Start",
     "World",
     "abandoned_scratch",
@@ -180,6 +198,7 @@ __all__ = [
     "find_record",
     "held_image",
     "inspect",
+    "install_shims",
     "is_digits",
     "kept_containers",
     "kill",
@@ -190,12 +209,14 @@ __all__ = [
     "measure",
     "plan_cp",
     "plan_export",
+    "plan_install_shims",
     "plan_kill",
     "plan_load",
     "plan_login",
     "plan_logout",
     "plan_prune",
     "plan_push",
+    "plan_remove_shims",
     "plan_rename",
     "plan_rm",
     "plan_save",
@@ -214,6 +235,7 @@ __all__ = [
     "reference_to_name",
     "remove_names",
     "remove_scratch",
+    "remove_shims",
     "rename",
     "require_image_file",
     "resolve",
@@ -224,6 +246,7 @@ __all__ = [
     "running_images",
     "save",
     "scratch_size",
+    "shims",
     "signal_name",
     "smallest_image",
     "start",

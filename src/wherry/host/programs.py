@@ -19,7 +19,14 @@ def find_in_path(*names: str) -> str:
     """The path of the first of these programs that the search path leads to; ``""`` where there is none."""
     folders = os.environ.get("PATH", "/usr/bin:/bin").split(":")
     paths = (f"{folder}/{name}" for name in names for folder in folders if folder.startswith("/"))
-    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), "")
+    return next(
+        (path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK) and not _is_ours(path)), ""
+    )
+
+
+def _is_ours(path: str) -> bool:
+    """Whether it is Wherry itself under another's name (``wherry shim``), which would start itself without end."""
+    return os.path.islink(path) and os.path.basename(os.path.realpath(path)) == "wherry"
 
 
 def find_program(name: str, *, setting: str = "", data_home: str = "") -> str:

@@ -9,22 +9,14 @@ No logic: what a shim needs and Wherry lacks is a function of a room below. It m
 
 from __future__ import annotations
 
-__all__ = ["main", "serves"]
+from wherry.containers import PEERS
 
-_MODULES = {
-    "docker": "docker",
-    "podman": "docker",
-    "udocker": "udocker",
-    "singularity": "singularity",
-    "apptainer": "singularity",
-    "ch-run": "charliecloud",
-}
-"""Which module of this room speaks for which program."""
+__all__ = ["main", "serves"]
 
 
 def serves(face: str) -> bool:
     """Whether there is a shim of that name; any other name is Wherry's own under a link of the user's."""
-    return face in _MODULES
+    return face in PEERS
 
 
 def main(face: str, words: list[str]) -> int:
@@ -33,5 +25,5 @@ def main(face: str, words: list[str]) -> int:
 
     from wherry.cli.main import serve
 
-    shim = import_module(f"wherry.shims.{_MODULES[face]}")
+    shim = import_module(f"wherry.shims.{PEERS[face]}")
     return serve(lambda given: int(shim.main(face, given)), words)

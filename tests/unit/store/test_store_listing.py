@@ -39,9 +39,7 @@ def kept(store: Store) -> list[str]:
 
 
 def test_a_listing_is_what_names_and_records_say(store: Store) -> None:
-    add_image(
-        store, "a", names=("debian:12", "quay.io/team/lab:1", "quay.io/team/lab/deep:2")
-    )
+    add_image(store, "a", names=("debian:12", "quay.io/team/lab:1", "quay.io/team/lab/deep:2"))
     add_image(store, "b", "a", names=("localhost:5000/x:y",), reference="")
     add_image(store, "c")
     for _ in range(2):  # read, then remembered
@@ -50,9 +48,7 @@ def test_a_listing_is_what_names_and_records_say(store: Store) -> None:
         assert found.records == tuple(store.image_records())
 
 
-def test_what_did_not_change_is_not_read_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_did_not_change_is_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     add_image(store, "a", names=("debian:12", "debian:13"))
     before = listed(store)
 
@@ -93,9 +89,7 @@ def test_what_changed_just_now_is_not_remembered(tmp_path: Path) -> None:
     listed(store)
     path = store.name_path(Reference.parse("debian:12"))
     stamp = os.stat(os.path.dirname(path))
-    Path(path).write_text(
-        f"{digest_of('other')}\n\n\n"
-    )  # as a change within one tick of the clock would be
+    Path(path).write_text(f"{digest_of('other')}\n\n\n")  # as a change within one tick of the clock would be
     assert os.stat(os.path.dirname(path)).st_mtime_ns == stamp.st_mtime_ns
     assert [name.digest for _, name in listed(store).names] == [digest_of("other")]
 
@@ -109,27 +103,21 @@ def test_a_damaged_memory_is_made_anew(store: Store) -> None:
         assert listed(store) == before
 
 
-def test_a_store_that_cannot_be_written_is_listed(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_cannot_be_written_is_listed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     add_image(store, "a", names=("debian:12",))
     monkeypatch.setattr(Store, "writable", False)
     assert names_of(store) == ["docker.io/library/debian:12"]
     assert not os.path.exists(f"{store.path}/listed")
 
 
-def test_the_users_own_name_hides_the_sites(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_users_own_name_hides_the_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wherry.store.listing._YOUNG_NS", -1_000_000_000)
     site = open_at(str(tmp_path / "site"))
     theirs = add_image(site, "a", names=("debian:12", "site/tool:1"))
     store = open_at(str(tmp_path / "own"), [site.path])
     own = add_image(store, "b", names=("debian:12",))
     for _ in range(2):
-        found = {
-            reference.familiar: name.digest for reference, name in listed(store).names
-        }
+        found = {reference.familiar: name.digest for reference, name in listed(store).names}
         assert found == {"debian:12": own, "site/tool:1": theirs}
         assert {record.digest for record in listed(store).records} == {own, theirs}
     assert not os.path.exists(f"{site.path}/listed")
