@@ -23,6 +23,7 @@ static const struct reason reasons[] = {
     {STEP_PLAN_FILE, 0, "%s", "make the plan anew: leave out --plan"},
     {STEP_PLAN_INPUT, 0, "", "make the plan anew: leave out --plan"},
     {STEP_LEASE, 0, "the image may have been removed since the plan was made", "start it again: leave out --plan"},
+    {STEP_MOUNTED, 0, "the program that shows it has ended", "start it again: leave out --plan"},
     {STEP_CIDFILE, EEXIST, "the file exists already", "remove it, or name another with --cidfile"},
     {STEP_RUNNING, EEXIST, "a container with this id runs already", "wherry ps"},
     {STEP_FD, EBADF, "it is not open", "open it before wherry starts, or leave it out of --preserve-fd"},

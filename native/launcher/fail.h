@@ -22,6 +22,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(ID, "cannot make a container id") \
     STEP(RUNNING, "cannot note the running container in '%s'") \
     STEP(LEASE, "the image's lease '%s' has ended") \
+    STEP(MOUNTED, "the image is not mounted in '%s'") \
     STEP(RECORD, "cannot write the record '%s'") \
     STEP(SCRATCH, "cannot make a scratch folder in '%s'") \
     STEP(REMOVE, "cannot remove the scratch folder '%s'") \

@@ -17,6 +17,7 @@
 #include "handover.h"
 #include "idmap.h"
 #include "mounts.h"
+#include "packed.h"
 #include "spare.h"
 #include "userns.h"
 
@@ -158,6 +159,7 @@ static int host_handover(struct start *start, const struct record *record, struc
 static int host_operation(struct start *start, const struct record *record, struct host *host,
                           struct failure *failure) {
     switch (record->kind) {
+    case OP_MOUNTED: return packed_use(start, record, failure);
     case OP_ID: return host_id(start, record, failure);
     case OP_RUNNING: return host_running(start, record, host, failure);
     case OP_LEASE: return host_lease(record, host);
@@ -194,7 +196,7 @@ static enum host_answer prepare(struct start *start, struct host *host, struct f
         int answer = host_operation(start, record, host, failure);
         if (answer == 0) continue;
         if (answer < 0) return HOST_FAILED;
-        failure_set(failure, STEP_LEASE, 0, host->lease);
+        if (record->kind == OP_LEASE) failure_set(failure, STEP_LEASE, 0, host->lease);
         return HOST_STALE;
     }
     if ((start->namespace != NULL) + (start->join != NULL) + (start->plain != NULL) != 1)

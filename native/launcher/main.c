@@ -5,6 +5,7 @@
  *   run.c                carries it out:
  *     host.c record.c      what happens outside (id, lease, scratch folder, record)
  *       spare.c              scratch folders used again
+ *       packed.c             images that are mounted, not unpacked
  *     child.c userns.c     process 1 in new namespaces,
  *       plain.c              or a subreaper without any
  *       idmap.c              with other ids than the caller's
@@ -73,7 +74,7 @@ int main(int argc, char **argv, char **environment) {
         case RUN_STALE: break;
         }
         if (front.named) return report(&failure);
-        explain("the image's lease has ended", environment);
+        explain(failure.step == STEP_MOUNTED ? "the image is not mounted" : "the image's lease has ended", environment);
         break;
     }
     front_hand_over(argv, environment, &failure);

@@ -18,6 +18,7 @@
 #include "confine.h"
 #include "kernel.h"
 #include "overlay.h"
+#include "packed.h"
 #include "root.h"
 #include "targets.h"
 
@@ -167,6 +168,7 @@ int mounts_apply(const struct start *start, struct failure *failure) {
     struct binds binds;
     /* Nothing that we mount may be seen outside, and nothing outside goes away because we unmount it. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) return failure_set(failure, STEP_PROPAGATION, errno, "");
+    if (packed_attach(start, failure) != 0) return -1;
     if (binds_open(&binds, start, failure) != 0) return -1;
     for (size_t i = 0; i < start->plan->count; i++)
         if (start->plan->records[i].phase == PHASE_INIT && apply(&binds, i, failure) != 0)

@@ -222,7 +222,7 @@ static enum run_answer run_detached(struct run *run, struct run_result *result, 
     ssize_t n = read(ends[0], &message, sizeof message);
     if (n != (ssize_t)sizeof message) return failure_set(failure, STEP_LOST, 0, ""), RUN_FAILED;
     *failure = message.report.failure;
-    if (message.report.kind == REPORT_FAILURE) return failure->step == STEP_LEASE ? RUN_STALE : RUN_FAILED;
+    if (message.report.kind == REPORT_FAILURE) return failure->step == STEP_LEASE || failure->step == STEP_MOUNTED ? RUN_STALE : RUN_FAILED;
     memcpy(result->id, message.id, sizeof message.id);
     return RUN_OVER;
 }
@@ -230,7 +230,7 @@ static enum run_answer run_detached(struct run *run, struct run_result *result, 
 enum run_answer run_plan(const struct front *front, char **environment, struct run_result *result,
                          struct failure *failure) {
     static const struct run nothing = {
-        .start = {.streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1},
+        .start = {.streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1, .packed = -1},
         .host = {.running = -1},
         .streams = {.master = -1, .output = {-1, -1}, .log = -1},
         .parent = -1,

@@ -17,6 +17,7 @@ static const char *slot_value(const struct slots *slots, char slot, char path[PA
                         : slot == SLOT_CWD   ? slots->cwd
                         : slot == SLOT_SELF  ? own_path(path)
                         : slot == SLOT_START ? slots->directory
+                        : slot == SLOT_MOUNT ? slots->mount
                                              : slots->id;
     if (value == NULL || *value == 0) {
         errno = ENOTSUP;
@@ -40,7 +41,7 @@ static const char *fill_at(const struct slots *slots, const char *text, size_t a
     return filled;
 }
 
-bool slots_present(const char *text) { return *text >= SLOT_SCRATCH && *text <= SLOT_START; }
+bool slots_present(const char *text) { return *text >= SLOT_SCRATCH && *text <= SLOT_MOUNT; }
 
 const char *slots_fill(const struct slots *slots, const char *text) {
     return slots_present(text) ? fill_at(slots, text, 0) : text;

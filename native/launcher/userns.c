@@ -90,18 +90,21 @@ static int join_each(pid_t pid, uint64_t namespaces) {
     return 0;
 }
 
-int userns_join(const struct start *start, struct failure *failure) {
-    const char *name = start->join->field[2].s.bytes;
-    uint64_t namespaces = start->join->field[1].u;
-    pid_t init = find_init(start->join->field[0].s.bytes);
-    if (init == 0) return failure_set(failure, STEP_JOIN, errno, name);
+int userns_enter(const char *file, uint64_t namespaces) {
+    pid_t init = find_init(file);
+    if (init == 0) return -1;
     int pidfd = kernel_pidfd_open(init);
     /* The number may have gone to another process between the look and the open: look again. */
-    if (pidfd >= 0 && find_init(start->join->field[0].s.bytes) != init)
-        return failure_set(failure, STEP_JOIN, ESRCH, name);
+    if (pidfd >= 0 && find_init(file) != init) return errno = ESRCH, -1;
     int joined = pidfd < 0 ? -1 : setns(pidfd, (int)namespaces);
     if (joined != 0 && (pidfd < 0 || errno == EINVAL)) joined = join_each(init, namespaces);
     int error = errno;
     if (pidfd >= 0) close(pidfd);
-    return joined == 0 ? 0 : failure_set(failure, STEP_JOIN, error, name);
+    return errno = error, joined;
+}
+
+int userns_join(const struct start *start, struct failure *failure) {
+    const union plan_field *field = start->join->field;
+    if (userns_enter(field[0].s.bytes, field[1].u) == 0) return 0;
+    return failure_set(failure, STEP_JOIN, errno, field[2].s.bytes);
 }

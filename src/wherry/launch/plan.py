@@ -10,6 +10,7 @@ __all__ = [
     "HANDED",
     "ID",
     "INSIDE",
+    "MOUNT",
     "SCRATCH",
     "SELF",
     "SHORT_ID",
@@ -35,6 +36,9 @@ SELF = "\x05"
 """The launcher's own path."""
 DIRECTORY = "\x06"
 """The directory that the command starts in, as CWD says."""
+
+MOUNT = "\x07"
+"""The folder of the image's mount, as MOUNTED says."""
 
 HANDED = f"{SCRATCH}/handed"
 """The folder by which a command is handed over (ops.def, HANDOVER)."""

@@ -73,6 +73,7 @@ OPERATIONS: dict[str, Kind] = {
     "WRITE": _kind(126, "HOST", "ss", "path text"),
     "LINK": _kind(127, "HOST", "ss", "content path"),
     "POINT": _kind(128, "HOST", "sss", "source root path"),
+    "MOUNTED": _kind(129, "HOST", "sl", "prefix variables"),
     "HOSTNAME": _kind(200, "INIT", "s", "name"),
     "OVERLAY": _kind(201, "INIT", "lsssu", "layers upper work mount_point bits"),
     "FUSE": _kind(202, "INIT", "ls", "argv mount_point"),

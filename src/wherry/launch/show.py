@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wherry.launch.joining import wrapped_of
-from wherry.launch.plan import CURRENT, DIRECTORY, ID, SCRATCH, SELF, Field, LaunchPlan, Operation
+from wherry.launch.plan import CURRENT, DIRECTORY, ID, MOUNT, SCRATCH, SELF, Field, LaunchPlan, Operation
 from wherry.launch.records import INPUTS, OPERATIONS, Kind
 
 __all__ = ["show", "show_json"]
@@ -16,6 +16,7 @@ _SLOTS = {
     ID: "<id>",
     DIRECTORY: "<start directory>",
     SELF: "<launcher>",
+    MOUNT: "<mount>",
 }
 _NAMESPACES = (
     (0x10000000, "user"),

@@ -22,7 +22,7 @@ _MASKED = (
     *("/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"),
 )
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-_SLOTS = "\x01\x02\x03\x04\x05\x06"
+_SLOTS = "\x01\x02\x03\x04\x05\x06\x07"
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
