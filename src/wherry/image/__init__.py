@@ -13,26 +13,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wherry.image.archive import ArchivedImage, is_image_file, load_file, preview_load
+    from wherry.image.archive import ArchivedImage, is_image_file, load_file, load_images, preview_load
     from wherry.image.differences import Change, changes, changes_of_folder
     from wherry.image.directory import directory_of, is_unpacked, open_directory
     from wherry.image.flattening import flatten, flattened_path, shallow, write_out
+    from wherry.image.forms import ARCHIVES, Form, form_of
     from wherry.image.local import Image, near_names, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.packed import PackedImage, is_packed, packed_facts
     from wherry.image.platforms import Platform
     from wherry.image.pulling import PullPreview, preview_pull, pull
     from wherry.image.pushing import preview_push, push
-    from wherry.image.saving import preview_save, save_file
+    from wherry.image.rootfs import root_tar
+    from wherry.image.saving import preview_save, save_file, save_images
+    from wherry.image.sources import Source, parse_checksum, parse_source
     from wherry.image.steps import Step, history
     from wherry.image.tree import Entry, Tree, view
 
 __all__ = [
+    "ARCHIVES",
     "ArchivedImage",
     "Change",
     "ContainerConfig",
     "Descriptor",
     "Entry",
+    "Form",
     "Image",
     "ImageConfig",
     "Index",
@@ -40,6 +45,7 @@ __all__ = [
     "PackedImage",
     "Platform",
     "PullPreview",
+    "Source",
     "Step",
     "Tree",
     "changes",
@@ -47,33 +53,41 @@ __all__ = [
     "directory_of",
     "flatten",
     "flattened_path",
+    "form_of",
     "history",
     "is_image_file",
     "is_packed",
     "is_unpacked",
     "load_file",
+    "load_images",
     "near_names",
     "open_directory",
     "open_image",
     "packed_facts",
+    "parse_checksum",
+    "parse_source",
     "preview_load",
     "preview_pull",
     "preview_push",
     "preview_save",
     "pull",
     "push",
+    "root_tar",
     "save_file",
+    "save_images",
     "shallow",
     "view",
     "write_out",
 ]
 
 _HOMES = {
+    "ARCHIVES": "forms",
     "ArchivedImage": "archive",
     "Change": "differences",
     "ContainerConfig": "model",
     "Descriptor": "model",
     "Entry": "tree",
+    "Form": "forms",
     "Image": "local",
     "ImageConfig": "model",
     "Index": "model",
@@ -81,6 +95,7 @@ _HOMES = {
     "PackedImage": "packed",
     "Platform": "platforms",
     "PullPreview": "pulling",
+    "Source": "sources",
     "Step": "steps",
     "Tree": "tree",
     "changes": "differences",
@@ -88,22 +103,28 @@ _HOMES = {
     "directory_of": "directory",
     "flatten": "flattening",
     "flattened_path": "flattening",
+    "form_of": "forms",
     "history": "steps",
     "is_image_file": "archive",
     "is_packed": "packed",
     "is_unpacked": "directory",
     "load_file": "archive",
+    "load_images": "archive",
     "near_names": "local",
     "open_directory": "directory",
     "open_image": "local",
     "packed_facts": "packed",
+    "parse_checksum": "sources",
+    "parse_source": "sources",
     "preview_load": "archive",
     "preview_pull": "pulling",
     "preview_push": "pushing",
     "preview_save": "saving",
     "pull": "pulling",
     "push": "pushing",
+    "root_tar": "rootfs",
     "save_file": "saving",
+    "save_images": "saving",
     "shallow": "flattening",
     "view": "tree",
     "write_out": "flattening",

@@ -1,30 +1,23 @@
 """Reading image archives: a folder, or a tar file whose members are read in place.
 
-Two formats, told by what is in them: the OCI image layout (image-layout.md), and what ``docker save`` writes.
+The OCI image layout (image-layout.md), what ``docker save`` writes, or skopeo's ``dir:``: pieces by their names.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 from collections.abc import Iterator
-from typing import IO, Protocol
+from typing import Protocol
 
 import msgspec
 
 from wherry.base.errors import BrokenArchive
-from wherry.image.decode import decoded
 
-__all__ = ["FolderLayout", "Layout", "TarLayout", "looks_compressed", "names_an_image"]
+__all__ = ["FolderLayout", "Layout", "TarLayout", "looks_compressed"]
 
 _MOST_MEMBERS = 100_000
 _LARGEST_DOCUMENT = 64 << 20
 _CHUNK = 1 << 18
-_BEGINNING = 16 << 10
-_TYPICAL = re.compile(
-    r"(\./)?(oci-layout|index\.json|manifest\.json|repositories|blobs/?.*|[0-9a-f]{64}(\.json|\.tar|/.*)?)"
-)
 
 
 class Layout(Protocol):
@@ -100,6 +93,8 @@ class TarLayout:
                     if count >= _MOST_MEMBERS:
                         raise BrokenArchive(f"'{path}' is not an image", why=f"it has over {_MOST_MEMBERS} members")
                     name = os.path.normpath(member.name)
+                    if name in self._members or name in links:
+                        raise BrokenArchive(f"'{path}' is not read", why=f"it has '{name}' twice: which one counts?")
                     if member.isreg():
                         self._members[name] = _Member(member.offset_data, member.size)
                     elif member.islnk():
@@ -150,31 +145,3 @@ def looks_compressed(path: str) -> bool:
     with open(path, "rb") as file:
         first = file.read(6)
     return first.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"))
-
-
-def names_an_image(path: str) -> bool:
-    """Whether the tar (perhaps compressed) begins like an image archive; only its beginning is read.
-
-    Folders that may stand in any archive (``tar -C LAYOUT -c .`` begins with ``./``) are passed over.
-    """
-    with open(path, "rb", buffering=0) as file:
-        data = _beginning(file)
-    for start in range(0, len(data) - 511, 512):
-        block = data[start : start + 512]
-        if block[257:262] != b"ustar":
-            return False
-        if _TYPICAL.fullmatch(block[:100].rstrip(b"\0").decode(errors="replace")):
-            return True
-        if block[156:157] != b"5":  # a folder has no content, so the next header follows
-            return False
-    return False
-
-
-def _beginning(file: IO[bytes]) -> bytes:
-    data = b""
-    with contextlib.suppress(BrokenArchive):
-        for chunk in decoded(file, "archive"):
-            data += chunk
-            if len(data) >= _BEGINNING:
-                break
-    return data[:_BEGINNING]

@@ -1,69 +1,147 @@
-"""Images into one file that Docker, Podman, skopeo and Wherry read: an OCI layout with docker-archive's list in it."""
+"""Images into files and folders that Docker, Podman, skopeo and Wherry read.
+
+Layers are written uncompressed, exactly as they were made, so a digest is another than the registry's; the same images
+give the same bytes. A *docker-archive* is an OCI layout, too: readers of either find their list in it.
+"""
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import msgspec
 
 from wherry.base.digest import Digest
-from wherry.base.errors import ImageError, StoreFull, reason, remedy
+from wherry.base.errors import ImageError, InvalidName, UsageError
 from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
 from wherry.image.decode import decoded
+from wherry.image.layout import FolderLayout
 from wherry.image.local import Image
 from wherry.image.model import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from wherry.image.table import read_frames, rebuild
+from wherry.image.writing import Writer, folder_writer, tar_writer
 from wherry.store import Layer, Store
 
-__all__ = ["preview_save", "save_file"]
+__all__ = ["FORMATS", "preview_save", "save_file", "save_images"]
+
+FORMATS = ("docker-archive", "oci-archive", "oci", "dir")
+"""A file for ``docker load``, a tar of an OCI layout, an OCI layout, skopeo's folder."""
 
 _TAR = "application/vnd.oci.image.layer.v1.tar"
+_BLOBS = "blobs/sha256"
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    """An image as it is written: its documents, each layer with the bytes of its tar, its names."""
+
+    image: Image
+    config: bytes
+    manifest: bytes
+    layers: dict[Digest, tuple[Layer, int]]
+    names: tuple[str, ...]
+
+    @property
+    def digest(self) -> Digest:
+        return Digest.of(self.manifest)
 
 
 def save_file(store: Store, image: Image, path: str, *, progress: Progress = silent) -> Digest:
-    """Write ``image`` to ``path`` (a pipe will do) and return the digest of the manifest in it.
+    """One image as a docker-archive: :func:`save_images`."""
+    return save_images(store, [image], path, progress=progress)[0]
 
-    Layers are written uncompressed, exactly as they were made, so the digest is another than the registry's; the same
-    image gives the same file. Raises :class:`ImageError` when a layer cannot be given back or the file not be written.
+
+def save_images(
+    store: Store,
+    images: Sequence[Image],
+    path: str,
+    form: str = "docker-archive",
+    *,
+    name: str | None = None,
+    progress: Progress = silent,
+) -> tuple[Digest, ...]:
+    """Write ``images`` to ``path`` (for archives a pipe will do); the digests of their manifests there.
+
+    Each has the name by which it was asked for, or ``name``: of a docker-archive an image's name, of an OCI layout any
+    tag. An OCI layout that is there is added to. Raises :class:`ImageError` when a layer cannot be given back or
+    nothing can be written, :class:`Conflict` for a folder that holds something else.
     """
-    config, manifest, layers = _parts(store, image)
-    names = _names(image)
-    try:
-        with open(path, "wb", buffering=1 << 20) as file, tarfile.open(fileobj=file, mode="w|") as archive:
-            for name in ("blobs", "blobs/sha256"):
-                archive.addfile(_folder(name))
-            _add(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-            for digest, (layer, size) in layers.items():
-                progress(Event(digest.short, "saving", 0, size))
-                stream = _Stream(_content(store, image, layer))
-                archive.addfile(_header(f"blobs/sha256/{digest.hex}", size), stream)
-                progress(Event(digest.short, "done", size, size))
-            _add(archive, f"blobs/sha256/{Digest.of(config).hex}", config)
-            _add(archive, f"blobs/sha256/{Digest.of(manifest).hex}", manifest)
-            _add(archive, "index.json", _index(manifest, names))
-            _add(archive, "manifest.json", _docker_list(image, config, names))
-    except BrokenPipeError:
-        raise  # who reads has enough: no error of ours
-    except OSError as error:
-        kind = StoreFull if error.errno in (28, 122) else ImageError
-        raise kind(f"'{path}' cannot be written", why=reason(error), hint=remedy(error, write=True)) from error
-    return Digest.of(manifest)
+    if form not in FORMATS:
+        raise UsageError(f"'{form}' is not a format", hint=", ".join(FORMATS))
+    saved = _saved(store, images, name, form)
+    if form == "dir" and len(saved) > 1:
+        raise UsageError("a 'dir' folder holds one image", why=f"{len(saved)} are named", hint="--format oci")
+    with _writer(path, form) as writer:
+        if form == "dir":
+            _write_dir(store, saved[0], writer, progress)
+        else:
+            _write_layout(store, saved, writer, form, path, progress)
+    return tuple(each.digest for each in saved)
 
 
 def preview_save(store: Store, image: Image) -> tuple[Digest, int]:
-    """The digest of the manifest that :func:`save_file` would write, and the bytes of the layers and documents."""
-    config, manifest, layers = _parts(store, image)
-    return Digest.of(manifest), sum(size for _, size in layers.values()) + len(config) + len(manifest)
+    """The digest of the manifest that :func:`save_images` would write, and the bytes of the layers and documents."""
+    (saved,) = _saved(store, [image], None, "docker-archive")
+    return saved.digest, sum(size for _, size in saved.layers.values()) + len(saved.config) + len(saved.manifest)
 
 
-def _parts(store: Store, image: Image) -> tuple[bytes, bytes, dict[Digest, tuple[Layer, int]]]:
-    """Configuration, manifest, and each layer with its tar's size."""
-    config = store.read_blob(image.manifest.config.digest)
-    layers = {layer.meta.diff_id: (layer, _tar_size(store, image, layer)) for layer in image.layers}
-    return config, _manifest(image, config, {digest: size for digest, (_, size) in layers.items()}), layers
+def _writer(path: str, form: str) -> AbstractContextManager[Writer]:
+    if form == "oci":
+        return folder_writer(path, ("oci-layout", "index.json"))
+    return folder_writer(path, ("version", "manifest.json")) if form == "dir" else tar_writer(path)
+
+
+def _write_layout(
+    store: Store, saved: Sequence[_Saved], writer: Writer, form: str, path: str, progress: Progress
+) -> None:
+    for name in ("blobs", _BLOBS):
+        writer.folder(name)
+    others = _others(path, {name for each in saved for name in each.names}) if form == "oci" else []
+    _put(writer, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    written: set[Digest] = set()
+    for each in saved:
+        for digest, (layer, size) in each.layers.items():
+            if digest not in written:
+                progress(Event(digest.short, "saving", 0, size))
+                writer.add(f"{_BLOBS}/{digest.hex}", size, _content(store, each.image, layer), once=True)
+                progress(Event(digest.short, "done", size, size))
+            written.add(digest)
+        for document in (each.config, each.manifest):
+            if Digest.of(document) not in written:
+                _put(writer, f"{_BLOBS}/{Digest.of(document).hex}", document)
+            written.add(Digest.of(document))
+    _put(writer, "index.json", _index(saved, others))
+    if form == "docker-archive":
+        _put(writer, "manifest.json", _docker_list(saved))
+
+
+def _write_dir(store: Store, saved: _Saved, writer: Writer, progress: Progress) -> None:
+    _put(writer, "version", b"Directory Transport Version: 1.1\n")
+    for digest, (layer, size) in saved.layers.items():
+        progress(Event(digest.short, "saving", 0, size))
+        writer.add(digest.hex, size, _content(store, saved.image, layer), once=True)
+        progress(Event(digest.short, "done", size, size))
+    _put(writer, Digest.of(saved.config).hex, saved.config)
+    _put(writer, "manifest.json", saved.manifest)
+
+
+def _put(writer: Writer, name: str, data: bytes) -> None:
+    writer.add(name, len(data), [data])
+
+
+def _saved(store: Store, images: Sequence[Image], name: str | None, form: str) -> list[_Saved]:
+    """Each image once, with all names by which it was asked for."""
+    found: dict[Digest, _Saved] = {}
+    for image in images:
+        config = store.read_blob(image.manifest.config.digest)
+        layers = {layer.meta.diff_id: (layer, _tar_size(store, image, layer)) for layer in image.layers}
+        manifest = _manifest(image, config, {digest: size for digest, (_, size) in layers.items()})
+        names = _names(image) if name is None else _given(name, form)
+        before = found.get(Digest.of(manifest))
+        if before is not None:
+            names = tuple(dict.fromkeys((*before.names, *names)))
+        found[Digest.of(manifest)] = _Saved(image, config, manifest, layers, names)
+    return list(found.values())
 
 
 def _tar_size(store: Store, image: Image, layer: Layer) -> int:
@@ -104,81 +182,81 @@ def _manifest(image: Image, config: bytes, sizes: dict[Digest, int]) -> bytes:
     )
 
 
-def _names(image: Image) -> list[Reference]:
+def _names(image: Image) -> tuple[str, ...]:
     """The reference by which the image was asked for, if it is a name."""
-    from wherry.base.errors import InvalidName
-
     try:
         found = Reference.parse(image.reference)
     except InvalidName:
+        return ()
+    return (str(found),) if found.tag and found.digest is None else ()
+
+
+def _given(name: str, form: str) -> tuple[str, ...]:
+    """A name as asked for; only Docker's list wants it to be an image's."""
+    if not name:
+        return ()
+    return (str(Reference.parse(name)),) if form == "docker-archive" else (name,)
+
+
+def _others(path: str, names: set[str]) -> list[dict[str, object]]:
+    """What an OCI layout that is there lists besides what is written now."""
+    layout = FolderLayout(path)
+    if not layout.has("index.json"):
         return []
-    return [found] if found.tag else []
+    try:
+        listed = msgspec.json.decode(layout.read("index.json"), type=dict[str, object]).get("manifests") or []
+    except msgspec.DecodeError as error:
+        raise ImageError(f"'{path}' cannot be added to", why=f"its 'index.json': {error}") from None
+    tags = names | {tag for name in names for tag in _annotations(name).values()}
+    kept = []
+    for item in listed if isinstance(listed, list) else []:
+        known = item.get("annotations") if isinstance(item, dict) else None
+        if not (isinstance(known, dict) and tags & set(known.values())):
+            kept.append(item)
+    return kept
 
 
-def _index(manifest: bytes, names: list[Reference]) -> bytes:
-    descriptor: dict[str, object] = {
-        "mediaType": OCI_MANIFEST,
-        "digest": str(Digest.of(manifest)),
-        "size": len(manifest),
-    }
-    if names:
-        descriptor["annotations"] = {
-            "io.containerd.image.name": str(names[0]),
-            "org.opencontainers.image.ref.name": names[0].tag,
+def _index(saved: Sequence[_Saved], others: list[dict[str, object]]) -> bytes:
+    tags = [_annotations(name)[_REF_NAME] for each in saved for name in each.names]
+    listed: list[dict[str, object]] = list(others)
+    for each in saved:
+        plain: dict[str, object] = {
+            "mediaType": OCI_MANIFEST,
+            "digest": str(each.digest),
+            "size": len(each.manifest),
         }
-    return msgspec.json.encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor]})
+        for name in each.names:
+            known = _annotations(name)
+            if tags.count(known[_REF_NAME]) > 1:  # who asks for the tag alone could mean several
+                known[_REF_NAME] = name
+            listed.append({**plain, "annotations": known})
+        if not each.names:
+            listed.append(plain)
+    return msgspec.json.encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed})
 
 
-def _docker_list(image: Image, config: bytes, names: list[Reference]) -> bytes:
+_REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def _annotations(name: str) -> dict[str, str]:
+    """An image's whole name and its tag, as containerd and Docker note them; any other text is the tag."""
+    try:
+        found = Reference.parse(name) if "/" in name else None
+    except InvalidName:
+        found = None
+    if found is None or not found.tag:
+        return {_REF_NAME: name}
+    return {"io.containerd.image.name": str(found), _REF_NAME: found.tag}
+
+
+def _docker_list(saved: Sequence[_Saved]) -> bytes:
     return msgspec.json.encode(
         [
             {
-                "Config": f"blobs/sha256/{Digest.of(config).hex}",
-                "RepoTags": [name.familiar for name in names] or None,
-                "Layers": [f"blobs/sha256/{digest.hex}" for digest in image.config.rootfs.diff_ids],
+                "Config": f"{_BLOBS}/{Digest.of(each.config).hex}",
+                "RepoTags": [Reference.parse(name).familiar for name in each.names] or None,
+                "Layers": [f"{_BLOBS}/{digest.hex}" for digest in each.image.config.rootfs.diff_ids],
             }
+            for each in saved
         ]
     )
-
-
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    archive.addfile(_header(name, len(data)), io.BytesIO(data))
-
-
-def _header(name: str, size: int) -> tarfile.TarInfo:
-    header = tarfile.TarInfo(name)
-    header.size = size
-    header.mode = 0o644
-    return header
-
-
-def _folder(name: str) -> tarfile.TarInfo:
-    """Named, because skopeo cannot make up folders of its own without root."""
-    header = tarfile.TarInfo(name)
-    header.type = tarfile.DIRTYPE
-    header.mode = 0o755
-    return header
-
-
-class _Stream(io.RawIOBase):
-    """An iterator of chunks as a file."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        pieces = []
-        while size:
-            if not self._left:
-                self._left = memoryview(next(self._chunks, b""))
-                if not self._left:
-                    break
-            piece = self._left[:size] if size > 0 else self._left
-            self._left = self._left[len(piece) :]
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
