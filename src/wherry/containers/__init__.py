@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
+    from wherry.containers.again import prepare_again
+    from wherry.containers.aliases import add_name, protect, remove_name
     from wherry.containers.changes import Change
+    from wherry.containers.cloning import clone
     from wherry.containers.copying import cp, plan_cp
     from wherry.containers.diagnosing import Diagnosis, EngineState, diagnose
     from wherry.containers.differing import differences
@@ -90,7 +93,9 @@ _HOMES = {
     "Start": "starting",
     "World": "world",
     "abandoned_scratch": "abandoned",
+    "add_name": "aliases",
     "chosen_auth_file": "images",
+    "clone": "cloning",
     "cp": "copying",
     "create": "starting",
     "diagnose": "diagnosing",
@@ -128,9 +133,11 @@ _HOMES = {
     "plan_stop": "signals",
     "plan_tag": "images",
     "prepare": "starting",
+    "prepare_again": "again",
     "prepare_exec": "enter",
     "preview": "starting",
     "preview_start": "starting",
+    "protect": "aliases",
     "prune": "images",
     "ps": "listing",
     "push": "images",
@@ -138,6 +145,7 @@ _HOMES = {
     "record_files": "records",
     "reference_of": "naming",
     "reference_to_name": "naming",
+    "remove_name": "aliases",
     "remove_names": "unused",
     "remove_scratch": "abandoned",
     "remove_shims": "shimming",
@@ -185,7 +193,9 @@ __all__ = [
     "Start",
     "World",
     "abandoned_scratch",
+    "add_name",
     "chosen_auth_file",
+    "clone",
     "cp",
     "create",
     "diagnose",
@@ -223,9 +233,11 @@ __all__ = [
     "plan_stop",
     "plan_tag",
     "prepare",
+    "prepare_again",
     "prepare_exec",
     "preview",
     "preview_start",
+    "protect",
     "prune",
     "ps",
     "push",
@@ -233,6 +245,7 @@ __all__ = [
     "record_files",
     "reference_of",
     "reference_to_name",
+    "remove_name",
     "remove_names",
     "remove_scratch",
     "remove_shims",

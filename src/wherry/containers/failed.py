@@ -23,6 +23,8 @@ def never_ran(world: World, container: Container) -> bool:
     ended = kept.read_exit(world.containers, container.id)
     if ended is None or ended.exit not in _START_FAILED or running_kept(world, container) is not None:
         return False
+    if not container.options.log:  # what it wrote is known to nobody
+        return False
     if is_elsewhere(world, container) or _size(f"{world.containers}/{container.id}/log.json") > 0:
         return False
     from wherry.containers.differing import differences

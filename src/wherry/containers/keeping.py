@@ -88,6 +88,9 @@ def _removable(world: World, name: str, force: bool) -> Found | None:
         if force:
             return None
         raise
+    if found.kept is not None and found.kept.protected:
+        hint = f"udocker unprotect {found.shown}, if it may go"
+        raise Conflict(f"container '{found.shown}' is protected against removal", hint=hint)
     if found.running is not None and not force:
         raise Conflict(
             f"container '{found.shown}' runs", hint=f"wherry stop {found.shown}, or wherry rm -f {found.shown}"

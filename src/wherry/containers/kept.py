@@ -39,7 +39,8 @@ __all__ = [
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
     """A kept container. Times are RFC 3339, UTC; ``started``, ``node``, ``boot_id`` and ``runtime`` are of the last
-    start (``runtime`` is the session's folder of running containers: a node may have several)."""
+    start (``runtime`` is the session's folder of running containers: a node may have several). ``aliases`` are further
+    names; a ``protected`` one is not removed."""
 
     id: str
     name: str = ""
@@ -53,6 +54,12 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     boot_id: str = ""
     runtime: str = ""
+    aliases: tuple[str, ...] = ()
+    protected: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*((self.name,) if self.name else ()), *self.aliases)
 
     def folder(self, containers: str) -> str:
         return f"{containers}/{self.id}"
@@ -147,7 +154,8 @@ def delete(containers: str, container: Container, scratch: tuple[str, ...] = ())
     from wherry.containers.names import release_name
     from wherry.containers.trees import remove_tree
 
-    release_name(containers, container.name, container.id)
+    for name in container.names:
+        release_name(containers, name, container.id)
     for parent in (*scratch, containers):
         try:
             remove_tree(f"{parent}/{container.id}")

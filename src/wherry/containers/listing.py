@@ -145,7 +145,7 @@ def _kept_summary(world: World, container: Container, running: Running | None) -
         ended = kept.read_exit(world.containers, container.id)
     return ContainerSummary(
         id=container.id,
-        names=(container.name,) if container.name else (),
+        names=container.names,
         image=container.image,
         image_digest=container.image_digest,
         command=container.entry,

@@ -81,7 +81,7 @@ def taken(name: str, holder: Container) -> Conflict:
 def owner(containers: str, name: str) -> Container | None:
     owner_id = _owner_id(containers, name)
     container = kept.read(containers, owner_id) if len(owner_id) == 64 else None
-    return container if container is not None and container.name == name else None
+    return container if container is not None and name in container.names else None
 
 
 def _refuse_or_clear(containers: str, name: str) -> None:

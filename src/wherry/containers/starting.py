@@ -36,7 +36,20 @@ if TYPE_CHECKING:
     from wherry.containers.kept import Container
     from wherry.image import Image
 
-__all__ = ["Preview", "Start", "create", "plan_kept", "prepare", "preview", "preview_start", "run", "start"]
+__all__ = [
+    "Preview",
+    "Start",
+    "completed",
+    "create",
+    "plan_kept",
+    "prepare",
+    "prepare_beside",
+    "preview",
+    "preview_start",
+    "run",
+    "start",
+    "start_kept",
+]
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -113,7 +126,7 @@ def prepare(
     Raises what resolving, policy and planning raise; :class:`Conflict` when the container's name is taken.
     """
     world = world or World()
-    options = _complete(world, options)
+    options = completed(world, options)
     image = _image(world, options, progress)
     _sweep(world)
     if not (options.detach or options.name):
@@ -121,7 +134,7 @@ def prepare(
         return Start(plan[0], options.command, plan[1])
     container = _new_container(world, options, image)
     try:
-        return _start_kept(world, container, options, image)
+        return start_kept(world, container, options, image)
     except BaseException:  # what cannot start must not hold the name
         from wherry.containers.kept import delete
 
@@ -134,7 +147,7 @@ def preview(
 ) -> Preview:
     """What :func:`run` or :func:`create` would do, without doing anything: nothing is pulled, kept or leased."""
     world = world or World()
-    options = _complete(world, options)
+    options = completed(world, options)
     found = resolve(world, options.image, pull=options.pull, platform=options.platform, dry_run=True)
     if isinstance(found, MissingImage):
         return Preview(None, options.command, str(found.reference))
@@ -149,7 +162,7 @@ def preview(
 def create(options: RunOptions, *, world: World | None = None, progress: Progress | None = None) -> str:
     """Make a container and keep it, without starting it; return its id."""
     world = world or World()
-    options = _complete(world, options)
+    options = completed(world, options)
     image = _image(world, options, progress)
     _plan(world, options, image, _kept(world, "0" * 64, options.name or "", "create"))  # what cannot start is told now
     container = _new_container(world, options, image)
@@ -166,7 +179,7 @@ def start(name: str, *, attach: bool = False, interactive: bool = False, world: 
     world = world or World()
     container, options = _next_start(world, name, attach=attach, interactive=interactive)
     _sweep(world)
-    return _start_kept(world, container, options, image_of(world, container))
+    return start_kept(world, container, options, image_of(world, container))
 
 
 def preview_start(
@@ -202,7 +215,7 @@ def plan_kept(world: World, container: Container, options: RunOptions) -> Launch
     return _plan(world, options, image, _kept(world, container.id, container.name, "run"), dry_run=True)
 
 
-def _complete(world: World, options: RunOptions) -> RunOptions:
+def completed(world: World, options: RunOptions) -> RunOptions:
     from wherry.containers.completing import complete
     from wherry.containers.names import check_name
 
@@ -268,7 +281,15 @@ def _tell(plan: LaunchPlan) -> None:
         sys.stderr.write(f"wherry: {note}\n")
 
 
-def _start_kept(world: World, container: Container, options: RunOptions, image: Image) -> Start:
+def prepare_beside(world: World, options: RunOptions, image: Image, note: str) -> Start:
+    """A start of ``image`` as it was put together by the caller, after saying ``note``; nothing of it stays."""
+    plan = _plan(world, options, image, None)
+    plan, _ = _finish(world, msgspec.structs.replace(plan, notes=(*plan.notes, note), reusable=False), None)
+    return Start(plan, options.command)
+
+
+def start_kept(world: World, container: Container, options: RunOptions, image: Image) -> Start:
+    """The next start of a kept container that does not run, with these options; its folder says so from now on."""
     from wherry.containers import kept as keeping
     from wherry.containers.times import now
 

@@ -23,6 +23,7 @@ __all__ = ["BATCH_MARKERS", "BATCH_NAMES", "DEFAULT_PATH", "Variable", "describe
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_WHO = ("USER", "LOGNAME", "USERNAME")
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 ALWAYS = ("TERM", "TZ", *_PROXIES, *(name.upper() for name in _PROXIES))
 
@@ -76,7 +77,8 @@ def describe(
 ) -> tuple[Variable, ...]:
     """All variables in the order of application: of two with one name the later counts."""
     found = [] if options.bare_env else _usual(options, image, tree, host, person, surroundings)
-    found += [Variable(name, None, "your environment", "all") for name in options.pass_env]
+    passed = [Variable(name, None, "your environment", "all") for name in options.pass_env]
+    found = passed + found if options.image_wins else found + passed
     found += [_asked(text, settings.source("run.env")) for text in settings.items("run.env")]
     found += [_asked(text, "-e or --env-file") for text in options.env]
     return tuple(found)
@@ -98,6 +100,8 @@ def _usual(
     home = Variable("HOME", person.home, person.home_source, "set")
     if not person.is_caller:
         found.append(home)
+    if options.user_env:
+        found += [Variable(name, person.name, "who you are inside", "set") for name in _WHO]
     found += [Variable(name, value, "the image", "set") for name, value in own]
     if person.is_caller:
         found.append(home)

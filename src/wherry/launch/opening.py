@@ -57,8 +57,10 @@ def streams(job: Job) -> list[Operation]:
     bits |= _DETACH if options.detach else 0
     if options.shell:
         bits |= _STDIN | _TERMINAL | (0 if options.terminal else _IF_TERMINAL)
+    elif options.if_terminal and not options.terminal:
+        bits |= _TERMINAL | _IF_TERMINAL
     found = [Operation("STDIO", (bits,))]
-    if kept is not None and kept.log:
+    if kept is not None and kept.log and options.log:
         found.append(Operation("LOG", (kept.log,)))
     descriptors = tuple(str(number) for number in sorted(set(options.preserve_fds)))
     found.append(Operation("FDS", (descriptors, _DESCRIPTOR_VARIABLES)))

@@ -38,7 +38,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     entrypoint: tuple[str, ...] | None = None
     env: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()  # the caller's variables that go in over the image's: NAME, PREFIX*, not after "!"
-    bare_env: bool = False  # no variables but these two: neither the image's nor Wherry's own
+    image_wins: bool = False  # over `pass_env`, as do Wherry's own variables
+    bare_env: bool = False  # no variables but `pass_env` and `env`: neither the image's nor Wherry's own
     binds: tuple[Bind, ...] = ()
     tmpfs: tuple[tuple[str, str], ...] = ()  # (target, mount options)
     workdir: str | None = None
@@ -78,6 +79,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     resolver: tuple[str, ...] = ()  # lines of /etc/resolv.conf in place of the host's
     places: tuple[str, ...] = ()  # directories that are made, as for the image's volumes
     stop_timeout: int | None = None  # seconds that `stop` waits; None: 10
+    user_env: bool = False  # USER, LOGNAME and USERNAME say who that is inside
+    from_home: bool = False  # where neither `workdir` nor the image says: starts in the home directory, not in /
+    if_terminal: bool = False  # a terminal where standard input and output are ones
+    log: bool = True  # keep the output of a container that stays
     shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
 
     @property

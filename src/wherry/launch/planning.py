@@ -13,7 +13,7 @@ from wherry.base.settings import Settings
 from wherry.host import Host
 from wherry.launch.engines import NAMESPACE, Choice, engine_named, require_features
 from wherry.launch.environment import describe, env_operations
-from wherry.launch.identity import resolve_person
+from wherry.launch.identity import Person, resolve_person
 from wherry.launch.job import Job
 from wherry.launch.names import names_layer
 from wherry.launch.options import RunOptions
@@ -72,7 +72,8 @@ def plan_run(
             person=person,
             names=names,
             environment=tuple(env_operations(describe(options, image, tree, host, person, settings, surroundings))),
-            directory=options.workdir or (CURRENT if here else _directory(image)),
+            directory=options.workdir
+            or (CURRENT if here else _directory(image, person if options.from_home else None)),
             here=here,
             home=home,
             isolated_network=isolated,
@@ -110,7 +111,10 @@ def _check_hostname(name: str) -> None:
         )
 
 
-def _directory(image: Image) -> str:
+def _directory(image: Image, person: Person | None) -> str:
+    """``person``: starts at home where the image names no directory."""
+    if person is not None and not image.config.config.working_dir:
+        return person.home
     # A relative one is taken from the root, as Docker does; so an image cannot name a slot either.
     return posixpath.normpath(f"/{(image.config.config.working_dir or '').lstrip('/')}")
 
