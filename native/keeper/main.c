@@ -53,9 +53,10 @@ static void leave_caller(void) {
     if (setsid() < 0 || chdir("/") != 0) return;
 }
 
-static int keep(const struct place *place, struct server *server, char **argv) {
+static int keep(struct place *place, struct server *server, char **argv) {
     sigset_t ours;
     use_signals(&ours);
+    signal(SIGCHLD, SIG_DFL); /* an inherited "ignore" would lose our children's ends */
     sigprocmask(SIG_BLOCK, &ours, NULL);
     if (server_start(server, place, argv) != 0) return fail(place, "cannot start the program");
     close(3);
@@ -65,7 +66,7 @@ static int keep(const struct place *place, struct server *server, char **argv) {
     }
     tell("ready");
     use_await_end(place, server);
-    place_take_away((struct place *)place);
+    place_take_away(place);
     server_end(server, place);
     place_leave(place);
     return 0;

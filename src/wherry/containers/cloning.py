@@ -47,6 +47,7 @@ def clone(name: str, new_name: str = "", *, world: World | None = None) -> str:
         entry=source.entry,
         node=world.host.node,
         boot_id=world.host.boot_id,
+        stamp=source.stamp,
     )
     kept.save(world.containers, made)
     try:

@@ -40,7 +40,8 @@ __all__ = [
 class Container(msgspec.Struct, frozen=True, kw_only=True):
     """A kept container. Times are RFC 3339, UTC; ``started``, ``node``, ``boot_id`` and ``runtime`` are of the last
     start (``runtime`` is the session's folder of running containers: a node may have several). ``aliases`` are further
-    names; a ``protected`` one is not removed."""
+    names; a ``protected`` one is not removed. ``stamp`` tells whether the file that ``image`` names is still the same,
+    where it runs where it lies; empty else."""
 
     id: str
     name: str = ""
@@ -56,6 +57,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str = ""
     aliases: tuple[str, ...] = ()
     protected: bool = False
+    stamp: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -90,11 +90,11 @@ def file_meant(world: World, text: str) -> str | None:
         return path
     if "@" in text or not world.outside.local_file(text):
         return None
-    from wherry.image import is_image_file
+    from wherry.image import is_image_file, is_packed
 
     path = os.path.normpath(f"{world.outside.cwd()}/{text}")
     world.outside.stat(path)
-    return path if is_image_file(path) else None
+    return path if is_image_file(path) or is_packed(path) else None
 
 
 def image_of(world: World, container: Container) -> Image:
@@ -105,6 +105,10 @@ def image_of(world: World, container: Container) -> Image:
         if not is_unpacked(container.image):
             raise NotFound(f"there is no '{container.image}' any more", why="the container's image lay there")
         return open_directory(container.image.rstrip("/"))
+    if container.stamp:
+        from wherry.containers.packed import image_of_file
+
+        return image_of_file(world, container)
     return msgspec.structs.replace(open_image(world.store, container.image_digest), reference=container.image)
 
 
@@ -113,7 +117,7 @@ _FILE_HINT = "an image's name has no './' in front and no '/' at its end; 'wherr
 
 def _open_file(world: World, text: str, path: str, progress: Progress | None, *, dry_run: bool) -> Image:
     from wherry.base.progress import silent
-    from wherry.image import load_file
+    from wherry.image import is_packed, load_file
 
     stamp = world.outside.stat(path)
     if not stamp.exists:
@@ -124,6 +128,10 @@ def _open_file(world: World, text: str, path: str, progress: Progress | None, *,
 
         if is_unpacked(path):
             return open_directory(path)
+    elif is_packed(path):
+        from wherry.containers.packed import open_packed
+
+        return open_packed(world, path, dry_run=dry_run, progress=progress or silent)
     return load_file(world.store, path, name=False, progress=progress or silent)
 
 

@@ -59,6 +59,8 @@ class Start(msgspec.Struct, frozen=True):
     command: tuple[str, ...]
     path: str | None = None
     container_id: str = ""
+    held: tuple[object, ...] = ()
+    """What must stay until the launcher runs: the mount of its image."""
 
     def execute(self) -> NoReturn:
         """Become the launcher; this process never comes back."""
@@ -131,7 +133,7 @@ def prepare(
     _sweep(world)
     if not (options.detach or options.name):
         plan = _finish(world, _plan(world, options, image, None), prefix)
-        return Start(plan[0], options.command, plan[1])
+        return Start(plan[0], options.command, plan[1], held=tuple(world.mounts.values()))
     container = _new_container(world, options, image)
     try:
         return start_kept(world, container, options, image)
@@ -240,6 +242,11 @@ def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *,
 
     host, tree = world.host, view(image)
     choice = choose(options, world.settings, host, image, tree, lambda: world.machine)
+    if directory_of(image):
+        from wherry.containers.packed import fitting
+
+        image = fitting(world, image, options, choice.engine)
+        tree = view(image)
     _check_platform(image, host.architecture)
     facts = ImageFacts(image.reference, image.digest)
     decision = decide(facts, UserFacts(host.uid, host.user, host.node), "run")
@@ -248,18 +255,27 @@ def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *,
         if dry_run or directory_of(image)
         else world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
     )
+    if options.installed:
+        from wherry.launch import as_installed
+
+        options = as_installed(options, image, tree, host, world.outside)
     sources = choice.engine != "namespace"
     surroundings = survey(world.outside, options, world.settings, image, host, sources=sources)
     kind = tree_kind(choice, options, image, tree, host, surroundings)
     flat = world.flat_tree(image, kind, make=not dry_run)
+    shown, paths = image if flat else world.shallow(image, make=not dry_run), world.paths(lease, flat)
+    if directory_of(image):
+        from wherry.containers.packed import as_mounted
+
+        shown, paths = as_mounted(world, shown, paths, choice.engine)
     return plan_run(
         options,
-        image if flat else world.shallow(image, make=not dry_run),
+        shown,
         tree,
         host,
         world.settings,
         decision,
-        paths=world.paths(lease, flat),
+        paths=paths,
         surroundings=surroundings,
         choice=choice,
         kept=kept,
@@ -301,7 +317,7 @@ def start_kept(world: World, container: Container, options: RunOptions, image: I
     keeping.forget_exit(world.containers, container.id)
     started = msgspec.structs.replace(container, started=now(), node=world.host.node, boot_id=world.host.boot_id)
     keeping.save(world.containers, msgspec.structs.replace(started, runtime=world.runtime))
-    return Start(plan, container.options.command, None, container.id)
+    return Start(plan, container.options.command, None, container.id, tuple(world.mounts.values()))
 
 
 def _kept(world: World, container_id: str, name: str, verb: str) -> Kept:
@@ -335,6 +351,7 @@ def _new_container(world: World, options: RunOptions, image: Image) -> Container
         entry=(*entry, *command),
         node=world.host.node,
         boot_id=world.host.boot_id,
+        stamp=_stamp(world, image),
     )
     keeping.save(world.containers, container)
     if not options.stop_signal:
@@ -348,6 +365,14 @@ def _new_container(world: World, options: RunOptions, image: Image) -> Container
             keeping.delete(world.containers, container)
             raise
     return container
+
+
+def _stamp(world: World, image: Image) -> str:
+    if not world.mounts:
+        return ""
+    from wherry.containers.packed import stamp_of
+
+    return stamp_of(world, image)
 
 
 def _check_stop_signal(name: str) -> None:

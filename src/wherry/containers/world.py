@@ -9,6 +9,7 @@ from wherry.base.outside import Outside
 
 if TYPE_CHECKING:
     from wherry.base.settings import Settings
+    from wherry.containers.mounting import Mount
     from wherry.host import Host, Machine
     from wherry.image import Image
     from wherry.launch import Paths
@@ -28,6 +29,8 @@ class World:
     ) -> None:
         self._make_store = make_store
         self.outside = Outside() if outside is None else outside
+        self.mounts: dict[str, Mount] = {}
+        """Mounts of packed images by the tree where they can be read, held until what is started has its own hold."""
         if settings is not None:
             self.settings = settings
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wherry.host.idmaps import Subordinate, as_all_ids, find_subordinate
     from wherry.host.obstacles import ENGINES, Obstacle, against, usable_sites
     from wherry.host.shortcomings import shortcomings
+    from wherry.host.squashfuse import Squashfuse, find_squashfuse, gives_files
     from wherry.host.survey import survey
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Host",
     "Machine",
     "Obstacle",
+    "Squashfuse",
     "Subordinate",
     "Survival",
     "against",
@@ -37,7 +39,9 @@ __all__ = [
     "filesystem_type",
     "find_control",
     "find_lifetime",
+    "find_squashfuse",
     "find_subordinate",
+    "gives_files",
     "is_remote",
     "lacking",
     "probe",
@@ -55,13 +59,16 @@ _HOMES = {
     "ENGINES": "obstacles",
     "Machine": "facts",
     "Obstacle": "obstacles",
+    "Squashfuse": "squashfuse",
     "Subordinate": "idmaps",
     "Survival": "facts",
     "against": "obstacles",
     "as_all_ids": "idmaps",
     "find_control": "control",
     "find_lifetime": "control",
+    "find_squashfuse": "squashfuse",
     "find_subordinate": "idmaps",
+    "gives_files": "squashfuse",
     "shortcomings": "shortcomings",
     "survey": "survey",
     "usable_sites": "obstacles",

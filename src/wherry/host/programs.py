@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 
 from wherry.base.errors import SettingsError
 from wherry.host.facts import Program
@@ -15,9 +16,9 @@ _RUNTIMES = ("crun", "youki", "runc")
 _SITES = ("apptainer", "singularity", "ch-run", "podman")
 
 
-def find_in_path(*names: str) -> str:
-    """The path of the first of these programs that the search path leads to; ``""`` where there is none."""
-    folders = os.environ.get("PATH", "/usr/bin:/bin").split(":")
+def find_in_path(*names: str, folders: Sequence[str] | None = None) -> str:
+    """The path of the first of these programs that the search path (or ``folders``) leads to; ``""``: there is none."""
+    folders = os.environ.get("PATH", "/usr/bin:/bin").split(":") if folders is None else folders
     paths = (f"{folder}/{name}" for name in names for folder in folders if folder.startswith("/"))
     return next(
         (path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK) and not _is_ours(path)), ""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wherry.image.forms import ARCHIVES, Form, form_of
     from wherry.image.local import Image, near_names, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
+    from wherry.image.mounted import open_mounted
     from wherry.image.packed import PackedImage, is_packed, packed_facts
     from wherry.image.platforms import Platform
     from wherry.image.pulling import PullPreview, preview_pull, pull
@@ -63,6 +64,7 @@ __all__ = [
     "near_names",
     "open_directory",
     "open_image",
+    "open_mounted",
     "packed_facts",
     "parse_checksum",
     "parse_source",
@@ -113,6 +115,7 @@ _HOMES = {
     "near_names": "local",
     "open_directory": "directory",
     "open_image": "local",
+    "open_mounted": "mounted",
     "packed_facts": "packed",
     "parse_checksum": "sources",
     "parse_source": "sources",

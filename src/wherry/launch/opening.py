@@ -21,7 +21,8 @@ _DESCRIPTOR_VARIABLES = ("PMI_FD", "MAKEFLAGS")
 
 
 def opening(job: Job, fragment: str, joinable: str, flags: int) -> list[Operation]:
-    """The id, who runs, and its scratch folder: in this order, for by the running file a killed start is swept.
+    """The image's mount, the id, who runs, and its scratch folder: in this order, for by the running file a killed start
+    is swept.
 
     ``joinable`` is what ``exec`` must know (:mod:`wherry.launch.fragment`), ``flags`` the new namespaces.
     """
@@ -31,7 +32,9 @@ def opening(job: Job, fragment: str, joinable: str, flags: int) -> list[Operatio
     if kept is None:  # for a sweep under other settings
         shown = [os.fsencode(path).decode(errors="replace") for path in scratch]
         running += f',"scratch":{msgspec.json.encode(shown).decode()}'
+    mounted = [Operation("MOUNTED", (paths.mounted.prefix, paths.mounted.variables))] if paths.mounted else []
     return [
+        *mounted,
         Operation("ID", (kept.id if kept else "",)),
         Operation("RUNNING", (f"{paths.runtime}/running", running)),
         Operation("SCRATCH", (scratch, int(kept is not None))),

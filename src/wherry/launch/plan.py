@@ -17,6 +17,7 @@ __all__ = [
     "Field",
     "Kept",
     "LaunchPlan",
+    "Mounted",
     "Operation",
     "Paths",
     "PlanFile",
@@ -82,12 +83,20 @@ class LaunchPlan(msgspec.Struct, frozen=True):
         return tuple(item for item in self.operations if item.kind == kind)
 
 
+class Mounted(msgspec.Struct, frozen=True):
+    """The folder of an image's mount: a prefix and the variables that make the rest of its name (ops.def, MOUNTED)."""
+
+    prefix: str
+    variables: tuple[str, ...] = ()
+
+
 class Paths(msgspec.Struct, frozen=True):
     """Where things lie on the host, all absolute.
 
     ``scratch`` are the parent folders for writable layers in order of preference (``wherry.host.scratch_parents``).
     ``lease`` is the image's lease file on this node, empty where there is none (a site's read-only store).
-    ``flat`` is the flattened tree, needed only where neither overlay nor FUSE can be had.
+    ``flat`` is the flattened tree, needed only where neither overlay nor FUSE can be had. ``mounted`` is set for an
+    image that is mounted and not unpacked: its trees begin with :data:`MOUNT`, or are those of that folder.
     """
 
     store: str
@@ -96,6 +105,7 @@ class Paths(msgspec.Struct, frozen=True):
     scratch: tuple[str, ...]
     lease: str = ""
     flat: str = ""
+    mounted: Mounted | None = None
 
 
 class Kept(msgspec.Struct, frozen=True):

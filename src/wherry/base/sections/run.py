@@ -42,6 +42,15 @@ KEYS = (
         "what 'run -d' ends with: job (the batch job), logout, stay (nothing), or auto (what the machine does anyway)",
         choices=("auto", "job", "logout", "stay"),
     ),
+    Key(
+        "run.mount",
+        "text",
+        "auto",
+        "how squashfs and SIF files are run: namespace or host (mounted there), unpack (into the store), or auto: the "
+        "first that works",
+        choices=("auto", "namespace", "host", "unpack"),
+    ),
+    Key("run.mount_grace", "number", 10, "seconds that such a file stays mounted when no container uses it any more"),
     Key("run.network", "text", "host", "host or none", choices=("host", "none")),
     Key(
         "run.scratch",
