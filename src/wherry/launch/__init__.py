@@ -18,7 +18,7 @@ from wherry.launch.execute import execute, launcher_path, start
 from wherry.launch.inputs import with_inputs
 from wherry.launch.joining import Membership, Wrapped, plan_exec, wrapped_of
 from wherry.launch.options import Bind, ExecOptions, RunOptions, Ulimit
-from wherry.launch.plan import SCRATCH, Kept, LaunchPlan, Operation, Paths
+from wherry.launch.plan import MOUNT, SCRATCH, Kept, LaunchPlan, Mounted, Operation, Paths
 from wherry.launch.planning import plan_run
 from wherry.launch.saved import save, write_files
 from wherry.launch.show import show, show_json
@@ -26,6 +26,7 @@ from wherry.launch.surroundings import Surroundings, survey
 
 __all__ = [
     "BATCH_MARKERS",
+    "MOUNT",
     "SCRATCH",
     "Bind",
     "Choice",
@@ -33,6 +34,7 @@ __all__ = [
     "Kept",
     "LaunchPlan",
     "Membership",
+    "Mounted",
     "Operation",
     "Paths",
     "RunOptions",
