@@ -226,12 +226,18 @@ static int bind_taken(struct binds *binds, size_t index, const char *target, uin
 int binds_bind(struct binds *binds, size_t index, struct failure *failure) {
     const struct record *record = &binds->start->plan->records[index];
     if (binds->start->source_kinds[index] == SOURCE_NONE) return 0; /* optional, and missing */
+    struct stat found;
     const char *target = start_text(binds->start, record, 1, failure);
     if (target == NULL) return -1;
     if (binds->new_root < 0 && take_source(binds, index, failure) != 0) return -1;
-    int answer = bind_taken(binds, index, target, record->field[2].u, failure);
+    bool absent = (record->field[2].u & BIND_ABSENT) != 0;
+    int answer = absent && lstat(target, &found) == 0
+                     ? 0
+                     : bind_taken(binds, index, target, record->field[2].u, failure);
     if (binds->trees[index] >= 0) close(binds->trees[index]);
-    return answer;
+    if (!absent || answer == 0 || failure->step != STEP_TARGET) return answer;
+    failure->step = STEP_NONE;
+    return 0;
 }
 
 int binds_tree(struct binds *binds, const struct record *record, struct failure *failure) {

@@ -16,6 +16,7 @@
 #include "descriptors.h"
 #include "host.h"
 #include "log.h"
+#include "named.h"
 #include "terminal.h"
 #include "wait.h"
 
@@ -25,6 +26,7 @@ struct run {
     struct host host;
     struct child child;
     struct streams streams;
+    struct plan wider; /* with NAMED: the plan with the binds that this start needs */
     int parent; /* a detached run's pipe to the launcher that the user started, or -1 */
     char cwd[PATH_MAX];
 };
@@ -244,6 +246,7 @@ enum run_answer run_plan(const struct front *front, char **environment, struct r
     if (directory != NULL) run.start.slots.directory = slots_fill(&run.start.slots, directory->field[0].s.bytes);
     run.start.command = command_argv(&front->plan, front->arguments, failure);
     if (run.start.command == NULL || choose_streams(&run, failure) != 0) return RUN_FAILED;
+    if (named_widen(&run.start, &run.wider, failure) != 0) return RUN_FAILED;
     run.start.caller_umask = umask(0);
     enum run_answer answer =
         (run.start.stdio & STDIO_DETACH) != 0 ? run_detached(&run, result, failure) : run_here(&run, result, failure);

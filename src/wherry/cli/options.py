@@ -70,6 +70,10 @@ _OWN = (
     Option(("--home",), "bind your home directory (default: an empty private one)"),
     Option(("--no-here",), "do not bind the current directory, though the settings' profile says so"),
     Option(("--no-home",), "do not bind your home directory, though the settings' profile says so"),
+    Option(
+        ("--installed",),
+        "as if the image's programs were installed here: your files at their places, your directory and environment",
+    ),
     Option(("--hostauth",), "show the host's users and groups (/etc/passwd, /etc/group) instead of only you"),
 )
 

@@ -65,6 +65,7 @@ def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOp
         engine=_not_empty(given, "engine"),
         userns=_not_empty(given, "userns"),
         copy=given.flag("writable_copy"),
+        installed=given.flag("installed"),
         shell=shell,
     )
 

@@ -11,6 +11,8 @@ This room never fetches an image and keeps no state but saved plans and the smal
 ``wherry.image``, ``wherry.host``, ``wherry.policy`` and ``wherry.base``.
 """
 
+from typing import TYPE_CHECKING
+
 from wherry.launch.codec import decode, encode
 from wherry.launch.engines import Choice, choose, tree_kind
 from wherry.launch.environment import BATCH_MARKERS, Variable, variables_of
@@ -23,6 +25,9 @@ from wherry.launch.planning import plan_run
 from wherry.launch.saved import save, write_files
 from wherry.launch.show import show, show_json
 from wherry.launch.surroundings import Surroundings, survey
+
+if TYPE_CHECKING:
+    from wherry.launch.installed import as_installed
 
 __all__ = [
     "BATCH_MARKERS",
@@ -42,6 +47,7 @@ __all__ = [
     "Ulimit",
     "Variable",
     "Wrapped",
+    "as_installed",
     "choose",
     "decode",
     "encode",
@@ -60,3 +66,11 @@ __all__ = [
     "wrapped_of",
     "write_files",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name != "as_installed":  # few starts need it
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from wherry.launch.installed import as_installed
+
+    return as_installed

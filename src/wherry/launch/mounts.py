@@ -110,6 +110,8 @@ def inside_operations(kind: str, job: Job) -> list[Operation]:
     if person.is_other and person.private_home:
         steps.append(Operation("OWNER", (person.home, person.uid, person.gid)))
     steps += mounts
+    if options.named and kind != Root.TREE:
+        steps.append(Operation("NAMED", (options.named,)))
     if job.isolated_network:
         steps.append(Operation("LOOPBACK"))
     if host.uid == 0:

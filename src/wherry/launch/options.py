@@ -83,6 +83,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     from_home: bool = False  # where neither `workdir` nor the image says: starts in the home directory, not in /
     if_terminal: bool = False  # a terminal where standard input and output are ones
     log: bool = True  # keep the output of a container that stays
+    installed: bool = False  # the host's files, directory and variables, as for a program that is installed here
+    named: tuple[str, ...] = ()  # the image's directories where what arguments name on the host is shown too
     shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
 
     @property

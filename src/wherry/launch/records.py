@@ -86,6 +86,7 @@ OPERATIONS: dict[str, Kind] = {
     "MASK": _kind(209, "INIT", "s", "target"),
     "READONLY": _kind(210, "INIT", "s", "target"),
     "LOOPBACK": _kind(211, "INIT", ""),
+    "NAMED": _kind(213, "INIT", "l", "directories"),
     "OWNER": _kind(212, "INIT", "suu", "target uid gid"),
     "ENV_PASS": _kind(300, "COMMAND", "l", "names"),
     "ENV_SET": _kind(301, "COMMAND", "l", "variables"),
