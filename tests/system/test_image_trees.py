@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 import images
 from docker_daemon import Docker
 from layers import Item, directory, file, hardlink, make_removable, symlink, tar_of, whiteout, write_layout
-from wherry.image import Image, flatten, load_file
+from wherry.image import Image, flatten, load_file, root_tar
 from wherry.image.table import TableEntry, read_entries
 from wherry.store import Store, open_at
 
@@ -211,15 +212,18 @@ def _compare_with_docker(store: Store, layout: Path, docker: Docker, name: str) 
     finally:
         docker("rmi", "--force", name)
     ours = _as_root_would_see(flatten(store, image), _facts(image))
-    for trees in (ours, theirs):
+    with tarfile.open(fileobj=io.BytesIO(b"".join(root_tar(image))), encoding="utf-8") as tar:
+        ours_exported = _exported(tar)
+    for trees in (ours, theirs, ours_exported):
         for path in _DOCKERS_OWN & trees.keys():
             del trees[path]
         for path in _TOUCHED & trees.keys():
             trees[path] = trees[path]._replace(mtime=0)
         for path in _implicit(image) & trees.keys():
             trees[path] = _Seen(trees[path].kind)
-    paths = sorted(ours.keys() | theirs.keys())
-    assert [(path, ours.get(path), theirs.get(path)) for path in paths if ours.get(path) != theirs.get(path)] == []
+    for mine in (ours, ours_exported):
+        paths = sorted(mine.keys() | theirs.keys())
+        assert [(path, mine.get(path), theirs.get(path)) for path in paths if mine.get(path) != theirs.get(path)] == []
 
 
 def _exported(tar: tarfile.TarFile) -> dict[str, _Seen]:
@@ -251,7 +255,7 @@ def _exported_entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> _Seen:
         detail = (member.devmajor, member.devminor)
     elif kind == "symlink":
         detail = member.linkname
-    return _Seen(kind, member.mode & 0o7777, member.uid, member.gid, detail, int(member.mtime))
+    return _Seen(kind, member.mode & 0o7777, member.uid, member.gid, detail, max(0, int(member.mtime)))
 
 
 def _as_root_would_see(root: str, facts: dict[str, TableEntry]) -> dict[str, _Seen]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from wherry.image.directory import directory_of, is_unpacked, open_directory
     from wherry.image.flattening import flatten, flattened_path, shallow, write_out
     from wherry.image.forms import ARCHIVES, Form, form_of
-    from wherry.image.local import Image, near_names, open_image
+    from wherry.image.importing import Imported, folder_tar, import_folder, import_tar
+    from wherry.image.local import Image, near_names, open_by_digest, open_image
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.mounted import open_mounted
     from wherry.image.packed import PackedImage, is_packed, packed_facts
@@ -41,6 +42,7 @@ __all__ = [
     "Form",
     "Image",
     "ImageConfig",
+    "Imported",
     "Index",
     "Manifest",
     "PackedImage",
@@ -54,14 +56,18 @@ __all__ = [
     "directory_of",
     "flatten",
     "flattened_path",
+    "folder_tar",
     "form_of",
     "history",
+    "import_folder",
+    "import_tar",
     "is_image_file",
     "is_packed",
     "is_unpacked",
     "load_file",
     "load_images",
     "near_names",
+    "open_by_digest",
     "open_directory",
     "open_image",
     "open_mounted",
@@ -92,6 +98,7 @@ _HOMES = {
     "Form": "forms",
     "Image": "local",
     "ImageConfig": "model",
+    "Imported": "importing",
     "Index": "model",
     "Manifest": "model",
     "PackedImage": "packed",
@@ -105,14 +112,18 @@ _HOMES = {
     "directory_of": "directory",
     "flatten": "flattening",
     "flattened_path": "flattening",
+    "folder_tar": "importing",
     "form_of": "forms",
     "history": "steps",
+    "import_folder": "importing",
+    "import_tar": "importing",
     "is_image_file": "archive",
     "is_packed": "packed",
     "is_unpacked": "directory",
     "load_file": "archive",
     "load_images": "archive",
     "near_names": "local",
+    "open_by_digest": "local",
     "open_directory": "directory",
     "open_image": "local",
     "open_mounted": "mounted",

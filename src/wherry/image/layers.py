@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -19,7 +19,10 @@ from wherry.image.model import Descriptor, chain_ids
 from wherry.image.settle import Settled, dependent_key, depends, settle
 from wherry.store import Layer, LayerMeta, LayerSource, Store
 
-__all__ = ["LayerBytes", "Wanted", "bring_layers", "estimate", "find_layer", "wanted_layers"]
+if TYPE_CHECKING:
+    from wherry.image.pipeline import Unpacked
+
+__all__ = ["LayerBytes", "Wanted", "bring_layers", "estimate", "find_layer", "finished", "wanted_layers"]
 
 _PARALLEL = 3
 """Layers at a time where no registry is asked, so no setting tells."""
@@ -120,6 +123,34 @@ def bring_layers(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def finished(
+    work: str,
+    unpacked: Unpacked,
+    below: Digest | None,
+    lower: Iterable[Layer],
+    sources: tuple[LayerSource, ...],
+    subject: str,
+) -> tuple[str, LayerMeta]:
+    """Complete an unpacked layer from those below (asked for only if it depends on them): its key and its figures."""
+    summary = unpacked.summary
+    settled = Settled(True, summary.closed, summary.open)
+    key = unpacked.diff_id.hex
+    if depends(summary):
+        key = dependent_key(below, unpacked.diff_id)
+        settled = settle(f"{work}/tree", summary, list(lower), subject)
+    return key, LayerMeta(
+        diff_id=unpacked.diff_id,
+        size=summary.bytes,
+        entries=summary.entries,
+        whiteouts=summary.whiteouts,
+        overlay=summary.overlay,
+        rebuildable=summary.rebuildable and settled.exact,
+        sources=sources,
+        closed=settled.closed,
+        open_folders=settled.open,
+    )
+
+
 def _remember(store: Store, layer: Layer, item: Descriptor, source: LayerBytes) -> None:
     """Another place that has the layer, perhaps in another compression; nobody has looked at the bytes there."""
     if source.repository:
@@ -203,28 +234,11 @@ class _Job:
                 expected=wanted.diff_id,
                 cancelled=self._cancelled,
             )
-            summary = unpacked.summary
-            settled = Settled(True, summary.closed, summary.open)
-            key = wanted.diff_id.hex
-            if depends(summary):
-                key = dependent_key(wanted.below, wanted.diff_id)
-                lower = [future.result() for future in self._below]
-                subject = f"layer {self._descriptor.digest.short}"
-                settled = settle(f"{work}/tree", summary, lower, subject)
-            rebuildable = summary.rebuildable and settled.exact
-            meta = LayerMeta(
-                diff_id=wanted.diff_id,
-                size=summary.bytes,
-                entries=summary.entries,
-                whiteouts=summary.whiteouts,
-                overlay=summary.overlay,
-                rebuildable=rebuildable,
-                sources=self._sources(),
-                closed=settled.closed,
-                open_folders=settled.open,
-            )
+            lower = (future.result() for future in self._below)
+            subject = f"layer {self._descriptor.digest.short}"
+            key, meta = finished(work, unpacked, wanted.below, lower, self._sources(), subject)
             if partial:
-                self._put_away(partial, keep=self._keep_blobs or not rebuildable)
+                self._put_away(partial, keep=self._keep_blobs or not meta.rebuildable)
             self._tell("syncing", self._descriptor.size)
             layer = store.publish_layer(work, key, meta)
         except OSError as error:

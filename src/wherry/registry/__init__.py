@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wherry.registry.accounts import Login, login, login_place, logout
     from wherry.registry.blobs import BlobStream
     from wherry.registry.client import Fetched, Registry, connect
+    from wherry.registry.downloads import download
     from wherry.registry.names import parse_reference
     from wherry.registry.pace import Pace
 
@@ -25,6 +26,7 @@ __all__ = [
     "Pace",
     "Registry",
     "connect",
+    "download",
     "login",
     "login_place",
     "logout",
@@ -38,6 +40,7 @@ _HOMES = {
     "Pace": "pace",
     "Registry": "client",
     "connect": "client",
+    "download": "downloads",
     "login": "accounts",
     "login_place": "accounts",
     "logout": "accounts",

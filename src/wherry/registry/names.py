@@ -17,6 +17,7 @@ def parse_reference(text: str, settings: Settings, outside: Outside) -> Referenc
     Raises :class:`~wherry.base.errors.InvalidName` and, for a broken ``registries.conf`` with such a name in it,
     ``SettingsError``.
     """
+    text = text.removeprefix("docker://")  # as skopeo and Apptainer write a registry's name
     if Reference.parse(text, default_registry="unqualified.invalid").registry != "unqualified.invalid":
         return Reference.parse(text)
     return complete(text, settings, registriesconf.read_names(outside, _split(text)[0]))

@@ -11,7 +11,7 @@ import msgspec
 from wherry.base.digest import Digest
 from wherry.base.errors import Conflict, NotFound
 from wherry.base.reference import Reference
-from wherry.store import leases, removal, sources
+from wherry.store import files, leases, removal, sources
 from wherry.store.discard import delete_tree, file_system_time, sweep
 from wherry.store.disk import usage
 from wherry.store.faults import reported
@@ -126,6 +126,7 @@ def prune(
         result = _after(store, names, tuple(images), trash, unfinished=unfinished, dry_run=dry_run)
         if not dry_run:
             sources.forget(store.path, lambda key: store.find_layer(key) is not None)
+            files.forget(store.path, lambda digest: store.image_record(digest) is not None)
         return result
 
 

@@ -221,6 +221,18 @@ class Store:
         if not any(one.verified >= source.verified for one in known):
             remember(self.path, layer.key, source)
 
+    def image_of_file(self, key: Digest) -> tuple[Digest, str] | None:
+        """The image that came of a file, and what it is called; ``key`` says which bytes were read. Only a hint."""
+        from wherry.store.files import recall
+
+        return next((found for store in self._stack if (found := recall(store.path, key))), None)
+
+    def remember_file(self, key: Digest, image: Digest, shown: str) -> None:
+        """Learn it. Never fails: without it the file is read again."""
+        from wherry.store.files import remember
+
+        remember(self.path, key, image, shown)
+
     # ---- names and images --------------------------------------------------------------------------------------------
 
     def name(self, ref: Reference) -> Name | None:

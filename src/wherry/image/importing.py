@@ -1,0 +1,227 @@
+"""A root file system, as a tar or a folder, becomes an image of one layer. The same files give the same image."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from wherry.base.digest import Digest
+from wherry.base.errors import BrokenArchive, ImageError, reason
+from wherry.base.progress import Event, Progress, silent
+from wherry.image.decode import decoded
+from wherry.image.faults import storage_failure, threads_needed
+from wherry.image.headers import Member, header
+from wherry.image.instructions import changed
+from wherry.image.layers import finished
+from wherry.image.local import Image
+from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, read_manifest
+from wherry.image.pipeline import Unpacked, unpack
+from wherry.image.platforms import Platform, here
+from wherry.image.pulling import record_image
+from wherry.image.table import read_frames
+from wherry.store import Layer, Store
+
+__all__ = ["Imported", "folder_tar", "import_folder", "import_tar"]
+
+_TAR = "application/vnd.oci.image.layer.v1.tar"
+_CHUNK = 1 << 20
+_BLOCK = 512
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_RATIO = 4
+"""How much a compressed root file system mostly unpacks to."""
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What the image is to say of itself: instructions, a message for its history, its platform (default: this
+    machine's), and where it came from, for its record."""
+
+    changes: tuple[str, ...] = ()
+    message: str = ""
+    platform: str | None = None
+    reference: str = ""
+
+
+def import_tar(store: Store, path: str, told: Imported = Imported(), progress: Progress = silent) -> Image:  # noqa: B008
+    """The (compressed) tar of a root file system at ``path`` as an image.
+
+    Raises :class:`BrokenArchive` for what is no tar, :class:`HostileArchive`, :class:`StoreFull`.
+    """
+    size = _size(path)
+    store.require_space(size * _RATIO, f"the image '{path}'")
+    return _import(store, lambda: _read(path), size, path, told, progress)
+
+
+def import_folder(store: Store, path: str, told: Imported = Imported(), progress: Progress = silent) -> Image:  # noqa: B008
+    """A folder's files as an image; what is the caller's own belongs to root in it."""
+    return _import(store, lambda: folder_tar(path), _total(path), path, told, progress)
+
+
+def folder_tar(path: str) -> Iterator[bytes]:
+    """A folder's files as a tar, sorted; sockets are left out, devices too (an ordinary user has none)."""
+    names: dict[tuple[int, int], str] = {}
+    for member, real in _walk(path, "", names):
+        yield header(member)
+        if member.kind != "file" or not member.size:
+            continue
+        left = member.size
+        with open(real, "rb", buffering=0) as file:
+            while left and (chunk := file.read(min(left, _CHUNK))):
+                left -= len(chunk)
+                yield chunk
+        if left:
+            raise ImageError(f"'{real}' became shorter while it was read", hint="again, when nothing writes there")
+        yield bytes(-member.size % _BLOCK)
+    yield bytes(2 * _BLOCK)
+
+
+def _import(
+    store: Store,
+    chunks: Callable[[], Iterable[bytes]],
+    size: int,
+    path: str,
+    told: Imported,
+    progress: Progress,
+) -> Image:
+    document = _document(told)  # a wrong instruction is told before anything is unpacked
+    subject = os.path.basename(path.rstrip("/")) or path
+    with threads_needed(f"import '{path}'"):
+        work = store.new_work()
+        try:
+            counted = lambda: _counted(chunks(), subject, size, progress)  # noqa: E731
+            done = unpack(counted, size, work, subject, expected=None, cancelled=threading.Event())
+            if not done.summary.entries:
+                raise BrokenArchive(f"'{path}' holds no files", why="an image needs some")
+            layer, length = _publish(store, work, done, chunks, subject)
+        except OSError as error:
+            store.discard(work)
+            raise storage_failure(error, path, store.path) from error
+        except BaseException:
+            store.discard(work)
+            raise
+    document["rootfs"] = {"type": "layers", "diff_ids": [str(done.diff_id)]}
+    config = msgspec.json.encode(document)
+    data = _manifest(config, done.diff_id, length)
+    reference = f"{told.reference}@{Digest.of(data)}" if told.reference else ""
+    progress(Event(subject, "done", size, size))
+    return record_image(store, reference, (data, None), read_manifest(data, OCI_MANIFEST, path), config, (layer,))
+
+
+def _publish(
+    store: Store, work: str, done: Unpacked, chunks: Callable[[], Iterable[bytes]], subject: str
+) -> tuple[Layer, int]:
+    """The layer, and the bytes of its tar; where the tree cannot give the tar back, the tar is kept."""
+    key, meta = finished(work, done, None, (), (), subject)
+    if meta.rebuildable:
+        length = sum(len(frame.raw) + frame.elided for frame in read_frames(f"{work}/table.zst"))
+    else:
+        length = _keep(store, done.diff_id, chunks, subject)
+    return store.publish_layer(work, key, meta), length
+
+
+def _keep(store: Store, diff_id: Digest, chunks: Callable[[], Iterable[bytes]], subject: str) -> int:
+    folder = store.new_work()
+    try:
+        hasher = diff_id.hasher()
+        length = 0
+        with open(f"{folder}/layer.tar", "xb") as file:
+            for chunk in decoded(_Source(iter(chunks())), subject):
+                hasher.update(chunk)
+                length += file.write(chunk)
+        if hasher.digest() != diff_id:
+            raise ImageError(f"'{subject}' was changed while it was read", hint="try again")
+        store.keep_blob(f"{folder}/layer.tar", diff_id)
+    finally:
+        store.discard(folder)
+    return length
+
+
+class _Source:
+    """Chunks as a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    def read(self, size: int, /) -> bytes:
+        data = self._left or next(self._chunks, b"")
+        data, self._left = data[:size], data[size:]
+        return data
+
+
+def _document(told: Imported) -> dict[str, object]:
+    platform = Platform.parse(told.platform) if told.platform else here()
+    step = {"created_by": "wherry import", **({"comment": told.message} if told.message else {})}
+    return {
+        "architecture": platform.architecture,
+        "os": platform.os,
+        **({"variant": platform.variant} if told.platform and platform.variant else {}),
+        "config": changed({"Env": [_PATH], "Cmd": ["/bin/sh"]}, told.changes),
+        "history": [step],
+    }
+
+
+def _manifest(config: bytes, diff_id: Digest, length: int) -> bytes:
+    return msgspec.json.encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": OCI_CONFIG, "digest": str(Digest.of(config)), "size": len(config)},
+            "layers": [{"mediaType": _TAR, "digest": str(diff_id), "size": length}],
+        }
+    )
+
+
+def _read(path: str) -> Iterator[bytes]:
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK // 4):
+            yield chunk
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError as error:
+        raise ImageError(f"'{path}' cannot be read", why=reason(error)) from None
+
+
+def _counted(chunks: Iterable[bytes], subject: str, size: int, progress: Progress) -> Iterator[bytes]:
+    position = 0
+    for chunk in chunks:
+        position += len(chunk)
+        progress(Event(subject, "reading", position, size))
+        yield chunk
+
+
+def _total(path: str) -> int:
+    try:
+        return sum(member.size for member, _ in _walk(path, "", {})) + _BLOCK
+    except OSError as error:
+        raise ImageError(f"'{path}' cannot be read", why=reason(error)) from None
+
+
+_KINDS = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "symlink", stat.S_IFIFO: "fifo"}
+
+
+def _walk(top: str, path: str, names: dict[tuple[int, int], str]) -> Iterator[tuple[Member, str]]:
+    real = f"{top}/{path}" if path else top
+    found = os.stat(real) if not path else os.lstat(real)
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+    if kind is None:
+        return
+    target, size = "", found.st_size if kind == "file" else 0
+    if kind == "symlink":
+        target = os.readlink(real)
+    elif kind == "file" and found.st_nlink > 1:
+        first = names.setdefault((found.st_dev, found.st_ino), path)
+        if first != path:
+            kind, target, size = "link", first, 0
+    uid = 0 if found.st_uid == os.geteuid() else found.st_uid
+    gid = 0 if found.st_gid == os.getegid() else found.st_gid
+    yield Member(path, kind, stat.S_IMODE(found.st_mode), uid, gid, size, found.st_mtime_ns, target), real
+    if kind == "dir":
+        for name in sorted(os.listdir(real)):
+            yield from _walk(top, f"{path}/{name}".lstrip("/"), names)
