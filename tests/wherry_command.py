@@ -36,10 +36,25 @@ class Wherry:
     """``wherry("run", "tiny", "true")`` runs it and gives a :class:`Result`; ``wherry.ok(...)`` insists on success.
 
     ``folder`` holds ``home``, ``store``, ``run`` (runtime), ``state`` and ``config``; give it away to start afresh.
+    ``face`` is a peer's name that it is called by (:meth:`named`).
     """
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    face: str = ""
+
+    def named(self, face: str, **variables: str) -> Wherry:
+        """The same under a peer's name, by a link in a folder of its own: what ``wherry shim install`` makes."""
+        link = self.folder / "bin" / face
+        link.parent.mkdir(exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(installed())
+        path = {"PATH": f"{link.parent}:{self.environment['PATH']}"}
+        return Wherry(self.folder, {**self.variables, **path, **variables}, face)
+
+    @property
+    def program(self) -> Path:
+        return self.folder / "bin" / self.face if self.face else installed()
 
     def __post_init__(self) -> None:
         for name in ("home", "store", "run", "state", "config"):
@@ -71,7 +86,7 @@ class Wherry:
         env: Mapping[str, str] | None = None,
         timeout: float = 120,
     ) -> Result:
-        command = (str(installed()), *arguments)
+        command = (str(self.program), *arguments)
         done = subprocess.run(
             command,
             input=stdin.encode() if isinstance(stdin, str) else stdin,
@@ -81,7 +96,7 @@ class Wherry:
             timeout=timeout,
         )
         out, err = done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="surrogateescape")
-        return Result(("wherry", *arguments), done.returncode, out, err)
+        return Result((self.face or "wherry", *arguments), done.returncode, out, err)
 
     def ok(self, *arguments: str, **more: Any) -> str:
         """Standard output of a command that must succeed."""
@@ -93,7 +108,7 @@ class Wherry:
         """The running process, for tests that send signals or talk to it; the caller waits for it."""
         more.setdefault("cwd", self.folder / "home")
         env = {**self.environment, **more.pop("env", {})}
-        return subprocess.Popen([str(installed()), *arguments], env=env, **more)
+        return subprocess.Popen([str(self.program), *arguments], env=env, **more)
 
 
 def installed() -> Path:
