@@ -22,6 +22,7 @@
 #include "targets.h"
 
 enum { DROP_DASHES = 1 };
+enum { CWD_MAKE = 1, CWD_IF_POSSIBLE = 2 };
 
 char **command_argv(const struct plan *plan, char **arguments, struct failure *failure) {
     const struct record *exec = plan_find(plan, OP_EXEC);
@@ -43,7 +44,8 @@ static int enter_folder(const struct start *start, const struct record *record, 
     const char *path = start_text(start, record, 0, failure);
     if (path == NULL) return -1;
     if (chdir(path) == 0) return 0;
-    if (errno == ENOENT && record->field[1].u == 1 && target_make(path, true) == 0 && chdir(path) == 0) return 0;
+    if ((record->field[1].u & CWD_IF_POSSIBLE) != 0) return 0;
+    if (errno == ENOENT && (record->field[1].u & CWD_MAKE) != 0 && target_make(path, true) == 0 && chdir(path) == 0) return 0;
     return failure_set(failure, STEP_CWD, errno, path);
 }
 
@@ -73,6 +75,7 @@ static int apply(const struct start *start, bool wrapped, struct failure *failur
         int answer = 0;
         if (record->kind == OP_CWD && !wrapped) answer = enter_folder(start, record, failure);
         if (record->kind == OP_RLIMIT) answer = set_limit(record, failure);
+        if (record->kind == OP_UMASK) umask((mode_t)record->field[0].u);
         if (record->kind == OP_FDS) descriptors_pass(record, start->environment);
         if (answer != 0) return -1;
     }

@@ -54,6 +54,18 @@ static bool take(struct variables *variables, char **environment, struct plan_li
     return true;
 }
 
+/* NAME=value of the caller's PREFIXNAME=value. */
+static bool take_bare(struct variables *variables, char **environment, struct plan_list patterns) {
+    struct plan_list all = patterns;
+    for (const char *prefix; (prefix = list_next(&patterns)) != NULL;)
+        for (char **entry = environment; *entry != NULL; entry++) {
+            size_t length = strlen(prefix);
+            if (strncmp(*entry, prefix, length) != 0 || name_length(*entry) <= length) continue;
+            if (strchr(*entry, '=') != NULL && !is_kept_out(*entry, all) && !set(variables, *entry + length)) return false;
+        }
+    return true;
+}
+
 static bool any_set(char **environment, struct plan_list markers) {
     for (const char *marker; (marker = list_next(&markers)) != NULL;)
         for (char **entry = environment; *entry != NULL; entry++)
@@ -79,6 +91,8 @@ char **env_build(const struct start *start, struct failure *failure) {
             done = take(&variables, start->environment, field[0].l);
         else if (record->kind == OP_ENV_SET)
             done = set_all(&variables, &start->slots, field[0].l);
+        else if (record->kind == OP_ENV_BARE)
+            done = take_bare(&variables, start->environment, field[0].l);
         else if (record->kind == OP_ENV_WHEN && any_set(start->environment, field[0].l))
             done = take(&variables, start->environment, field[1].l);
     }

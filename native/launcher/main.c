@@ -42,6 +42,12 @@ static int report(const struct failure *failure) {
     return words.status;
 }
 
+/* The status that the plan wants for a start that failed: a peer's programs know its own. */
+static int failed(const struct plan *plan, int status) {
+    const struct record *said = plan_find(plan, OP_FAILED);
+    return said == NULL ? status : (int)said->field[0].u;
+}
+
 static void explain(const char *reason, char **environment) {
     const char *wanted = front_variable(environment, "WHERRY_EXPLAIN");
     if (wanted != NULL && strcmp(wanted, "plan") == 0) fprintf(stderr, "wherry: planning anew: %s\n", reason);
@@ -70,7 +76,7 @@ int main(int argc, char **argv, char **environment) {
     case FRONT_START:
         switch (run_plan(&front, environment, &result, &failure)) {
         case RUN_OVER: return finish(&result);
-        case RUN_FAILED: return report(&failure);
+        case RUN_FAILED: return failed(&front.plan, report(&failure));
         case RUN_STALE: break;
         }
         if (front.named) return report(&failure);

@@ -36,7 +36,7 @@ static int choose_streams(struct run *run, struct failure *failure) {
     const struct record *record = plan_find(run->start.plan, OP_STDIO);
     unsigned bits = record == NULL ? 0 : (unsigned)record->field[0].u;
     bool input_is_terminal = (bits & (STDIO_TERMINAL | STDIO_TERMINAL_IF)) != 0 && isatty(STDIN_FILENO);
-    if ((bits & STDIO_TERMINAL_IF) != 0 && !(input_is_terminal && isatty(STDOUT_FILENO)))
+    if ((bits & STDIO_TERMINAL_IF) != 0 && !(input_is_terminal && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)))
         bits &= ~(unsigned)STDIO_TERMINAL;
     else if ((bits & STDIO_TERMINAL_IF) != 0)
         bits |= STDIO_TERMINAL;

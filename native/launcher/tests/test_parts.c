@@ -55,7 +55,7 @@ static void builds_the_environment_in_order(void) {
     struct maker maker = {0};
     struct plan plan;
     const char *why;
-    char *caller[] = {"A=outer", "B=outer", "JOB=1", "X_1=x", "Y_1=x", "Y_2=x", "Z=x", "malformed", NULL};
+    char *caller[] = {"A=outer", "B=outer", "JOB=1", "X_1=x", "Y_1=x", "Y_2=x", "Z=x", "malformed", "P_C=p", "P_D=p", "P_=p", NULL};
     add(&maker, INPUT_PREFIX, "l", 1, "wherry");
     add(&maker, OP_ENV_PASS, "l", 2, "A", "malformed");
     add(&maker, OP_ENV_SET, "l", 2, "A=image", "B=image");
@@ -63,13 +63,14 @@ static void builds_the_environment_in_order(void) {
     add(&maker, OP_ENV_WHEN, "ll", 1, "JOB", 1, "X_*");
     add(&maker, OP_ENV_WHEN, "ll", 1, "NO_JOB*", 1, "JOB");
     add(&maker, OP_ENV_TAKE, "l", 4, "Y_*", "!Y_2*", "Z", "!Z");
+    add(&maker, OP_ENV_BARE, "l", 2, "P_", "!P_D");
     add(&maker, OP_EXEC, "llu", 1, "e", 1, "d", UINT64_C(1));
     assert(plan_read(maker.bytes, maker.length, &plan, &why));
     struct start start = {.plan = &plan, .environment = caller};
     struct failure failure = {0};
     char **built = env_build(&start, &failure);
     assert(equal(built[0], "A=image") && equal(built[1], "B=outer") && equal(built[2], "X_1=x"));
-    assert(equal(built[3], "Y_1=x") && built[4] == NULL);
+    assert(equal(built[3], "Y_1=x") && equal(built[4], "C=p") && built[5] == NULL);
     free(built);
 
     char *none[] = {NULL}, *dashes[] = {"--", "x", NULL};

@@ -19,7 +19,7 @@ from wherry.launch.environment import BATCH_MARKERS, Variable, variables_of
 from wherry.launch.execute import execute, launcher_path, start
 from wherry.launch.inputs import with_inputs
 from wherry.launch.joining import Membership, Wrapped, plan_exec, wrapped_of
-from wherry.launch.options import Bind, ExecOptions, RunOptions, Ulimit
+from wherry.launch.options import Bind, ExecOptions, RunOptions, Scripts, Ulimit
 from wherry.launch.plan import MOUNT, SCRATCH, Kept, LaunchPlan, Mounted, Operation, Paths
 from wherry.launch.planning import plan_run
 from wherry.launch.saved import save, write_files
@@ -43,6 +43,7 @@ __all__ = [
     "Operation",
     "Paths",
     "RunOptions",
+    "Scripts",
     "Surroundings",
     "Ulimit",
     "Variable",

@@ -51,7 +51,8 @@ def user_mounts(options: RunOptions, host: Host, *, here: bool, home: bool) -> l
         wanted.append((_depth(target), target, Operation("MOUNT", ("tmpfs", "tmpfs", flags, data, target))))
     _check_distinct([target for _, target, _ in wanted])
     wanted.sort(key=lambda entry: entry[0])
-    first = []
+    taken = {target for _, target, _ in wanted}
+    first = [_bind(bind, bind.target) for bind in options.first_binds if bind.target not in taken]
     if home and not any(target == host.home for _, target, _ in wanted):
         if host.home == "/":
             raise UsageError("cannot use --home", why="your home directory is '/'", hint="bind what you need with -v")

@@ -108,8 +108,8 @@ def seccomp_operation(choice: str | None, profile: bytes, host: Host, lacking: t
 
 
 def limit_operations(options: RunOptions) -> list[Operation]:
-    """RLIMIT operations of ``--ulimit``; all other limits are the caller's."""
-    found = []
+    """RLIMIT operations of ``--ulimit``, and UMASK; all other limits are the caller's."""
+    found = [] if options.umask is None else [Operation("UMASK", (options.umask,))]
     for limit in options.ulimits:
         number = _LIMITS.get(limit.name)
         if number is None:

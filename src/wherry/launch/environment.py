@@ -57,7 +57,7 @@ class Variable(msgspec.Struct, frozen=True):
     """One variable (or a prefix ending in ``*``); ``value`` is None where the caller's is taken at each start.
 
     ``how``: ``pass`` (if the caller has it), ``job`` (the same, in batch jobs), ``set``, ``take`` (by ``-e NAME``),
-    ``all`` (the same of many, except those after ``!``).
+    ``all`` (the same of many, except those after ``!``), ``bare`` (of many, without the prefix that is the name).
     """
 
     name: str
@@ -80,6 +80,10 @@ def describe(
     passed = [Variable(name, None, "your environment", "all") for name in options.pass_env]
     found = passed + found if options.image_wins else found + passed
     found += [_asked(text, settings.source("run.env")) for text in settings.items("run.env")]
+    if options.scripts is not None:
+        from wherry.launch.scripts import scripted_variables
+
+        return (*found, *scripted_variables(options.scripts, options, found, tree))
     found += [_asked(text, "-e or --env-file") for text in options.env]
     return tuple(found)
 
@@ -141,6 +145,8 @@ def _record(run: list[Variable]) -> Operation:
     if how == "set":
         return Operation("ENV_SET", (tuple(f"{variable.name}={variable.value}" for variable in run),))
     names = tuple(variable.name for variable in run)
+    if how == "bare":
+        return Operation("ENV_BARE", (names,))
     if how == "job":
         return Operation("ENV_WHEN", (BATCH_MARKERS, names))
     return Operation("ENV_PASS" if how == "pass" else "ENV_TAKE", (names,))

@@ -54,9 +54,9 @@ def resolve_person(
     if asked == "image":
         asked = image.config.config.user or "root"
     if not asked:
-        found = _caller(tree, host, surroundings, accounts, groups, home=home)
+        found = _caller(options, tree, host, surroundings, accounts, groups, home=home)
     else:
-        found = _other(asked, image, tree, host, surroundings, accounts, groups, home=home)
+        found = _other(options, asked, image, tree, host, surroundings, accounts, groups, home=home)
     return found if surroundings.subordinate is None else _with_groups(found, options, image, host, groups)
 
 
@@ -80,6 +80,7 @@ def _with_groups(person: Person, options: RunOptions, image: Image, host: Host, 
 
 
 def _caller(
+    options: RunOptions,
     tree: Tree,
     host: Host,
     surroundings: Surroundings,
@@ -88,7 +89,7 @@ def _caller(
     *,
     home: bool,
 ) -> Person:
-    folder = host.home if home else f"/home/{host.user}"
+    folder = options.home_path or (host.home if home else f"/home/{host.user}")
     line = _account_line(host.user, host.uid, host.gid, folder, _shell(tree, host))
     passwd = [line, *_joined(accounts)]
     group = _missing_groups(host, host.gid, []) + _joined(groups)
@@ -104,13 +105,14 @@ def _caller(
         home=folder,
         home_source="--home" if home else "built in",
         is_caller=True,
-        private_home=not home,
+        private_home=not (home or options.home_path),
         passwd=_file(passwd),
         group=_file(group),
     )
 
 
 def _other(
+    options: RunOptions,
     asked: str,
     image: Image,
     tree: Tree,
@@ -140,8 +142,9 @@ def _other(
         folder = account[5] if account[5].startswith("/") else "/"
     if home:
         folder = host.home
+    folder = options.home_path or folder
     line = _account_line(name, uid, gid, folder, _shell(tree, host))
-    passwd: list[str] | None = None if named else [line, *_joined(accounts)]
+    passwd: list[str] | None = None if named and not options.home_path else [line, *_joined(accounts)]
     groups_file: list[str] | None = None
     if surroundings.passwd:
         passwd = [line, *_merged(surroundings.passwd, accounts)]
@@ -154,7 +157,7 @@ def _other(
         home=folder,
         home_source="--home" if home else ("the image's passwd" if named else "built in"),
         is_caller=False,
-        private_home=not named and not home,
+        private_home=not (named or home or options.home_path),
         passwd=_file(passwd) if passwd is not None else None,
         group=_file(groups_file) if groups_file is not None else None,
     )

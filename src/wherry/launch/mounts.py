@@ -18,6 +18,7 @@ from wherry.launch.binds import (
 )
 from wherry.launch.job import Job
 from wherry.launch.names import NamesLayer
+from wherry.launch.options import RunOptions
 from wherry.launch.plan import SCRATCH, Operation, Paths
 from wherry.launch.underlay import underlay
 from wherry.launch.views import Image, Tree
@@ -38,16 +39,20 @@ _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
 
 class Root:
-    """How the root is made: ``overlay``, ``fuse``, ``tree`` (flattened, read-only) or ``copy`` (a tree of its own)."""
+    """How the root is made: ``overlay``, ``fuse``, ``tree`` (flattened, read-only), ``copy`` (a tree of its
+    own) or ``own`` (an unpacked image's directory, which is written)."""
 
-    OVERLAY, FUSE, TREE, COPY = "overlay", "fuse", "tree", "copy"
+    OVERLAY, FUSE, TREE, COPY, OWN = "overlay", "fuse", "tree", "copy", "own"
 
 
-def choose_root(image: Image, host: Host, paths: Paths, *, copy: bool = False) -> tuple[str, tuple[str, ...]]:
+def choose_root(options: RunOptions, image: Image, host: Host, paths: Paths) -> tuple[str, tuple[str, ...]]:
     """The kind of root that image and host allow, and what to tell the user; raises :class:`HostLacks`.
 
-    ``copy``: where neither overlay nor FUSE can be had, the container gets a tree of its own.
+    ``--writable-copy``: where neither overlay nor FUSE can be had, the container gets a tree of its own.
     """
+    if options.in_place:
+        _check_own(image)
+        return Root.OWN, ()
     overlay_layers = all(layer.meta.overlay for layer in image.layers)
     if overlay_layers and host.overlay:
         return Root.OVERLAY, ()
@@ -59,7 +64,9 @@ def choose_root(image: Image, host: Host, paths: Paths, *, copy: bool = False) -
             why="overlayfs is not possible here, and there is no flattened tree",
             hint="install fuse-overlayfs, or move the store to a local disk (WHERRY_STORE)",
         )
-    if copy:
+    if options.upper or options.extra_layers:
+        raise HostLacks("cannot lay a directory over the image", why="it takes overlayfs, which is not possible here")
+    if options.copy:
         return Root.COPY, ()
     reason = (
         "this kernel has no overlayfs for users" if overlay_layers else "the store's file system cannot hold layers"
@@ -70,7 +77,7 @@ def choose_root(image: Image, host: Host, paths: Paths, *, copy: bool = False) -
     )
 
 
-def root_folders(kind: str, paths: Paths) -> list[Operation]:
+def root_folders(kind: str, options: RunOptions, paths: Paths) -> list[Operation]:
     """HOST operations: the folders in the scratch folder that the root needs.
 
     Nothing is made from outside in the upper directory: in that of a container that ran before, a symbolic link that
@@ -80,7 +87,10 @@ def root_folders(kind: str, paths: Paths) -> list[Operation]:
         return [Operation("COPY", (paths.flat, _COPY))]
     if kind == Root.TREE:
         return [_mkdir("/root", 0o755), _mkdir("/tmp", 0o1777), _mkdir("/home", 0o700)]
-    return [_mkdir("/upper", 0o755), _mkdir("/work", 0o700)]
+    if kind == Root.OWN:
+        return []
+    upper, work = _written(options)
+    return [Operation("MKDIR", (upper, 0o755)), Operation("MKDIR", (work, 0o700))]
 
 
 def inside_operations(kind: str, job: Job) -> list[Operation]:
@@ -92,15 +102,16 @@ def inside_operations(kind: str, job: Job) -> list[Operation]:
     steps = [Operation("HOSTNAME", (options.hostname,))] if options.hostname else []
     if kind == Root.TREE:
         steps += underlay(tree, job.paths.flat, point, [*map(str, targets), *names.shown, person.home])
-    elif kind == Root.COPY:
-        steps += [Operation("TREE", (_COPY, point, BIND_NOSUID | BIND_NODEV)), Operation("ROOT", (point,))]
+    elif kind in (Root.COPY, Root.OWN):
+        own = _COPY if kind == Root.COPY else job.image.layers[0].tree
+        steps += [Operation("TREE", (own, point, BIND_NOSUID | BIND_NODEV)), Operation("ROOT", (point,))]
         steps += [Operation("DIRECTORY", (person.home, 0o700))] if person.private_home else []
         steps += _name_binds(names, tree)
     else:
-        steps += [_layers(kind, job.image, host, names, point, keep=job.kept is not None), Operation("ROOT", (point,))]
+        steps += [_layers(kind, job, point), Operation("ROOT", (point,))]
     steps += _kernel_views(host)
     if not any(target == "/dev" for target in targets):
-        steps += _devices()
+        steps += _devices(shared_ipc=options.shared_ipc)
     if kind == Root.TREE:
         temporary = [path for path in ("/tmp", "/var/tmp") if path == "/tmp" or tree.exists(path)]
         steps += [Operation("BIND", (f"{SCRATCH}/tmp", path, BIND_NOSUID | BIND_NODEV)) for path in temporary]
@@ -129,15 +140,33 @@ def _mkdir(name: str, mode: int) -> Operation:
     return Operation("MKDIR", (f"{SCRATCH}{name}", mode))
 
 
-def _layers(kind: str, image: Image, host: Host, names: NamesLayer, point: str, *, keep: bool) -> Operation:
-    layers = (names.tree, *(layer.tree for layer in reversed(image.layers)))
+def _written(options: RunOptions) -> tuple[str, str]:
+    """The overlay's upper and work directory."""
+    place = options.upper or SCRATCH
+    return f"{place}/upper", f"{place}/work"
+
+
+def _check_own(image: Image) -> None:
+    if not image.reference.endswith("/"):
+        raise UsageError(
+            f"cannot write to '{image.reference}'",
+            why="only an image that was unpacked into a directory can be changed in place",
+            hint="leave the changes in a directory of yours, or unpack the image first",
+        )
+
+
+def _layers(kind: str, job: Job, point: str) -> Operation:
+    host, image, options = job.host, job.image, job.options
+    layers = (job.names.tree, *reversed(options.extra_layers), *(layer.tree for layer in reversed(image.layers)))
+    upper, work = _written(options)
     if kind == Root.OVERLAY:
-        bits = 1 | (2 if host.volatile and not keep else 0)
-        return Operation("OVERLAY", (layers, f"{SCRATCH}/upper", f"{SCRATCH}/work", point, bits))
+        stays = job.kept is not None or options.upper is not None
+        bits = 1 | (2 if host.volatile and not stays else 0)
+        return Operation("OVERLAY", (layers, upper, work, point, bits))
     for path in layers:
         if ":" in path or "," in path:
             raise UsageError(f"the store's path '{path}' cannot be used with fuse-overlayfs", why="it has a ':' or ','")
-    parts = (f"lowerdir={':'.join(layers)}", f"upperdir={SCRATCH}/upper", f"workdir={SCRATCH}/work")
+    parts = (f"lowerdir={':'.join(layers)}", f"upperdir={upper}", f"workdir={work}")
     return Operation("FUSE", ((host.fuse_overlayfs, "-o", ",".join(parts), point), point))
 
 
@@ -149,7 +178,7 @@ def _kernel_views(host: Host) -> list[Operation]:
     return [proc, Operation("BIND", ("/sys", "/sys", BIND_READ_ONLY | BIND_NOSUID | BIND_NODEV | BIND_NOEXEC))]
 
 
-def _devices() -> list[Operation]:
+def _devices(*, shared_ipc: bool) -> list[Operation]:
     # 'gid=5' is left out: that group is not mapped, and the kernel would refuse.
     terminals = "newinstance,ptmxmode=0666,mode=0620"
     bits = BIND_NOSUID | BIND_NOEXEC | BIND_OPTIONAL | BIND_SHALLOW
@@ -158,7 +187,8 @@ def _devices() -> list[Operation]:
         *[Operation("BIND", (f"/dev/{name}", f"/dev/{name}", bits)) for name in DEVICES],
         Operation("MOUNT", ("devpts", "devpts", MS_NOSUID | MS_NOEXEC, terminals, "/dev/pts")),
         Operation("MOUNT", ("tmpfs", "shm", _STRICT, "mode=1777", "/dev/shm")),
-        Operation("MOUNT", ("mqueue", "mqueue", _STRICT, "", "/dev/mqueue")),
+        # A view of queues that are not the container's own is refused by the kernel.
+        *([] if shared_ipc else [Operation("MOUNT", ("mqueue", "mqueue", _STRICT, "", "/dev/mqueue"))]),
         *[Operation("SYMLINK", (content, f"/dev/{name}")) for content, name in _LINKS],
     ]
 

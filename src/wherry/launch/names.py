@@ -112,7 +112,9 @@ def _folders(
     if surroundings.foreign:
         # The kernel cannot copy a directory up whose owner is not mapped: where something new may come, we own it.
         wanted.update(dict.fromkeys(path for path in _USUAL_PARENTS if tree.exists(path)))
-        wanted.update(dict.fromkeys(posixpath.dirname(_target(bind.target)) for bind in options.binds))
+        wanted.update(
+            dict.fromkeys(posixpath.dirname(_target(bind.target)) for bind in (*options.first_binds, *options.binds))
+        )
     found = _open_folders(image, tree) | {_resolved(tree, path): 0o755 for path in wanted}
     for path in ("/tmp", "/var/tmp") if surroundings.foreign else ("/tmp",):
         if surroundings.foreign or not tree.exists(path):

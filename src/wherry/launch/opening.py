@@ -33,7 +33,9 @@ def opening(job: Job, fragment: str, joinable: str, flags: int) -> list[Operatio
         shown = [os.fsencode(path).decode(errors="replace") for path in scratch]
         running += f',"scratch":{msgspec.json.encode(shown).decode()}'
     mounted = [Operation("MOUNTED", (paths.mounted.prefix, paths.mounted.variables))] if paths.mounted else []
+    failed = job.options.failed_status
     return [
+        *([] if failed is None else [Operation("FAILED", (failed,))]),
         *mounted,
         Operation("ID", (kept.id if kept else "",)),
         Operation("RUNNING", (f"{paths.runtime}/running", running)),
@@ -76,6 +78,10 @@ def command(job: Job) -> Operation:
     if job.options.shell:
         shell = "/bin/bash" if job.tree.exists("/bin/bash") else "/bin/sh"
         return Operation("EXEC", ((shell,), (), bits))
+    if job.options.scripts is not None:
+        from wherry.launch.scripts import scripted_command
+
+        return Operation("EXEC", (*scripted_command(job.options.scripts, job.options, job.image, job.tree), bits))
     return Operation("EXEC", (*command_of(job.options, job.image), bits))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Bind", "ExecOptions", "RunOptions", "Ulimit"]
+__all__ = ["Bind", "ExecOptions", "RunOptions", "Scripts", "Ulimit"]
 
 
 class Bind(msgspec.Struct, frozen=True):
@@ -24,6 +24,25 @@ class Ulimit(msgspec.Struct, frozen=True):
     name: str
     soft: int
     hard: int
+
+
+class Scripts(msgspec.Struct, frozen=True):
+    """A start in the manner of Apptainer: what an image has in ``.singularity.d`` is read by its own shell first.
+
+    ``verb`` is exec, run, shell, test or start. ``variables`` (NAME=value) are set over the caller's and the image's;
+    then come the caller's variables that begin with one of ``prefixes``, without it. ``path`` stands in place of the
+    image's PATH, ``before`` and ``after`` at its ends. ``app`` is one of the image's (SCIF), ``shell`` the program for
+    the verb.
+    """
+
+    verb: str
+    app: str = ""
+    shell: str = ""
+    variables: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    path: str = ""
+    before: str = ""
+    after: str = ""
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,10 +100,20 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     stop_timeout: int | None = None  # seconds that `stop` waits; None: 10
     user_env: bool = False  # USER, LOGNAME and USERNAME say who that is inside
     from_home: bool = False  # where neither `workdir` nor the image says: starts in the home directory, not in /
-    if_terminal: bool = False  # a terminal where standard input and output are ones
+    if_terminal: bool = False  # a terminal where all three standard streams are one
     log: bool = True  # keep the output of a container that stays
     installed: bool = False  # the host's files, directory and variables, as for a program that is installed here
     named: tuple[str, ...] = ()  # the image's directories where what arguments name on the host is shown too
+    scripts: Scripts | None = None
+    first_binds: tuple[Bind, ...] = ()  # shown before the current directory and what the user binds, which cover them
+    home_path: str | None = None  # where the user's home is inside, in place of a private one; nothing is made there
+    home_or_root: bool = False  # start in the home directory, else in /, where the start directory is not inside
+    in_place: bool = False  # an unpacked image's directory is itself the root, and changes stay in it
+    upper: str | None = None  # a directory of the host: changes stay there, in its `upper`
+    extra_layers: tuple[str, ...] = ()  # directories of the host that are laid over the image, the last on top
+    shared_ipc: bool = False  # System V IPC and message queues are the host's
+    umask: int | None = None  # None: the caller's
+    failed_status: int | None = None  # the exit status of a start that fails; None: 125, 126 or 127
     shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
 
     @property

@@ -73,7 +73,7 @@ def plan_run(
             names=names,
             environment=tuple(env_operations(describe(options, image, tree, host, person, settings, surroundings))),
             directory=options.workdir
-            or (CURRENT if here else _directory(image, person if options.from_home else None)),
+            or (CURRENT if here or options.home_or_root else _directory(image, person if options.from_home else None)),
             here=here,
             home=home,
             isolated_network=isolated,

@@ -171,6 +171,8 @@ def _variables(plan: LaunchPlan) -> list[str]:
             found += [_short(_text(line)) for line in _words(item.fields[0])]
         elif item.kind in ("ENV_PASS", "ENV_TAKE"):
             found.append("yours, where set: " + " ".join(_words(item.fields[0])))
+        elif item.kind == "ENV_BARE":
+            found.append("yours, without what they begin with: " + " ".join(_words(item.fields[0])))
         elif item.kind == "ENV_WHEN":
             found.append("yours, in a batch job: " + " ".join(_words(item.fields[1])))
     return found

@@ -160,7 +160,7 @@ def _is_open(image: Image) -> bool:
 
 
 def _absent(outside: Outside, options: RunOptions) -> frozenset[str]:
-    optional = (bind.source for bind in options.binds if bind.optional)
+    optional = (bind.source for bind in (*options.first_binds, *options.binds) if bind.optional)
     return frozenset(source for source in optional if not outside.stat(source).exists)
 
 

@@ -140,6 +140,12 @@ def require_features(
     """Raise :class:`HostLacks` for the first thing asked that the engine has not, naming the engines that have it."""
     if engine.name == NAMESPACE.engine:
         return
+    if options.in_place or options.upper or options.extra_layers:
+        raise HostLacks(
+            f"writing to a directory over the image is not possible with the engine '{engine.name}'",
+            why="it makes no mounts",
+            hint=f"--engine {NAMESPACE.engine} can, where the machine allows it: wherry doctor",
+        )
     features = engine.features(host)
     for feature, spelled in _asked(options, person, isolated_network=isolated_network):
         if feature not in features:

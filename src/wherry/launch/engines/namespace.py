@@ -47,7 +47,7 @@ class Namespace:
         return ""
 
     def plan(self, job: Job) -> LaunchPlan:
-        kind, notes = choose_root(job.image, job.host, job.paths, copy=job.options.copy)
+        kind, notes = choose_root(job.options, job.image, job.host, job.paths)
         environment = list(job.environment)
         if kind in (Root.TREE, Root.COPY) and job.surroundings.zone:
             environment.insert(0, Operation("ENV_SET", ((f"TZ={job.surroundings.zone}",),)))
@@ -61,11 +61,12 @@ class Namespace:
             ranged=job.surroundings.subordinate is not None,
         )
         mapped, becoming = _ids(job, kind)
-        flags = NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS | NEWCGROUP | (NEWNET if job.isolated_network else 0)
+        flags = NEWUSER | NEWNS | NEWPID | NEWUTS | NEWCGROUP | (NEWNET if job.isolated_network else 0)
+        flags |= 0 if job.options.shared_ipc else NEWIPC
         fragment = job.fragment
         operations = [
             *opening(job, fragment, joinable, flags),
-            *root_folders(kind, job.paths),
+            *root_folders(kind, job.options, job.paths),
             Operation("MKDIR", (f"{job.paths.runtime}/root", 0o700)),
             *books(job, fragment),
             *streams(job),
@@ -74,12 +75,18 @@ class Namespace:
             *inside_operations(kind, job),
             *limit_operations(job.options),
             *environment,
-            Operation("CWD", (job.directory, 1)),
+            *_start_directory(job),
             *becoming,
             *confinement,
             command(job),
         ]
         return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)
+
+
+def _start_directory(job: Job) -> list[Operation]:
+    if not job.options.home_or_root:
+        return [Operation("CWD", (job.directory, 1))]
+    return [Operation("CWD", ("/", 0)), *(Operation("CWD", (path, 2)) for path in (job.person.home, job.directory))]
 
 
 def _ids(job: Job, kind: str) -> tuple[list[Operation], list[Operation]]:

@@ -1,0 +1,129 @@
+"""A start in the manner of Apptainer: its environment, and what ``exec``, ``run``, ``shell``, ``test`` and an instance
+execute.
+
+Images made by Apptainer and Singularity have shell scripts in ``.singularity.d``, which only a shell can read: that of
+the image does it, in the container, before the command. Others need no shell: their configuration is taken as the
+scripts would have been made from it (PATH is the image's; of other variables the caller's values win).
+"""
+
+from __future__ import annotations
+
+from wherry.base.errors import NotFound, UsageError
+from wherry.launch.environment import DEFAULT_PATH, Variable
+from wherry.launch.options import RunOptions, Scripts
+from wherry.launch.views import Image, Tree
+
+__all__ = ["SOURCING", "scripted_command", "scripted_variables"]
+
+_FOLDER = "/.singularity.d"
+_SHELL = "/bin/sh"
+_PATHS = ("PATH", "PREPEND_PATH", "APPEND_PATH")
+
+SOURCING = r"""
+for __w in /.singularity.d/env/*.sh; do if [ -r "$__w" ]; then . "$__w"; fi; done
+for __p in SINGULARITYENV_ APPTAINERENV_; do
+  for __w in $(export -p | while IFS= read -r __w; do
+      case $__w in *" $__p"*=*) __w=${__w#*" $__p"}; __w=${__w%%=*};; *) continue;; esac
+      case $__w in ''|[0-9]*|*[!A-Za-z0-9_]*|PATH|PREPEND_PATH|APPEND_PATH|HOME) ;; *) echo "$__w";; esac
+    done); do eval "export $__w=\"\${$__p$__w}\""; unset "$__p$__w"; done
+done
+if [ -n "$__path" ]; then PATH=$__path; fi
+export PATH="${__before:+$__before:}$PATH${__after:+:$__after}"
+unset __w __p __path __before __after
+"""
+"""Reads the image's environment; what the caller asked for by prefixed variables comes last. In the words of POSIX, for
+the shell is the image's."""
+
+_VERBS = {
+    "exec": """
+if ! command -v "$1" >/dev/null 2>&1; then echo "wherry: cannot find '$1' in the container's PATH" >&2; exit 255; fi
+exec "$@"
+""",
+    "run": """
+for __r in /.singularity.d/runscript /singularity; do if [ -x "$__r" ]; then exec "$__r" "$@"; fi; done
+exec /bin/sh "$@"
+""",
+    "test": """
+if [ -x /.singularity.d/test ]; then exec /.singularity.d/test "$@"; fi
+echo "wherry: the image has no test script" >&2
+""",
+    "shell": """
+if [ -x /bin/bash ]; then exec /bin/bash --norc "$@"; fi
+exec /bin/sh "$@"
+""",
+    "start": """
+if [ -x /.singularity.d/startscript ]; then /.singularity.d/startscript "$@" & fi
+""",
+}
+_STAY = """
+trap 'exit 0' TERM INT
+while :; do sleep 86400 & wait $!; done
+"""
+"""An instance lasts until it is stopped, whatever its script does."""
+
+
+def scripted_command(
+    scripts: Scripts, options: RunOptions, image: Image, tree: Tree
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Entry point and default command; raises :class:`UsageError` or :class:`NotFound` where there is none."""
+    if scripts.verb == "exec" and not options.command:
+        raise UsageError("no command to execute", hint="name it after the image")
+    if scripts.app and not tree.exists(f"/scif/apps/{scripts.app}"):
+        raise NotFound(f"'{image.reference}' has no app '{scripts.app}'", why=_apps(tree))
+    if not _has_scripts(tree):
+        return _plain_command(scripts, image, tree)
+    action = _VERBS[scripts.verb]
+    if scripts.verb == "start":
+        action += _STAY
+    if scripts.app and scripts.verb in ("run", "test"):
+        script = f"/scif/apps/{scripts.app}/scif/{'runscript' if scripts.verb == 'run' else 'test'}"
+        action = f"exec '{script}' \"$@\"\n"
+    if scripts.verb == "shell" and scripts.shell:
+        action = f"exec '{scripts.shell}' \"$@\"\n"
+    return (_SHELL, "-c", SOURCING + action, "sh"), ()
+
+
+def scripted_variables(scripts: Scripts, options: RunOptions, before: list[Variable], tree: Tree) -> list[Variable]:
+    """What is set over the caller's and the image's variables, in the order of application."""
+    found = [_set(text, "Apptainer's habit") for text in scripts.variables]
+    if _has_scripts(tree):
+        raw = [Variable(f"{prefix}*", None, "your environment", "take") for prefix in scripts.prefixes]
+        last = scripts.prefixes[-1] if scripts.prefixes else ""
+        asked = [_set(f"{last}{text}", "--env or --env-file") for text in options.env]
+        paths = (("__path", scripts.path), ("__before", scripts.before), ("__after", scripts.after))
+        return [*found, *raw, *asked, *(Variable(name, value, "built in", "set") for name, value in paths)]
+    kept_out = [f"!{prefix}{name}" for prefix in scripts.prefixes for name in (*_PATHS, "HOME")]
+    found += [Variable(name, None, "your environment", "bare") for name in (*scripts.prefixes, *kept_out)]
+    found += [_set(text, "--env or --env-file") for text in options.env]
+    images = next((item.value for item in reversed(before) if item.name == "PATH" and item.how == "set"), None)
+    path = ":".join(part for part in (scripts.before, scripts.path or images or DEFAULT_PATH, scripts.after) if part)
+    return [*found, Variable("PATH", path, "the image", "set")]
+
+
+def _has_scripts(tree: Tree) -> bool:
+    return tree.exists(f"{_FOLDER}/env") and tree.exists(_SHELL)
+
+
+def _plain_command(scripts: Scripts, image: Image, tree: Tree) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    config = image.config.config
+    if scripts.verb == "run":
+        entry, default = tuple(config.entrypoint or ()), tuple(config.cmd or ())
+        return (entry, default) if entry or default else ((), (_SHELL,))
+    if scripts.verb == "shell":
+        bash = ("/bin/bash", "--norc") if tree.exists("/bin/bash") else (_SHELL,)
+        return ((scripts.shell,) if scripts.shell else bash), ()
+    if scripts.verb == "test":
+        return (_SHELL, "-c", _VERBS["test"], "sh"), ()
+    if scripts.verb == "start":
+        return (_SHELL, "-c", _STAY, "sh"), ()
+    return (), ()
+
+
+def _apps(tree: Tree) -> str:
+    names = sorted(tree.listdir("/scif/apps")) if tree.exists("/scif/apps") else []
+    return f"it has {', '.join(names)}" if names else "it has none"
+
+
+def _set(text: str, source: str) -> Variable:
+    name, _, value = text.partition("=")
+    return Variable(name, value, source, "set")
