@@ -103,10 +103,12 @@ def prune(*, everything: bool = False, world: World | None = None) -> Pruned:
     """Remove what nothing needs."""
     from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
     from wherry.containers.records import old_records, remove_records
+    from wherry.containers.unmounting import left_mounts, remove_mounts
     from wherry.containers.unused import remove_names, unused_names
     from wherry.store import prune as prune_store
 
     world = world or World()
+    remove_mounts(left_mounts(world))
     result = prune_store(world.store, _running(world), runtime=world.runtime, everything=everything)
     scratch, shown = abandoned_scratch(world), unused_names(world)
     records = old_records(world.state, world.settings.number("record.keep_days"))
@@ -118,13 +120,19 @@ def plan_prune(*, everything: bool = False, world: World | None = None) -> tuple
     """What :func:`prune` would remove."""
     from wherry.containers.abandoned import abandoned_scratch, scratch_size
     from wherry.containers.records import old_records
+    from wherry.containers.unmounting import left_mounts
     from wherry.containers.unused import unused_names
     from wherry.store import prune as prune_store
 
     world = world or World(make_store=False)
     result = prune_store(world.store, _running(world), runtime=world.runtime, everything=everything, dry_run=True)
     records = old_records(world.state, world.settings.number("record.keep_days"))
-    kinds = (("scratch", abandoned_scratch(world)), ("names", unused_names(world)), ("records", records))
+    kinds = (
+        ("scratch", abandoned_scratch(world)),
+        ("names", unused_names(world)),
+        ("records", records),
+        ("mounts", left_mounts(world)),
+    )
     left = (Change("remove", kind, path, bytes=scratch_size((path,))) for kind, paths in kinds for path in paths)
     return (*_removed(world, result), *left)
 

@@ -147,9 +147,7 @@ def _hold(folder: str) -> Hold | None:
     return hold
 
 
-def _start_keeper(
-    folder: str, image: int, server: Server, keeper: str, environ: Mapping[str, str], grace: int
-) -> str:
+def _start_keeper(folder: str, image: int, server: Server, keeper: str, environ: Mapping[str, str], grace: int) -> str:
     words = [keeper, folder, server.helper or "-", str(grace), *server.words, f"{folder}/tree"]
     reader, writer = os.pipe()
     try:

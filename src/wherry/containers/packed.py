@@ -175,8 +175,8 @@ def _servers(file: int, facts: PackedImage, way: str) -> Iterator[Server]:
 
 
 def _is_all_root(file: int, facts: PackedImage) -> bool:
-    """Whether all files are root's: the table of owners holds one, and that is 0 (the table's only block begins with its
-    length, the highest bit of which says that it is not compressed)."""
+    """Whether all files are root's: the table of owners has one entry, and that is 0 (the table's only block begins with
+    its length, the highest bit of which says that it is not compressed)."""
     found = facts.superblock
     if found is None or found.ids != 1:
         return False

@@ -24,12 +24,12 @@ _LOST_SECONDS = 60.0
 
 def sweep(world: World) -> int:
     """Remove RUNNING files that nobody holds, with the scratch folders of their containers, and what was to go at its
-    end; return how many.
+    end; return how many. Mounts of packed images whose keeper was killed go too.
 
-    Other kept containers stay: their folders lie elsewhere. Costs three directory listings, and one open and lock for
-    each container that runs here.
+    Other kept containers stay: their folders lie elsewhere. Costs four directory listings, and one open and lock for
+    each container that runs here and each mount.
     """
-    return _sweep_killed(world) + _sweep_passing(world) + _sweep_trials(world)
+    return _sweep_killed(world) + _sweep_passing(world) + _sweep_trials(world) + _sweep_mounts(world)
 
 
 def mark_passing(containers: str, container_id: str) -> None:
@@ -75,6 +75,14 @@ def _sweep_trials(world: World) -> int:
                     remove_tree(path)
                 swept += 1
     return swept
+
+
+def _sweep_mounts(world: World) -> int:
+    if not _listed(f"{world.runtime}/mounts"):
+        return 0
+    from wherry.containers.unmounting import left_mounts, remove_mounts
+
+    return remove_mounts(left_mounts(world))
 
 
 def _sweep_killed(world: World) -> int:

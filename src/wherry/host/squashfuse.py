@@ -32,9 +32,7 @@ def find_squashfuse() -> Squashfuse:
 def gives_files(low: str) -> bool:
     """Whether this ``squashfuse_ll`` takes ``uid=`` (from 0.2 on, and Apptainer's): it says so in its help."""
     try:
-        done = subprocess.run(
-            [low, "--help"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_PATIENCE
-        )
+        done = subprocess.run([low, "--help"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE)
     except (OSError, subprocess.SubprocessError):
         return False
-    return b"uid=" in done.stdout
+    return b"uid=" in done.stdout + done.stderr

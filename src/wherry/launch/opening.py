@@ -21,8 +21,8 @@ _DESCRIPTOR_VARIABLES = ("PMI_FD", "MAKEFLAGS")
 
 
 def opening(job: Job, fragment: str, joinable: str, flags: int) -> list[Operation]:
-    """The image's mount, the id, who runs, and its scratch folder: in this order, for by the running file a killed start
-    is swept.
+    """The image's mount, the id, who runs, and its scratch folder: in this order, for by the running file a killed
+    start is swept.
 
     ``joinable`` is what ``exec`` must know (:mod:`wherry.launch.fragment`), ``flags`` the new namespaces.
     """
