@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
     from wherry.containers.again import prepare_again
-    from wherry.containers.aliases import add_name, protect, remove_name
+    from wherry.containers.aliases import add_name, protect, remove_name, set_label
     from wherry.containers.changes import Change
     from wherry.containers.cloning import clone
     from wherry.containers.copying import cp, plan_cp
@@ -159,6 +159,7 @@ _HOMES = {
     "running_images": "running",
     "save": "images",
     "scratch_size": "abandoned",
+    "set_label": "aliases",
     "shims": "shimming",
     "signal_name": "signalnames",
     "smallest_image": "measuring",
@@ -259,6 +260,7 @@ __all__ = [
     "running_images",
     "save",
     "scratch_size",
+    "set_label",
     "shims",
     "signal_name",
     "smallest_image",

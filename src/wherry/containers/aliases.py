@@ -1,4 +1,4 @@
-"""Further names of a kept container, and its protection against removal."""
+"""Further names of a kept container, a label that is given later, and its protection against removal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wherry.containers.lookup import kept_named
 from wherry.containers.names import check_name, claim_name, owner, release_name
 from wherry.containers.world import World
 
-__all__ = ["add_name", "protect", "remove_name"]
+__all__ = ["add_name", "protect", "remove_name", "set_label"]
 
 
 def add_name(name: str, new_name: str, *, world: World | None = None) -> None:
@@ -46,6 +46,15 @@ def protect(name: str, protected: bool, *, world: World | None = None) -> None:
     """Let no ``rm`` remove the container, or let it again."""
     world = world or World()
     _save(world, msgspec.structs.replace(kept_named(world, name), protected=protected))
+
+
+def set_label(name: str, label: str, value: str, *, world: World | None = None) -> None:
+    """Keep ``value`` under ``label`` with the container, over what was there."""
+    world = world or World()
+    container = kept_named(world, name)
+    labels = {**dict(container.options.labels), label: value}
+    options = msgspec.structs.replace(container.options, labels=tuple(labels.items()))
+    _save(world, msgspec.structs.replace(container, options=options))
 
 
 def _save(world: World, container: Container) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wherry.image.sources import Source, parse_checksum, parse_source
     from wherry.image.steps import Step, history
     from wherry.image.tree import Entry, Tree, view
+    from wherry.image.verifying import verify_image
 
 __all__ = [
     "ARCHIVES",
@@ -84,6 +85,7 @@ __all__ = [
     "save_file",
     "save_images",
     "shallow",
+    "verify_image",
     "view",
     "write_out",
 ]
@@ -140,6 +142,7 @@ _HOMES = {
     "save_file": "saving",
     "save_images": "saving",
     "shallow": "flattening",
+    "verify_image": "verifying",
     "view": "tree",
     "write_out": "flattening",
 }
