@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wherry.image.sources import Source, parse_checksum, parse_source
     from wherry.image.steps import Step, history
     from wherry.image.tree import Entry, Tree, view
+    from wherry.image.unpacking import unpack_packed
     from wherry.image.verifying import verify_image
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "save_file",
     "save_images",
     "shallow",
+    "unpack_packed",
     "verify_image",
     "view",
     "write_out",
@@ -142,6 +144,7 @@ _HOMES = {
     "save_file": "saving",
     "save_images": "saving",
     "shallow": "flattening",
+    "unpack_packed": "unpacking",
     "verify_image": "verifying",
     "view": "tree",
     "write_out": "flattening",
