@@ -16,9 +16,6 @@ struct binds {
     char **paths;  /* for each record: a BIND's source without symbolic links, for the classic way */
     bool classic;  /* this kernel lacks the new calls */
     int new_root;  /* once it is entered, else -1 */
-    bool left;     /* the old root is being left (root.h) */
-    pid_t leaving; /* the process that sees to it, if there is one, and its stack */
-    char *leaving_stack;
 };
 
 int binds_open(struct binds *binds, const struct start *start, struct failure *failure);

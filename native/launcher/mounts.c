@@ -164,31 +164,16 @@ static void tell_where(const struct start *start, size_t index, struct failure *
     }
 }
 
-/* The last operation for which the host's mounts must be visible: that which mounts a /proc, else that which enters the
-   root. With old kernels each bind needs them. */
-static size_t last_with_host(const struct binds *binds) {
-    size_t last = binds->start->plan->count;
-    for (size_t i = 0; i < binds->start->plan->count; i++) {
-        const struct record *record = &binds->start->plan->records[i];
-        bool is_proc = record->kind == OP_MOUNT && strcmp(record->field[0].s.bytes, "proc") == 0;
-        if (record->kind == OP_ROOT || is_proc) last = i;
-    }
-    return last;
-}
-
 int mounts_apply(const struct start *start, struct failure *failure) {
     struct binds binds;
     /* Nothing that we mount may be seen outside, and nothing outside goes away because we unmount it. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) return failure_set(failure, STEP_PROPAGATION, errno, "");
     if (packed_attach(start, failure) != 0) return -1;
     if (binds_open(&binds, start, failure) != 0) return -1;
-    size_t last = last_with_host(&binds);
-    for (size_t i = 0; i < start->plan->count; i++) {
-        if (start->plan->records[i].phase != PHASE_INIT) continue;
-        if (apply(&binds, i, failure) != 0) return tell_where(start, i, failure), -1;
-        if (i == last && !binds.classic && root_leave_old(&binds, failure) != 0) return -1;
-    }
-    return root_forget_old(&binds, failure);
+    for (size_t i = 0; i < start->plan->count; i++)
+        if (start->plan->records[i].phase == PHASE_INIT && apply(&binds, i, failure) != 0)
+            return tell_where(start, i, failure), -1;
+    return root_leave_old(&binds, failure);
 }
 
 int mounts_look_at_sources(struct start *start, struct failure *failure) {
