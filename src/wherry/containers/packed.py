@@ -44,8 +44,8 @@ def open_packed(world: World, path: str, *, dry_run: bool = False, progress: Pro
 
 
 def fitting(world: World, image: Image, options: RunOptions, engine: str) -> Image:
-    """The image mounted so that this engine can use it: only namespaces can take a mount from other namespaces, and only
-    into an overlay."""
+    """The image mounted so that this engine can use it: only namespaces can take a mount from other namespaces, and
+    only into an overlay."""
     found = world.mounts.get(directory_of(image))
     if found is None or found.helper:
         return image
@@ -62,8 +62,8 @@ def fitting(world: World, image: Image, options: RunOptions, engine: str) -> Ima
 
 
 def as_mounted(world: World, image: Image, paths: Paths, engine: str) -> tuple[Image, Paths]:
-    """Image and paths as a plan names them. The launcher finds the job's mount by itself, so a plan serves all jobs; only
-    what engines without namespaces write down must be the real path."""
+    """Image and paths as a plan names them. The launcher finds the job's mount by itself, so a plan serves all jobs;
+    only what engines without namespaces write down must be the real path."""
     found = world.mounts.get(directory_of(image))
     if found is None:
         return image, paths
@@ -175,8 +175,8 @@ def _servers(file: int, facts: PackedImage, way: str) -> Iterator[Server]:
 
 
 def _is_all_root(file: int, facts: PackedImage) -> bool:
-    """Whether all files are root's: the table of owners has one entry, and that is 0 (the table's only block begins with
-    its length, the highest bit of which says that it is not compressed)."""
+    """Whether all files are root's: the table of owners has one entry, and that is 0 (the table's only block begins
+    with its length, the highest bit of which says that it is not compressed)."""
     found = facts.superblock
     if found is None or found.ids != 1:
         return False
