@@ -14,7 +14,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "images",
         (
             *("pull", "push", "images", "rmi", "tag", "inspect", "history", "diff", "login", "logout"),
-            *("load", "save", "export"),
+            *("load", "save", "pack", "export"),
         ),
     ),
     (

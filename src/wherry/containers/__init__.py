@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from wherry.containers.measuring import Measured, measure, smallest_image
     from wherry.containers.naming import held_image, is_digits, reference_of, reference_to_name
     from wherry.containers.output import LogLine, logs
+    from wherry.containers.packing import pack, plan_pack
     from wherry.containers.peers import PEERS
     from wherry.containers.pulling import fetch
     from wherry.containers.records import Record, find_record, read_records, record_files
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
 
 _HOMES = {
+    "PEERS": "peers",
     "Change": "changes",
     "Container": "kept",
     "ContainerSummary": "listing",
@@ -82,7 +84,6 @@ _HOMES = {
     "LogLine": "output",
     "Measured": "measuring",
     "MissingImage": "resolving",
-    "PEERS": "peers",
     "Preview": "starting",
     "Pruned": "images",
     "Record": "records",
@@ -117,6 +118,7 @@ _HOMES = {
     "logout": "logins",
     "logs": "output",
     "measure": "measuring",
+    "pack": "packing",
     "plan_cp": "copying",
     "plan_export": "exporting",
     "plan_install_shims": "shimming",
@@ -124,6 +126,7 @@ _HOMES = {
     "plan_load": "images",
     "plan_login": "logins",
     "plan_logout": "logins",
+    "plan_pack": "packing",
     "plan_prune": "images",
     "plan_push": "images",
     "plan_remove_shims": "shimming",
@@ -218,6 +221,7 @@ __all__ = [
     "logout",
     "logs",
     "measure",
+    "pack",
     "plan_cp",
     "plan_export",
     "plan_install_shims",
@@ -225,6 +229,7 @@ __all__ = [
     "plan_load",
     "plan_login",
     "plan_logout",
+    "plan_pack",
     "plan_prune",
     "plan_push",
     "plan_remove_shims",

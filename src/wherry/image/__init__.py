@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
     from wherry.image.mounted import open_mounted
     from wherry.image.packed import PackedImage, is_packed, packed_facts
+    from wherry.image.packing import PackOptions, form_of_suffix, pack
     from wherry.image.platforms import Platform
     from wherry.image.pulling import PullPreview, preview_pull, pull
     from wherry.image.pushing import preview_push, push
@@ -47,6 +48,7 @@ __all__ = [
     "Imported",
     "Index",
     "Manifest",
+    "PackOptions",
     "PackedImage",
     "Platform",
     "PullPreview",
@@ -60,6 +62,7 @@ __all__ = [
     "flattened_path",
     "folder_tar",
     "form_of",
+    "form_of_suffix",
     "history",
     "import_folder",
     "import_tar",
@@ -73,6 +76,7 @@ __all__ = [
     "open_directory",
     "open_image",
     "open_mounted",
+    "pack",
     "packed_facts",
     "parse_checksum",
     "parse_source",
@@ -105,6 +109,7 @@ _HOMES = {
     "Imported": "importing",
     "Index": "model",
     "Manifest": "model",
+    "PackOptions": "packing",
     "PackedImage": "packed",
     "Platform": "platforms",
     "PullPreview": "pulling",
@@ -118,6 +123,7 @@ _HOMES = {
     "flattened_path": "flattening",
     "folder_tar": "importing",
     "form_of": "forms",
+    "form_of_suffix": "packing",
     "history": "steps",
     "import_folder": "importing",
     "import_tar": "importing",
@@ -131,6 +137,7 @@ _HOMES = {
     "open_directory": "directory",
     "open_image": "local",
     "open_mounted": "mounted",
+    "pack": "packing",
     "packed_facts": "packed",
     "parse_checksum": "sources",
     "parse_source": "sources",

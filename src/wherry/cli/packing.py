@@ -1,0 +1,32 @@
+"""``pack``: from what was given to a file."""
+
+from __future__ import annotations
+
+from wherry import containers
+from wherry.cli.foreseeing import foresee
+from wherry.cli.grammar import Given
+from wherry.cli.moving import shown
+
+__all__ = ["pack"]
+
+
+def pack(given: Given) -> int:
+    """Write the file and print its path."""
+    name, path = given.words
+    form = given.text("format") or ""
+    if given.flag("dry_run"):
+        return foresee(containers.plan_pack(name, path, form=form), None)
+    world = containers.World()
+    with shown(given.flag("quiet")) as progress:
+        containers.pack(
+            name,
+            path,
+            form=form,
+            compression=given.text("compression") or "",
+            block_size=given.text("block_size") or "",
+            platform=given.text("platform"),
+            world=world,
+            progress=progress,
+        )
+    print(path)
+    return 0
