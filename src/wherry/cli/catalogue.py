@@ -38,7 +38,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("again", ("record",)),
     ("looking", ("doctor", "host", "df", "prune", "settings", "version", "completion")),
-    ("fitting in", ("shim",)),
+    ("fitting in", ("shim", "expose")),
 )
 
 NAMES = frozenset(name for _, names in GROUPS for name in names)

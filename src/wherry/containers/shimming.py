@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
 from wherry.base.errors import Conflict, NotFound, UsageError, WherryError, reason, remedy
 from wherry.containers.changes import Change
 from wherry.containers.peers import PEERS
+from wherry.containers.placing import absolute, found_programs, own_folder, own_program, search_path
 from wherry.containers.world import World
 
 __all__ = ["Shim", "install_shims", "plan_install_shims", "plan_remove_shims", "remove_shims", "shims"]
@@ -41,7 +41,7 @@ class Shim(msgspec.Struct, frozen=True):
 def shims(folder: str = "", *, world: World | None = None) -> tuple[Shim, ...]:
     """All peers, with the links in ``folder`` (default: where they are put, or in PATH)."""
     world = world or World(make_store=False)
-    folders = [_absolute(folder, world)] if folder else [_usual_folder(world), *_path(world)]
+    folders = [absolute(folder, world)] if folder else [own_folder(world), *search_path(world)]
     return tuple(_shim(name, folders, world) for name in PEERS)
 
 
@@ -72,7 +72,7 @@ def plan_install_shims(
 ) -> tuple[Change, ...]:
     """What :func:`install_shims` would do; raises as that does."""
     world = world or World(make_store=False)
-    names, place, program = _checked(names), _place(folder, world), _program(world)
+    names, place, program = _checked(names), _place(folder, world), own_program(world)
     found = []
     for name in names:
         path = f"{place}/{name}"
@@ -120,18 +120,7 @@ def is_shim(path: str) -> bool:
 
 def _shim(name: str, folders: list[str], world: World) -> Shim:
     path = next((f"{folder}/{name}" for folder in folders if is_shim(f"{folder}/{name}")), "")
-    return Shim(name, path, next(_found(name, world), ""))
-
-
-def _found(name: str, world: World) -> Iterator[str]:
-    for folder in _path(world):
-        path = f"{folder}/{name}"
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            yield path
-
-
-def _path(world: World) -> list[str]:
-    return [folder for folder in (world.outside.env("PATH") or "").split(":") if folder.startswith("/")]
+    return Shim(name, path, next(found_programs(name, world), ""))
 
 
 def _checked(names: Iterable[str]) -> tuple[str, ...]:
@@ -157,31 +146,4 @@ def _require_replaceable(path: str, force: bool) -> None:
 
 
 def _place(folder: str, world: World) -> str:
-    return _absolute(folder, world) if folder else _usual_folder(world)
-
-
-def _absolute(folder: str, world: World) -> str:
-    return os.path.normpath(os.path.join(world.outside.cwd(), os.path.expanduser(folder)))
-
-
-def _usual_folder(world: World) -> str:
-    """Where ``wherry`` itself is found in PATH, so that who can type the one can type the other (in a virtual
-    environment: there); where that cannot be written, ``~/.local/bin``."""
-    program = _program(world)
-    for folder in _path(world):
-        if os.path.realpath(f"{folder}/wherry") == program and os.access(folder, os.W_OK):
-            return folder
-    home = world.outside.home()
-    if not home:
-        raise UsageError("it is not known where to put the links", why="HOME is not set", hint="--dir DIR")
-    return f"{home}/.local/bin"
-
-
-def _program(world: World) -> str:
-    """The ``wherry`` that runs: the program that lies beside the Python part it handed over to."""
-    folders = (os.path.dirname(os.path.abspath(sys.argv[0])), os.path.dirname(sys.executable), *_path(world))
-    for folder in folders:
-        path = os.path.realpath(f"{folder}/wherry")
-        if os.access(path, os.X_OK) and os.path.isfile(f"{os.path.dirname(path)}/wherry-python"):
-            return path
-    raise NotFound("the program 'wherry' is not found", why="neither beside this one nor in PATH", hint="install it")
+    return absolute(folder, world) if folder else own_folder(world)
