@@ -77,9 +77,10 @@ def caller_environment() -> dict[str, str]:
 
     In a C locale Python sets LC_CTYPE for itself (PEP 538). The launcher, which compares variables again, was started
     by the same caller without it, and no container should get it. What it set aside to keep this Python whole
-    (``native/launcher/front.h``, FRONT_ASIDE) has its own name again.
+    (``native/launcher/front.h``, FRONT_ASIDE) has its own name again, and what it told this Python goes.
     """
     environment = dict(os.environ)
+    environment.pop("WHERRY_FACE", None)
     for name in [name for name in environment if name.startswith(_ASIDE)]:
         environment[name.removeprefix(_ASIDE)] = environment.pop(name)
     if _coerced(environment):
