@@ -43,6 +43,19 @@ def test_links_in_an_image_do_not_lead_binds_out(command: Wherry, tmp_path: Path
     assert command.ok("run", "-v", f"{source}:/out/canary", image, "cat", f"{canary}") == "bound"
 
 
+def test_links_to_what_the_launcher_holds_do_not_lead_mount_points_out(command: Wherry, tmp_path: Path) -> None:
+    layer, source, outside = images.Layer(), tmp_path / "source", tmp_path / "outside"
+    source.mkdir()
+    outside.mkdir()
+    binds: list[str] = []
+    for number in range(3, 20):
+        layer.symlink(f"self{number}", f"/proc/self/fd/{number}{outside}/{number}")
+        layer.symlink(f"one{number}", f"/proc/1/fd/{number}{outside}/{number}")
+        binds += ["-v", f"{source}:/self{number}/below", "-v", f"{source}:/one{number}/below"]
+    command.ok("run", *binds, built(tmp_path, layer), "true")
+    assert list(outside.iterdir()) == []
+
+
 def test_links_in_place_of_system_files_do_not_lead_out(command: Wherry, tmp_path: Path, canary: Path) -> None:
     layer = images.Layer().symlink("etc/passwd", str(canary)).symlink("etc/group", "../../../../etc/group")
     layer.symlink("etc/resolv.conf", str(canary)).symlink("etc/hosts", "hosts")

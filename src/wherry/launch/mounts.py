@@ -109,7 +109,6 @@ def inside_operations(kind: str, job: Job) -> list[Operation]:
         steps += _name_binds(names, tree)
     else:
         steps += [_layers(kind, job, point), Operation("ROOT", (point,))]
-    steps += _kernel_views(host)
     if not any(target == "/dev" for target in targets):
         steps += _devices(shared_ipc=options.shared_ipc)
     if kind == Root.TREE:
@@ -123,6 +122,8 @@ def inside_operations(kind: str, job: Job) -> list[Operation]:
     steps += mounts
     if options.named and kind != Root.TREE:
         steps.append(Operation("NAMED", (options.named,)))
+    # Last: while mount points are made, a link of the image to /proc/self/fd/N would lead to what we hold of the host.
+    steps += _kernel_views(host)
     if job.isolated_network:
         steps.append(Operation("LOOPBACK"))
     if host.uid == 0:

@@ -213,7 +213,7 @@ def test_binds_are_made_parents_first() -> None:
     """Whatever their order on the command line; the source is kept as spelled."""
     options = RunOptions(binds=(Bind("/a/../x", "/data/in"), Bind("/y", "/data", read_only=True)))
     found = binds(make_plan(options))
-    assert list(found)[-2:] == ["/data", "/data/in"]
+    assert [path for path in found if path.startswith("/data")] == ["/data", "/data/in"]
     assert found["/data"] == ("/y", 1 | 2)
     assert found["/data/in"] == ("/a/../x", 2)
 
