@@ -31,6 +31,7 @@ GOOD = Machine(
     ),
     namespaces=Namespaces(limit=60000, network=True),
     fuse=Fuse(True, True, True, "/usr/bin/fusermount3", True),
+    squashfuse="/usr/bin/squashfuse_ll",
     ids=Ids(65536, 65536, "/usr/bin/newuidmap", "/usr/bin/newgidmap", True),
     cgroup=Cgroup("v2", "/user.slice", "/sys/fs/cgroup/user.slice", True, ("cpu", "memory", "pids")),
     tracing=Tracing(1, True),

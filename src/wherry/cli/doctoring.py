@@ -164,6 +164,7 @@ def _sentences(machine: Machine) -> Iterator[tuple[str, str]]:
             else f"watched from outside (cgroups: {cgroup.version or 'none'})"
         ),
     )
+    yield "SIF files", _mounting(machine)
     ends = {"job": "the job ends", "logout": "you log out", "container": "the outer container ends"}
     yield "detached", f"live until {ends.get(survival.until, 'the machine stops')}: {survival.why}"
     yield (
@@ -177,6 +178,13 @@ def _sentences(machine: Machine) -> Iterator[tuple[str, str]]:
     yield "MPI", "; ".join(f"{mpi.kind} {mpi.version} ({mpi.path})" for mpi in machine.mpi) or "none in PATH"
     batch = machine.batch
     yield "batch", " ".join([batch.system, f"job {batch.job}" if batch.job else ""]).strip() or "none"
+
+
+def _mounting(machine: Machine) -> str:
+    fuse = machine.fuse
+    if machine.squashfuse and fuse.opens and (fuse.mounts or fuse.helps):
+        return f"mounted {'in a namespace' if fuse.mounts else 'on the host'}, by {machine.squashfuse}"
+    return "unpacked into the store at their first start"
 
 
 def _heading(text: str) -> Iterator[str]:

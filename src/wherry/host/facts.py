@@ -200,7 +200,8 @@ class Machine(msgspec.Struct, frozen=True):
     """All that is known of this machine; ``host`` is what every start reads.
 
     ``interpose`` is the path of ``wherry-interpose``, the program of the engine ``fakechroot``; ``""`` where it or its
-    library was not built; ``interpose_problem`` what went wrong when programs were run by it. ``runtimes``
+    library was not built; ``interpose_problem`` what went wrong when programs were run by it. ``squashfuse`` is the
+    path of the program that shows what is in image files, ``squashfuse_ll`` where there is one. ``runtimes``
     are those of the OCI runtime specification, ``sites`` other container programs; both the preferred first.
     """
 
@@ -214,6 +215,7 @@ class Machine(msgspec.Struct, frozen=True):
     proot: Proot = Proot()
     interpose: str = ""
     interpose_problem: str = ""
+    squashfuse: str = ""
     runtimes: tuple[Program, ...] = ()
     sites: tuple[Program, ...] = ()
     storage: tuple[Storage, ...] = ()

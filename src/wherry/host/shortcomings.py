@@ -59,7 +59,7 @@ def _network(machine: Machine) -> Obstacle | None:
 def _fuse(machine: Machine) -> Obstacle | None:
     fuse = machine.fuse
     if fuse.opens and (fuse.mounts or fuse.helps):
-        return None
+        return None if machine.squashfuse else _no_squashfuse(machine)
     cost = "no fuse-overlayfs, and image files cannot be mounted where they lie"
     if not fuse.device:
         ask = outer_line(machine.namespaces.outer, "--device /dev/fuse", "modprobe fuse")
@@ -73,6 +73,12 @@ def _fuse(machine: Machine) -> Obstacle | None:
         return _no_gain("fusermount-outer", "fusermount3", cost)
     what = f"'{fuse.fusermount}' mounts nothing: has it lost its set-user-id bit?"
     return Obstacle("fusermount-powerless", what, f"chmod u+s {fuse.fusermount}", cost)
+
+
+def _no_squashfuse(machine: Machine) -> Obstacle:
+    what = "neither squashfuse_ll nor squashfuse is installed"
+    cost = "SIF and squashfs files are unpacked into the store at their first start"
+    return Obstacle("squashfuse-none", what, install_line(machine, "squashfuse"), cost)
 
 
 def _ids(machine: Machine) -> Obstacle | None:

@@ -8,7 +8,18 @@ import msgspec
 
 from wherry.base.outside import Identity, Outside
 from wherry.base.settings import Settings
-from wherry.host import cgroups, hardware, machine, parallel, programs, security, storage, survival, switches
+from wherry.host import (
+    cgroups,
+    hardware,
+    machine,
+    parallel,
+    programs,
+    security,
+    squashfuse,
+    storage,
+    survival,
+    switches,
+)
 from wherry.host.facts import Fuse, Gpu, Ids, Machine, Mpi, Namespaces, Proot, Tracing
 from wherry.host.machine import Host
 from wherry.host.places import home_dir, remember, runtime_dir
@@ -69,7 +80,7 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
     if found is None:
         found = _find(host, runtime, proot, interpose)
         remember(f"{runtime}/machine.json", msgspec.json.encode(_Kept(asked, _now(), found)))
-    batch = parallel.find_batch(os.environ)
+    batch, shown = parallel.find_batch(os.environ), squashfuse.find_squashfuse()
     return Machine(
         host=host,
         namespaces=msgspec.structs.replace(namespaces, network=found.network),
@@ -81,6 +92,7 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
         proot=found.proot,
         interpose=interpose,
         interpose_problem=found.interpose_problem,
+        squashfuse=shown.low or shown.high,
         runtimes=programs.find_runtimes(),
         sites=programs.find_sites(settings.text("engine.site")),
         storage=storage.find_storage({"home": host.home, **(folders or {})}),

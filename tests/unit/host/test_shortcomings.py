@@ -35,6 +35,7 @@ def test_nothing_is_missed_on_a_good_machine() -> None:
         (with_(fuse=Fuse(device=True)), "fuse-closed"),
         (with_(fuse=Fuse(device=True, opens=True)), "fusermount-none"),
         (with_(fuse=Fuse(device=True, opens=True, fusermount="/f")), "fusermount-powerless"),
+        (with_(squashfuse=""), "squashfuse-none"),
         (with_(ids=Ids(newuidmap="/u", newgidmap="/g")), "subids-none"),
         (with_(ids=Ids(1, 1)), "newuidmap-none"),
         (with_(ids=Ids(1, 1, "/u", "/g", problem="not permitted")), "newuidmap-powerless"),
