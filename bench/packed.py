@@ -32,8 +32,8 @@ def _file(at: Workplace, name: str) -> Path:
     if not path.exists():
         making = path.with_suffix(".making")
         tree = str(at.rootfs(name))
-        words = [program("mksquashfs"), tree, str(making), "-all-root", "-comp", "zstd", "-noappend", "-quiet"]
-        subprocess.run([*words, "-no-progress"], check=True, stdout=subprocess.DEVNULL)
+        words = [program("mksquashfs"), tree, str(making), "-all-root", "-comp", "zstd", "-Xcompression-level", "3"]
+        subprocess.run([*words, "-noappend", "-quiet", "-no-progress"], check=True, stdout=subprocess.DEVNULL)
         making.rename(path)
         time.sleep(2.1)  # no plan is saved for a file that is younger
     return path
