@@ -84,6 +84,30 @@ def test_the_second_start_needs_no_python_and_a_job_of_its_own_has_a_mount_of_it
         assert (done.stdout, done.stderr) == ("again\n", "")
 
 
+def test_the_launcher_names_a_jobs_mount_as_python_does(wherry: Wherry, roots: Path) -> None:
+    until(lambda: time.time() - roots.stat().st_ctime > 2.1)
+    odd = by(
+        wherry,
+        _CONDOR_SCRATCH_DIR="/var/\u00f6/" + "x" * 60,
+        SLURM_JOB_ID="",
+        XDG_SESSION_ID="c 1",
+        WHERRY_EXPLAIN="plan",
+    )
+    odd.ok("run", str(roots), "true")
+    assert [name.partition("-")[2] for name in mounts_of(odd)] == ["-" + "x" * 40 + "-c_1"]
+    done = odd("run", str(roots), "echo", "again")
+    assert (done.stdout, done.stderr) == ("again\n", "")
+
+
+def test_a_sif_file_runs_with_its_own_configuration(wherry: Wherry, roots: Path, tmp_path: Path) -> None:
+    sif = tmp_path / "file without a suffix"
+    wherry.ok("pack", "--format", "sif", str(roots), str(sif))
+    assert wherry.ok("run", f"./{sif.name}", "cat", "/etc/marked", cwd=tmp_path) == "one\n"
+    assert wherry.ok("run", sif.name, "cat", "/etc/marked", cwd=tmp_path) == "one\n"
+    assert len(mounts_of(wherry)) >= 1
+    until(lambda: is_clean(wherry))
+
+
 def test_many_starts_at_once_share_one_mount(wherry: Wherry, roots: Path) -> None:
     running = [wherry.start("run", str(roots), "sh", "-c", "sleep 0.5; echo done", stdout=-1) for _ in range(8)]
     outputs = [process.communicate(timeout=60)[0] for process in running]
@@ -156,7 +180,7 @@ def test_containers_that_stay_know_their_file(wherry: Wherry, tmp_path: Path) ->
     until(lambda: is_clean(wherry))
 
 
-@pytest.mark.parametrize("engine", ["proot"])
+@pytest.mark.parametrize("engine", ["proot", "oci", "site"])
 def test_engines_without_namespaces_use_a_mount_of_the_host(wherry: Wherry, image: Path, engine: str) -> None:
     assert wherry.ok("run", "--engine", engine, str(image), "cat", "/etc/marked") == "one\n"
     assert [name[-1] for name in mounts_of(wherry)] in (["h"], ["h", "n"])
