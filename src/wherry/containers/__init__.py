@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from wherry.containers.records import Record, find_record, read_records, record_files
     from wherry.containers.resolving import MissingImage, Resolved, resolve
     from wherry.containers.running import Running, running_containers, running_images
+    from wherry.containers.sandboxes import unpack
     from wherry.containers.shimming import (
         Shim,
         install_shims,
@@ -190,6 +191,7 @@ _HOMES = {
     "sweep": "sweeping",
     "tag": "images",
     "unexpose": "exposing",
+    "unpack": "sandboxes",
     "unused_names": "unused",
     "update_exposed": "exposing",
     "wait": "signals",
@@ -302,6 +304,7 @@ __all__ = [
     "sweep",
     "tag",
     "unexpose",
+    "unpack",
     "unused_names",
     "update_exposed",
     "wait",

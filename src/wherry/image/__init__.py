@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wherry.image.apptainer import scaffold
     from wherry.image.archive import ArchivedImage, is_image_file, load_file, load_images, preview_load
     from wherry.image.differences import Change, changes, changes_of_folder
     from wherry.image.directory import directory_of, is_unpacked, open_directory
@@ -89,6 +90,7 @@ __all__ = [
     "root_tar",
     "save_file",
     "save_images",
+    "scaffold",
     "shallow",
     "unpack_packed",
     "verify_image",
@@ -149,6 +151,7 @@ _HOMES = {
     "push": "pushing",
     "root_tar": "rootfs",
     "save_file": "saving",
+    "scaffold": "apptainer",
     "save_images": "saving",
     "shallow": "flattening",
     "unpack_packed": "unpacking",

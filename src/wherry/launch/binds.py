@@ -45,14 +45,14 @@ def user_mounts(options: RunOptions, host: Host, *, here: bool, home: bool) -> l
     for bind in options.binds:
         target = _checked(bind.target)
         wanted.append((_depth(target), target, _bind(bind, target)))
-    for path, text in options.tmpfs:
-        target = _checked(path)
-        flags, data = _tmpfs_options(path, text)
-        wanted.append((_depth(target), target, Operation("MOUNT", ("tmpfs", "tmpfs", flags, data, target))))
+    wanted += [_tmpfs(path, text) for path, text in options.tmpfs]
     _check_distinct([target for _, target, _ in wanted])
     wanted.sort(key=lambda entry: entry[0])
     taken = {target for _, target, _ in wanted}
-    first = [_bind(bind, bind.target) for bind in options.first_binds if bind.target not in taken]
+    before = [(_depth(bind.target), bind.target, _bind(bind, bind.target)) for bind in options.first_binds]
+    before += [_tmpfs(path, text) for path, text in options.first_tmpfs]
+    before.sort(key=lambda entry: entry[0])
+    first = [operation for _, target, operation in before if target not in taken]
     if home and not any(target == host.home for _, target, _ in wanted):
         if host.home == "/":
             raise UsageError("cannot use --home", why="your home directory is '/'", hint="bind what you need with -v")
@@ -60,6 +60,12 @@ def user_mounts(options: RunOptions, host: Host, *, here: bool, home: bool) -> l
     if here:
         first.append(Operation("BIND", (CURRENT, CURRENT, BIND_NOSUID)))
     return first + [operation for _, _, operation in wanted]
+
+
+def _tmpfs(path: str, text: str) -> tuple[int, str, Operation]:
+    target = _checked(path)
+    flags, data = _tmpfs_options(path, text)
+    return _depth(target), target, Operation("MOUNT", ("tmpfs", "tmpfs", flags, data, target))
 
 
 def _bind(bind: Bind, target: str) -> Operation:

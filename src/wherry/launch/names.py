@@ -108,7 +108,11 @@ def _folders(
     """Directories to make, with their modes; one that the image has gets these too, which is meant only for those."""
     wanted = dict.fromkeys(path for path in (*_PLACES, *_volumes(image)) if not tree.exists(path))
     wanted.update(dict.fromkeys(_target(path) for path in options.places if not tree.exists(_target(path))))
-    wanted.update(dict.fromkeys(_target(path) for path, _ in options.tmpfs if not tree.exists(_target(path))))
+    wanted.update(
+        dict.fromkeys(
+            _target(path) for path, _ in (*options.first_tmpfs, *options.tmpfs) if not tree.exists(_target(path))
+        )
+    )
     if surroundings.foreign:
         # The kernel cannot copy a directory up whose owner is not mapped: where something new may come, we own it.
         wanted.update(dict.fromkeys(path for path in _USUAL_PARENTS if tree.exists(path)))

@@ -106,6 +106,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     named: tuple[str, ...] = ()  # the image's directories where what arguments name on the host is shown too
     scripts: Scripts | None = None
     first_binds: tuple[Bind, ...] = ()  # shown before the current directory and what the user binds, which cover them
+    first_tmpfs: tuple[tuple[str, str], ...] = ()  # the same of directories in memory
     home_path: str | None = None  # where the user's home is inside, in place of a private one; nothing is made there
     home_or_root: bool = False  # start in the home directory, else in /, where the start directory is not inside
     in_place: bool = False  # an unpacked image's directory is itself the root, and changes stay in it

@@ -36,7 +36,11 @@ the shell is the image's."""
 
 _VERBS = {
     "exec": """
-if ! command -v "$1" >/dev/null 2>&1; then echo "wherry: cannot find '$1' in the container's PATH" >&2; exit 255; fi
+case $1 in
+'') echo "wherry: no command was given" >&2; exit 255;;
+*/*) if [ ! -x "$1" ]; then echo "wherry: cannot execute '$1'" >&2; exit 255; fi;;
+*) if ! command -v "$1" >/dev/null; then echo "wherry: cannot find '$1' in the container's PATH" >&2; exit 255; fi;;
+esac
 exec "$@"
 """,
     "run": """

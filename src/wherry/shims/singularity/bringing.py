@@ -1,0 +1,175 @@
+"""``pull``, ``build`` and ``push``: images as files and directories, made from wherever they are."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wherry.base.errors import Conflict, NotFound, UsageError, reason, remedy
+from wherry.cli.grammar import Given
+from wherry.shims.singularity.given import tell
+from wherry.shims.singularity.images import Meant, image_meant, scheme_of
+
+if TYPE_CHECKING:
+    from wherry.base.progress import Progress
+    from wherry.containers import World
+
+__all__ = ["credentials", "do_build", "do_pull", "do_push", "fetch_as"]
+
+_REGISTRY = ("", "docker")
+
+
+def do_pull(face: str, given: Given, *, quiet: bool) -> int:
+    """``pull [NAME] URI``: the image of a registry or of a web server, as a file."""
+    from wherry.containers import World
+
+    world = World()
+    uri = given.words[-1]
+    if not scheme_of(uri):
+        raise UsageError(f"'{uri}' names no place to pull from", hint=f"{face} pull docker://{uri}")
+    meant = image_meant(uri, world.outside)
+    name = given.text("name") or (given.words[0] if len(given.words) > 1 else _file_name(uri))
+    folder = given.text("dir") or _variable(world, "PULLDIR") or _variable(world, "PULLFOLDER")
+    target = os.path.join(folder, name) if folder else name
+    _make(face, given, meant, target, world, sandbox=given.flag("sandbox"), quiet=quiet)
+    return 0
+
+
+def do_build(face: str, given: Given, *, quiet: bool) -> int:
+    """``build TARGET SOURCE``: another form of an image; definition files are not followed yet."""
+    from wherry.containers import World
+
+    world = World()
+    target, source = given.words
+    for name in ("remote", "encrypt", "passphrase", "pem_path", "update"):
+        if given.options.get(name):
+            raise UsageError(
+                f"'--{name.replace('_', '-')}' is not possible",
+                why="images are not built yet, only made from others",
+                hint="leave it out",
+            )
+    meant = image_meant(source, world.outside)
+    if not scheme_of(source):
+        _check_source(source, meant)
+    _make(face, given, meant, target, world, sandbox=given.flag("sandbox"), quiet=quiet)
+    return 0
+
+
+def do_push(face: str, given: Given, *, quiet: bool) -> int:
+    """Registries get images, not files."""
+    path, uri = given.words
+    raise UsageError(
+        f"cannot push '{path}' to '{uri}'",
+        why="a file is not sent to a registry yet",
+        hint="send the image: wherry load -i FILE, wherry tag, wherry push; it is run by docker://",
+    )
+
+
+def _check_source(source: str, meant: Meant) -> None:
+    from wherry.image import form_of
+
+    if os.path.isdir(meant.name) or form_of(meant.shown).kind:
+        return
+    raise UsageError(
+        f"cannot build from '{source}'",
+        why="it is no image, and definition files are not followed yet",
+        hint="build it with the peer's own program, and run the file; or from docker://IMAGE",
+    )
+
+
+def _make(face: str, given: Given, meant: Meant, target: str, world: World, *, sandbox: bool, quiet: bool) -> None:
+    """The image ``meant`` as a SIF file or as a directory."""
+    from wherry import containers
+    from wherry.cli.moving import shown
+
+    if os.path.lexists(target.rstrip("/")) and not given.flag("force"):
+        hint = f"{face} pull --force" if given.text("dir") is not None else "--force replaces it"
+        raise Conflict(f"'{target}' exists", why="it will not be overwritten", hint=hint)
+    with shown(quiet) as progress, credentials(world, given, meant.name) as auth_file:
+        platform = _platform(given)
+        if scheme_of(meant.shown) in _REGISTRY and scheme_of(meant.shown):
+            fetch_as(world, meant.name, auth_file, platform, progress)
+        if sandbox:
+            _unpack(world, meant, target.rstrip("/"), platform, progress)
+        else:
+            containers.pack(meant.name, target, world=world, progress=progress, form="sif", platform=platform)
+
+
+def fetch_as(world: World, name: str, auth_file: str, platform: str | None, progress: Progress) -> None:
+    """The image of a registry, as it is there now."""
+    from wherry import containers
+
+    reference = containers.reference_of(world, name)
+    containers.fetch(world, reference, platform=platform, auth_file=auth_file, progress=progress)
+
+
+def _unpack(world: World, meant: Meant, target: str, platform: str | None, progress: Progress) -> None:
+    from wherry import containers
+
+    making = f"{target}.making-{os.getpid()}"
+    try:
+        containers.unpack(meant.name, making, world=world, platform=platform, progress=progress)
+        if os.path.isdir(target) and not os.path.islink(target):
+            shutil.rmtree(target)
+        elif os.path.lexists(target):
+            os.unlink(target)
+        os.rename(making, target)
+    except OSError as error:
+        raise UsageError(f"cannot write '{target}'", why=reason(error), hint=remedy(error, write=True)) from None
+    finally:
+        if os.path.isdir(making):
+            shutil.rmtree(making, ignore_errors=True)
+
+
+def _platform(given: Given) -> str | None:
+    architecture = given.text("arch")
+    if given.text("platform") or not architecture:
+        return given.text("platform")
+    variant = given.text("arch_variant")
+    return f"linux/{architecture}" + (f"/{variant}" if variant else "")
+
+
+def _file_name(uri: str) -> str:
+    """What the peer calls the file of an image: ``debian_12.sif`` of ``docker://debian:12``."""
+    place = uri.partition(":")[2].lstrip("/")
+    last = place.rstrip("/").rpartition("/")[2].partition("@")[0]
+    if scheme_of(uri) in ("http", "https"):
+        return last
+    name, _, tag = last.partition(":")
+    if not name:
+        raise NotFound(f"'{uri}' names no image")
+    return f"{name}_{tag or 'latest'}.sif"
+
+
+def _variable(world: World, name: str) -> str:
+    return world.outside.env(f"APPTAINER_{name}") or world.outside.env(f"SINGULARITY_{name}") or ""
+
+
+@contextmanager
+def credentials(world: World, given: Given, name: str) -> Iterator[str]:
+    """The file of credentials to use: ``--authfile``, or one with the user name and password that were given, which
+    is there for this command alone; empty for those that everybody uses."""
+    user = given.text("docker_username") or _variable(world, "DOCKER_USERNAME")
+    password = given.text("docker_password") or _variable(world, "DOCKER_PASSWORD")
+    if given.flag("docker_login"):
+        raise UsageError("'--docker-login' is not possible", why="no password is asked for here", hint="wherry login")
+    if given.text("docker_host"):
+        tell("'--docker-host' is passed over: DOCKER_HOST names a docker daemon")
+    if not (user and password):
+        yield given.text("authfile") or ""
+        return
+    import tempfile
+
+    from wherry import containers
+
+    host = containers.reference_of(world, name.removeprefix("oras://")).registry
+    secret = base64.b64encode(f"{user}:{password}".encode()).decode()
+    with tempfile.NamedTemporaryFile("w", dir=world.runtime, prefix="auth-") as file:  # only its owner may read it
+        json.dump({"auths": {host: {"auth": secret}}}, file)
+        file.flush()
+        yield file.name

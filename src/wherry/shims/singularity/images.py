@@ -1,0 +1,59 @@
+"""Which image is meant by a peer's word: a file or directory, or a place with its scheme in front."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+
+import msgspec
+
+from wherry.base.errors import NotFound, UsageError
+from wherry.base.outside import Outside
+
+__all__ = ["Meant", "image_meant", "scheme_of"]
+
+_REFUSED = {
+    "library": "the Sylabs library speaks a protocol of its own",
+    "shub": "Singularity Hub was closed in 2021",
+    "ipfs": "IPFS is not spoken",
+}
+_PLACES = ("docker", "oras", "http", "https")
+_LOCAL = ("oci", "oci-archive", "docker-archive", "docker-daemon")
+"""Schemes that are followed by a colon alone."""
+
+
+class Meant(msgspec.Struct, frozen=True):
+    """``name`` is what :func:`wherry.containers.resolve` takes; ``shown`` what programs inside are told."""
+
+    name: str
+    shown: str
+
+
+def scheme_of(text: str) -> str:
+    """``docker`` of ``docker://debian:12``, ``oci-archive`` of ``oci-archive:x.tar``; empty for a path."""
+    scheme, colon, rest = text.partition(":")
+    if not colon or "/" in scheme:
+        return ""
+    return scheme if rest.startswith("//") or scheme in _LOCAL else ""
+
+
+def image_meant(text: str, outside: Outside) -> Meant:
+    """Raise :class:`NotFound` for a file that is not there, :class:`UsageError` for a place that is not reached."""
+    if not text:
+        raise UsageError("the image's name is empty", hint="is a variable of your shell unset?")
+    scheme = scheme_of(text)
+    if scheme in _REFUSED:
+        hint = "pull it with the peer's own program, and run the file; or use docker:// or oras://"
+        raise UsageError(f"cannot reach '{text}'", why=_REFUSED[scheme], hint=hint)
+    if scheme in (*_PLACES, *_LOCAL):
+        return Meant(text.removeprefix("docker://"), text)
+    if scheme:
+        raise UsageError(f"'{text}' has an unknown scheme", hint=f"known are: {', '.join((*_PLACES, *_LOCAL))}")
+    path = posixpath.normpath(text if text.startswith("/") else posixpath.join(outside.cwd(), text))
+    if not os.path.exists(path):
+        raise NotFound(
+            f"there is no image '{text}'",
+            why=f"'{path}' does not exist",
+            hint=f"an image of a registry is docker://{text}",
+        )
+    return Meant(f"{path}/" if os.path.isdir(path) else path, path)
