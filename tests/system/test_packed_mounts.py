@@ -13,6 +13,7 @@ import pytest
 
 import hard_hosts
 import images
+import runtimes
 from packed_files import keepers, leftovers, mounts_of, squashfs_of_tiny
 from waiting import until
 from wherry_command import Wherry, installed
@@ -30,16 +31,22 @@ def with_version(path: Path, version: bytes) -> Path:
     return squashfs_of_tiny(path, images.Layer().file("version", version).file("etc/marked", b"one\n").tar())
 
 
+def aged(path: Path) -> Path:
+    """So old that a plan for it is saved: a younger file may change unseen."""
+    until(lambda: time.time() - path.stat().st_ctime > 2.1)
+    return path
+
+
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file in which some files are not root's."""
-    return squashfs_of_tiny(tmp_path_factory.mktemp("packed") / "tiny.sqfs", _OTHERS, options=())
+    return aged(squashfs_of_tiny(tmp_path_factory.mktemp("packed") / "tiny.sqfs", _OTHERS, options=()))
 
 
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file in which all is root's."""
-    return squashfs_of_tiny(tmp_path_factory.mktemp("packed") / "roots.sqfs", _OTHERS)
+    return aged(squashfs_of_tiny(tmp_path_factory.mktemp("packed") / "roots.sqfs", _OTHERS))
 
 
 @pytest.fixture
@@ -74,7 +81,6 @@ def test_a_file_runs_in_each_way_and_all_in_it_is_the_users(
 def test_the_second_start_needs_no_python_and_a_job_of_its_own_has_a_mount_of_its_own(
     wherry: Wherry, roots: Path
 ) -> None:
-    until(lambda: time.time() - roots.stat().st_ctime > 2.1)  # a file that is so young may still change unseen
     first, second = (by(wherry, SLURM_JOB_ID=number, WHERRY_EXPLAIN="plan") for number in ("7", "8"))
     for job in (first, second):
         job.ok("run", str(roots), "true")
@@ -85,7 +91,6 @@ def test_the_second_start_needs_no_python_and_a_job_of_its_own_has_a_mount_of_it
 
 
 def test_the_launcher_names_a_jobs_mount_as_python_does(wherry: Wherry, roots: Path) -> None:
-    until(lambda: time.time() - roots.stat().st_ctime > 2.1)
     odd = by(
         wherry,
         _CONDOR_SCRATCH_DIR="/var/\u00f6/" + "x" * 60,
@@ -182,6 +187,8 @@ def test_containers_that_stay_know_their_file(wherry: Wherry, tmp_path: Path) ->
 
 @pytest.mark.parametrize("engine", ["proot", "oci", "site"])
 def test_engines_without_namespaces_use_a_mount_of_the_host(wherry: Wherry, image: Path, engine: str) -> None:
+    path = runtimes.path_for(wherry.folder / "runtimes", wherry.environment["PATH"], "/usr/bin/crun")
+    wherry = by(wherry, PATH=path)
     assert wherry.ok("run", "--engine", engine, str(image), "cat", "/etc/marked") == "one\n"
     assert [name[-1] for name in mounts_of(wherry)] in (["h"], ["h", "n"])
     assert (
