@@ -93,5 +93,8 @@ def test_cwltool_with_wherry_itself(cwltool: Path, held: Wherry, tmp_path: Path)
 
 
 def test_cwltool_gives_standard_input_to_tools(cwltool: Path, held: Wherry, tmp_path: Path) -> None:
-    """With the shim always; with Wherry itself by the setting that lets it in."""
+    """With the shim always; with Wherry itself, which takes it only with -i, by the setting that lets it in."""
     assert run_tool(cwltool, held.named("udocker"), tmp_path, FILTER, "--udocker") == {"out": "1 2 3\n"}
+    direct = Wherry(held.folder, {"WHERRY_RUN_INTERACTIVE": "1"})
+    line = f"--user-space-docker-cmd={installed()}"
+    assert run_tool(cwltool, direct, tmp_path, FILTER, line) == {"out": "1 2 3\n"}

@@ -27,6 +27,8 @@ def complete(options: RunOptions, settings: Settings, outside: Outside) -> RunOp
     if settings.locked:
         _check_locks(options, settings)
     options = _with_ids(_limited(options, settings), settings)
+    if settings.flag("run.interactive") and not options.detach:
+        options = msgspec.structs.replace(options, interactive=True)
     taken = {bind.target for bind in options.binds} | {target for target, _ in options.tmpfs}
     added = tuple(bind for bind in _binds(settings, outside) if not _is_taken(bind, taken, settings))
     return msgspec.structs.replace(options, binds=(*added, *options.binds)) if added else options

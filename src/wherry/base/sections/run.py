@@ -51,6 +51,7 @@ KEYS = (
         choices=("auto", "namespace", "host", "unpack"),
     ),
     Key("run.mount_grace", "number", 10, "seconds that such a file stays mounted when no container uses it any more"),
+    Key("run.interactive", "flag", False, "pass standard input on without -i, for callers that leave it out (cwltool)"),
     Key("run.network", "text", "host", "host or none", choices=("host", "none")),
     Key(
         "run.scratch",

@@ -59,6 +59,7 @@ def run_options(given: Given, world: World, *, image: str) -> RunOptions:
         platform=given.text("platform") or None,
         keep_dashes=True,
         log=False,
+        failed_status=2,
     )
 
 
