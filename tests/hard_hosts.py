@@ -36,6 +36,7 @@ _CALLS = {
     "pivot_root": 155 if _X86 else 41,
     "clone": 56 if _X86 else 220,
     "clone3": 435,
+    "open_tree": 428,
     "statx": 332 if _X86 else 291,
     "openat2": 437,
     "faccessat2": 439,

@@ -9,6 +9,7 @@
 #include <stdnoreturn.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FUSE_MAGIC = 0x65735546, PATIENCE_MS = 15000, STEP_US = 300 };
+enum { FUSE_MAGIC = 0x65735546, OPEN_TREE = 428, MOST_WORDS = 65536, PATIENCE_MS = 15000, STEP_US = 300 };
 
 static int write_file(const char *path, const char *text) {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -35,6 +36,31 @@ static int map_to_root(uid_t uid, gid_t gid) {
     return write_file("/proc/self/gid_map", line);
 }
 
+/* Who starts a container takes the mount from there as a copy (native/launcher/packed.c): Linux 5.2. */
+static bool can_hand_over(void) {
+    long tree = syscall(OPEN_TREE, AT_FDCWD, "/", 1U /* OPEN_TREE_CLONE */ | O_CLOEXEC);
+    if (tree >= 0) close((int)tree);
+    return tree >= 0;
+}
+
+/* It serves all processes of the job, so the limits of the one that came first are not for it; and what it says cannot
+   fill a file system. */
+static void widen(void) {
+    static const int limits[] = {RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA};
+    const struct rlimit said = {.rlim_cur = MOST_WORDS, .rlim_max = MOST_WORDS};
+    struct rlimit limit;
+    cpu_set_t all;
+    memset(&all, 0xff, sizeof all);
+    sched_setaffinity(0, sizeof all, &all); /* the kernel leaves out what is not ours */
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (getrlimit(limits[i], &limit) != 0) continue;
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(limits[i], &limit);
+    }
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &said);
+}
+
 static noreturn void become(const struct server *server, int words, pid_t keeper, uid_t uid, gid_t gid, char **argv) {
     sigset_t mask;
     dup2(words, 2);
@@ -42,6 +68,11 @@ static noreturn void become(const struct server *server, int words, pid_t keeper
         dprintf(2, "cannot map your user id into a namespace: %s\n", strerror(errno));
         _exit(1);
     }
+    if (server->helper == NULL && !can_hand_over()) {
+        dprintf(2, "this kernel hands no mount over to containers\n");
+        _exit(1);
+    }
+    widen();
     /* What ends a job politely must not take the image from programs that are about to end: the keeper sees to that. On
        the host a hangup, which only our death sends, lets it unmount; a namespace goes with its last process. */
     sigemptyset(&mask);

@@ -130,6 +130,18 @@ def test_a_mount_stays_as_long_as_a_container_uses_it(wherry: Wherry, roots: Pat
     until(lambda: is_clean(wherry))
 
 
+def test_others_have_mounts_of_their_own(wherry: Wherry, roots: Path, tmp_path: Path) -> None:
+    other = Wherry(tmp_path / "other", wherry.variables)
+    with wherry.start("run", "-i", str(roots), "sh", "-c", "read line; cat /etc/marked", stdin=-1, stdout=-1) as ours:
+        until(lambda: keepers(wherry)[1])
+        assert other.ok("run", str(roots), "cat", "/etc/marked") == "one\n"
+        for pid in (pid for group in keepers(other) for pid in group):
+            os.kill(pid, 9)
+        until(lambda: not keepers(other)[1])
+        assert ours.communicate(b"\n", timeout=20)[0] == b"one\n"
+    until(lambda: (other.ok("ps"), is_clean(other) and is_clean(wherry))[1])
+
+
 def test_nothing_that_stays_holds_the_callers_pipes_or_children(wherry: Wherry, roots: Path) -> None:
     slow = by(wherry, WHERRY_RUN_MOUNT_GRACE="30")
     began = time.monotonic()
@@ -203,7 +215,7 @@ def test_a_range_of_ids_works_on_a_mount(wherry: Wherry, image: Path) -> None:
     assert done.stdout.startswith("one\n-rw"), str(done)
 
 
-@pytest.mark.parametrize("lack", ["no-fuse", "no-namespaces"])
+@pytest.mark.parametrize("lack", ["no-fuse", "no-namespaces", "unknown:open_tree"])
 def test_where_nothing_can_be_mounted_a_file_is_unpacked(wherry: Wherry, image: Path, lack: str) -> None:
     """Under the filter that takes namespaces away, set-user-id programs as fusermount3 gain nothing either."""
     command = [*hard_hosts.around(lack), str(installed()), "run", str(image), "cat", "/etc/marked"]

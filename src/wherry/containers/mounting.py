@@ -47,11 +47,11 @@ class Hold:
     """A lock that is held until this is forgotten, and by what this process becomes."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
 
     def __del__(self) -> None:
         with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+            os.close(self.descriptor)
 
 
 class Mount(msgspec.Struct, frozen=True):

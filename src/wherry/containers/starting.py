@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from wherry.base.progress import Progress
     from wherry.containers.kept import Container
+    from wherry.containers.mounting import Mount
     from wherry.image import Image
 
 __all__ = [
@@ -59,8 +60,8 @@ class Start(msgspec.Struct, frozen=True):
     command: tuple[str, ...]
     path: str | None = None
     container_id: str = ""
-    held: tuple[object, ...] = ()
-    """What must stay until the launcher runs: the mount of its image."""
+    mounts: tuple[Mount, ...] = ()
+    """Of its image: held until the launcher has its own hold."""
 
     def execute(self) -> NoReturn:
         """Become the launcher; this process never comes back."""
@@ -79,7 +80,14 @@ class Start(msgspec.Struct, frozen=True):
         from wherry.launch import start as start_launcher
 
         return start_launcher(
-            self.path or self.plan, self.command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env
+            self.path or self.plan,
+            self.command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=cwd,
+            env=env,
+            inherited=tuple(mount.hold.descriptor for mount in self.mounts),
         )
 
     def begin_detached(self) -> str:
@@ -133,7 +141,7 @@ def prepare(
     _sweep(world)
     if not (options.detach or options.name):
         plan = _finish(world, _plan(world, options, image, None), prefix)
-        return Start(plan[0], options.command, plan[1], held=tuple(world.mounts.values()))
+        return Start(plan[0], options.command, plan[1], mounts=tuple(world.mounts.values()))
     container = _new_container(world, options, image)
     try:
         return start_kept(world, container, options, image)

@@ -61,8 +61,12 @@ def start(
     stderr: int | IO[bytes] | None = None,
     cwd: str | None = None,
     env: dict[str, str] | None = None,
+    inherited: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
-    """The launcher as a child; the caller waits for it. Its exit status is the command's, as a shell would show it."""
+    """The launcher as a child; the caller waits for it. Its exit status is the command's, as a shell would show it.
+
+    ``inherited`` are descriptors that the launcher has too; it passes none on.
+    """
     import subprocess
 
     program = launcher_path()
@@ -77,7 +81,7 @@ def start(
             stderr=stderr,
             cwd=cwd,
             env=caller_environment() if env is None else env,
-            pass_fds=() if descriptor < 0 else (descriptor,),
+            pass_fds=inherited if descriptor < 0 else (*inherited, descriptor),
         )
     except OSError as error:
         raise LaunchError(f"cannot start '{program}'", why=reason(error)) from None
