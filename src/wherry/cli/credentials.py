@@ -8,7 +8,7 @@ from wherry.base.errors import UsageError
 from wherry.cli.foreseeing import foresee
 from wherry.cli.grammar import Given
 
-__all__ = ["login", "logout"]
+__all__ = ["ask", "login", "logout"]
 
 
 def login(given: Given) -> int:
@@ -19,8 +19,8 @@ def login(given: Given) -> int:
     host = given.word if given.words else world.settings.text("registry.default")
     if given.flag("dry_run"):
         return foresee(containers.plan_login(host, auth_file=auth_file, world=world), given.text("format"))
-    name = given.text("username") or _ask_name(host, given)
-    done = containers.login(host, name, _password(given, host), auth_file=auth_file, world=world)
+    name, password = ask(given, host)
+    done = containers.login(host, name, password, auth_file=auth_file, world=world)
     print(f"logged in to {done.host} as {name}; kept in {done.kept_in}")
     if not done.verified:
         print(f"  note: {done.host} did not ask for a password, so it could not be tried", file=sys.stderr)
@@ -43,6 +43,12 @@ def logout(given: Given) -> int:
     else:
         print(f"there were no credentials for {host}")
     return 0
+
+
+def ask(given: Given, host: str) -> tuple[str, str]:
+    """Name and password for a registry: as given, else asked for."""
+    name = given.text("username") or _ask_name(host, given)
+    return name, _password(given, host)
 
 
 def _ask_name(host: str, given: Given) -> str:

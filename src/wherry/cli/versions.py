@@ -8,7 +8,7 @@ import sys
 import wherry
 from wherry.cli.grammar import Given
 
-__all__ = ["show_version"]
+__all__ = ["show_version", "system_name"]
 
 
 def show_version(given: Given) -> int:
@@ -22,7 +22,7 @@ def show_version(given: Given) -> int:
         "Python": ".".join(str(part) for part in sys.version_info[:3]),
         "Kernel": machine.release,
         "Machine": machine.machine,
-        "System": _system(),
+        "System": system_name(),
         "Installed": os.path.dirname(os.path.abspath(wherry.__file__)),
     }
     facts |= _machine()
@@ -53,7 +53,7 @@ def _machine() -> dict[str, str]:
     return {"Containers": "yes", "Layers": layers, "Process list": proc}
 
 
-def _system() -> str:
+def system_name() -> str:
     """The distribution's name (os-release(5))."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:

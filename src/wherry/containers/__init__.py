@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wherry.containers.aliases import add_name, protect, remove_name, set_label
     from wherry.containers.changes import Change
     from wherry.containers.cloning import clone
+    from wherry.containers.configids import config_id, image_by_config
     from wherry.containers.copying import cp, plan_cp
     from wherry.containers.diagnosing import Diagnosis, EngineState, diagnose
     from wherry.containers.differing import differences
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from wherry.containers.output import LogLine, logs
     from wherry.containers.packing import pack, plan_pack
     from wherry.containers.peers import PEERS
+    from wherry.containers.processes import processes_shown
     from wherry.containers.pulling import fetch
     from wherry.containers.records import Record, find_record, read_records, record_files
     from wherry.containers.resolving import MissingImage, Resolved, resolve
@@ -81,6 +83,15 @@ if TYPE_CHECKING:
     from wherry.containers.sweeping import sweep
     from wherry.containers.unused import remove_names, unused_names
     from wherry.containers.variables import environment
+    from wherry.containers.volumes import (
+        Volume,
+        all_volumes,
+        find_volume,
+        is_volume_name,
+        make_volume,
+        remove_volume,
+        users_of_volume,
+    )
     from wherry.containers.watching import ContainerUse, stats
     from wherry.containers.world import World
 
@@ -106,11 +117,14 @@ _HOMES = {
     "Running": "running",
     "Shim": "shimming",
     "Start": "starting",
+    "Volume": "volumes",
     "World": "world",
     "abandoned_scratch": "abandoned",
     "add_name": "aliases",
+    "all_volumes": "volumes",
     "chosen_auth_file": "images",
     "clone": "cloning",
+    "config_id": "configids",
     "cp": "copying",
     "create": "starting",
     "diagnose": "diagnosing",
@@ -123,17 +137,21 @@ _HOMES = {
     "fetch": "pulling",
     "find_container": "lookup",
     "find_record": "records",
+    "find_volume": "volumes",
     "held_image": "naming",
     "hidden_by": "exposing",
+    "image_by_config": "configids",
     "inspect": "listing",
     "install_shims": "shimming",
     "is_digits": "naming",
+    "is_volume_name": "volumes",
     "kept_containers": "kept",
     "kill": "signals",
     "load": "images",
     "login": "logins",
     "logout": "logins",
     "logs": "output",
+    "make_volume": "volumes",
     "measure": "measuring",
     "pack": "packing",
     "plan_cp": "copying",
@@ -159,6 +177,7 @@ _HOMES = {
     "prepare_exec": "enter",
     "preview": "starting",
     "preview_start": "starting",
+    "processes_shown": "processes",
     "protect": "aliases",
     "prune": "images",
     "ps": "listing",
@@ -171,6 +190,7 @@ _HOMES = {
     "remove_names": "unused",
     "remove_scratch": "abandoned",
     "remove_shims": "shimming",
+    "remove_volume": "volumes",
     "rename": "keeping",
     "require_image_file": "images",
     "resolve": "resolving",
@@ -194,6 +214,7 @@ _HOMES = {
     "unpack": "sandboxes",
     "unused_names": "unused",
     "update_exposed": "exposing",
+    "users_of_volume": "volumes",
     "wait": "signals",
 }
 
@@ -219,11 +240,14 @@ __all__ = [
     "Running",
     "Shim",
     "Start",
+    "Volume",
     "World",
     "abandoned_scratch",
     "add_name",
+    "all_volumes",
     "chosen_auth_file",
     "clone",
+    "config_id",
     "cp",
     "create",
     "diagnose",
@@ -236,17 +260,21 @@ __all__ = [
     "fetch",
     "find_container",
     "find_record",
+    "find_volume",
     "held_image",
     "hidden_by",
+    "image_by_config",
     "inspect",
     "install_shims",
     "is_digits",
+    "is_volume_name",
     "kept_containers",
     "kill",
     "load",
     "login",
     "logout",
     "logs",
+    "make_volume",
     "measure",
     "pack",
     "plan_cp",
@@ -272,6 +300,7 @@ __all__ = [
     "prepare_exec",
     "preview",
     "preview_start",
+    "processes_shown",
     "protect",
     "prune",
     "ps",
@@ -284,6 +313,7 @@ __all__ = [
     "remove_names",
     "remove_scratch",
     "remove_shims",
+    "remove_volume",
     "rename",
     "require_image_file",
     "resolve",
@@ -307,6 +337,7 @@ __all__ = [
     "unpack",
     "unused_names",
     "update_exposed",
+    "users_of_volume",
     "wait",
 ]
 

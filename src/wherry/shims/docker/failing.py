@@ -1,0 +1,59 @@
+"""Errors in the words that scripts look for, and Docker's statuses: 125 from ``run``, 1 from other verbs."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from wherry.base.errors import CannotExecute, CommandNotFound, Interrupted, NotFound, UsageError, WherryError
+from wherry.shims.docker.call import Call
+
+__all__ = ["Missing", "report"]
+
+_STARTING = ("run", "create", "container run", "container create")
+
+
+_OWN = re.compile(r"\bwherry(?= (?:exec|images|logs|ps|pull|push|rename|rm|rmi|run|start|stop|tag)\b)")
+"""Verbs of Wherry's that have the same name and meaning here."""
+
+
+class Missing(NotFound):
+    """There is no such thing; ``kind`` is ``object``, ``container``, ``image``, ``volume`` or ``network``."""
+
+    def __init__(self, kind: str, name: str, hint: str = "") -> None:
+        super().__init__(f"network {name} not found" if kind == "network" else f"No such {kind}: {name}", hint=hint)
+        self.kind = kind
+        self.name = name
+
+
+def report(call: Call, error: WherryError) -> int:
+    """Say it on standard error as the peer would begin it; return the status."""
+    text = _podmans(error) if call.is_podman and isinstance(error, Missing) else str(error)
+    hint = f"\n  next: {_OWN.sub(call.face, error.hint)}" if error.hint else ""
+    sys.stdout.flush()
+    sys.stderr.write(f"{_beginning(call, error)}{text}{hint}\n")
+    if isinstance(error, CannotExecute | CommandNotFound | Interrupted):
+        return error.exit_code
+    if isinstance(error, UsageError):
+        return 125
+    return 125 if call.verb in _STARTING or call.is_podman else 1
+
+
+def _podmans(error: Missing) -> str:
+    """The same in podman's words, which scripts look for."""
+    return {
+        "container": f'no container with name or ID "{error.name}" found: no such container',
+        "image": f"{error.name}: image not known",
+        "volume": f'no volume with name "{error.name}" found: no such volume',
+        "network": f"unable to find network with name or ID {error.name}: network not found",
+    }.get(error.kind, f'no such object: "{error.name}"')
+
+
+def _beginning(call: Call, error: WherryError) -> str:
+    if call.is_podman:
+        return "Error: "
+    if isinstance(error, Missing) and error.kind == "object":
+        return "Error: "
+    if isinstance(error, UsageError):
+        return f"{call.face}: "
+    return f"{call.face}: Error response from daemon: " if call.verb in _STARTING else "Error response from daemon: "

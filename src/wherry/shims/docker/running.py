@@ -1,0 +1,106 @@
+"""``run`` and ``create``: the options of a start, Docker's habit of keeping containers, and the way to the launcher."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry import containers
+from wherry.base.errors import UsageError
+from wherry.cli.grammar import Given
+from wherry.shims.docker.asking import start_options
+from wherry.shims.docker.call import Call
+from wherry.shims.docker.command import Command
+from wherry.shims.docker.startoptions import RUN, START
+
+if TYPE_CHECKING:
+    from wherry.launch.options import RunOptions
+
+__all__ = ["COMMANDS"]
+
+
+def _run(call: Call, given: Given) -> int:
+    from wherry.shims.starting import start
+
+    world = containers.World()
+    options = _found(world, start_options(call, given, world))
+    own = _own_settings(given)
+    if options.detach or options.name or not options.remove:
+        options = _named(call, given, world, options)
+        own = True
+    prefix = () if own or options.image != given.words[0] else (*call.words, *given.prefix)
+    start(call.face, prefix, options, world, quiet=given.flag("quiet"))
+
+
+def _create(call: Call, given: Given) -> int:
+    from wherry.cli.moving import shown
+
+    world = containers.World()
+    options = _named(call, given, world, _found(world, start_options(call, given, world)))
+    with shown(given.flag("quiet")) as progress:
+        print(containers.create(options, world=world, progress=progress))
+    return 0
+
+
+def _found(world: containers.World, options: RunOptions) -> RunOptions:
+    """With the image's own digest where it was named by its ID, which is Docker's for the configuration."""
+    if not containers.is_digits(options.image):
+        return options
+    digest = containers.image_by_config(world, options.image)
+    return options if digest is None else msgspec.structs.replace(options, image=str(digest))
+
+
+def _named(call: Call, given: Given, world: containers.World, options: RunOptions) -> RunOptions:
+    """With a name: nothing that Docker keeps is without one."""
+    if not options.name:
+        from wherry.shims.docker.naming import fresh_name
+
+        return msgspec.structs.replace(options, name=fresh_name(world.containers))
+    name = options.name.removeprefix("/")
+    if given.flag("replace"):
+        containers.rm(name, force=True, world=world)
+    return msgspec.structs.replace(options, name=name)
+
+
+def _own_settings(given: Given) -> bool:
+    """What this process sets of its own and the container inherits: processors, the mask of new files."""
+    cpus, mask = given.text("cpuset_cpus"), given.text("umask")
+    if cpus:
+        try:
+            os.sched_setaffinity(0, _numbers(cpus))
+        except (OSError, ValueError):
+            why = "these are not processors that you may use"
+            hint = f"there are {','.join(map(str, sorted(os.sched_getaffinity(0))))}"
+            raise UsageError(f"'--cpuset-cpus {cpus}' is not possible here", why=why, hint=hint) from None
+    if mask:
+        try:
+            os.umask(int(mask, 8) & 0o777)
+        except ValueError:
+            raise UsageError(f"'--umask {mask}' is not a mask", hint="--umask 0022") from None
+    return bool(cpus or mask)
+
+
+def _numbers(text: str) -> set[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+COMMANDS = {
+    "run": Command(
+        _run,
+        "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+        "Create and run a new container from an image",
+        RUN,
+        least=1,
+        most=-1,
+        stops=True,
+    ),
+    "create": Command(
+        _create, "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", START, least=1, most=-1, stops=True
+    ),
+}
