@@ -71,6 +71,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "push": ("{tiny}",),
     "load": ("-i", "{folder}/tiny.tar"),
     "save": ("-o", "{folder}/home/new.tar", "tiny"),
+    "import": ("{folder}/home", "new:1"),
     "export": ("--bundle", "{folder}/home/new-bundle", "tiny"),
     "tag": ("tiny", "new:1"),
     "rmi": ("other/layered:1", "{layered}"),

@@ -81,7 +81,7 @@ def test_a_folder_that_holds_something_is_left_alone(wherry: Wherry, tiny: str, 
     result = wherry("export", "--bundle", str(folder), tiny, "true")
     assert (result.status, os.listdir(folder)) == (125, ["mine"])
     assert "exists" in result.stderr
-    assert "bundle" in wherry("export", tiny).stderr
+    assert "bundle" in wherry("export", tiny, "true").stderr
     planned = wherry.ok("export", "--bundle", str(tmp_path / "new"), "--dry-run", "--format", "json", tiny)
     assert json.loads(planned)["Target"] == str(tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -1,4 +1,4 @@
-"""``load`` and ``save``: images out of files and into them; ``-`` and nothing stand for the standard streams."""
+"""``load``, ``save``, ``import``: images out of files and into them; ``-`` and nothing are the standard streams."""
 
 from __future__ import annotations
 
@@ -12,38 +12,76 @@ from wherry.cli.foreseeing import foresee
 from wherry.cli.grammar import Given
 from wherry.cli.moving import shown
 
-__all__ = ["load", "save"]
+__all__ = ["import_", "load", "save"]
 
 _CHUNK = 1 << 20
+_STDIN = "standard input"
 
 
 def load(given: Given) -> int:
-    """Take the image in; print its name as ``docker load`` does, with ``-q`` the digest."""
+    """Take the images in; print a name for each as ``docker load`` does, with ``-q`` the digests."""
     option, words, quiet = given.text("input"), given.words, given.flag("quiet")
     if option is not None and words:
         raise UsageError("two files are named", why=f"'{option}' and '{words[0]}'", hint="leave -i out")
-    path = option if option is not None else words[0] if words else "-"
+    text = option if option is not None else words[0] if words else "-"
+    checksum, platform = given.text("checksum") or "", given.text("platform")
     if given.flag("dry_run"):
-        with _file(path, None) as real:
-            return foresee(containers.plan_load(real), given.text("format"))
+        with _file(text, None) as real:
+            called = _STDIN if text == "-" else ""
+            return foresee(containers.plan_load(real, shown=called), given.text("format"))
     world = containers.World()
-    with _file(path, world) as real, shown(quiet) as progress:
-        image = containers.load(real, progress=progress, world=world)
-    print(image.digest if quiet else f"loaded: {image.reference or image.digest}")
+    with _file(text, world) as real, shown(quiet) as progress:
+        if text == "-" and not checksum:
+            images = containers.load_file_at(real, _STDIN, platform=platform, progress=progress, world=world)
+        else:
+            images = containers.load(real, checksum=checksum, platform=platform, progress=progress, world=world)
+    for image in images:
+        print(image.digest if quiet else f"loaded: {image.reference or image.digest}")
     return 0
 
 
 def save(given: Given) -> int:
-    """Write the image as one archive that Docker and Podman load too."""
-    path = given.text("output") or "-"
+    """Write the images as one archive that Docker and Podman load too, or in another form."""
+    from wherry.image import FORMATS
+
+    path, form = given.text("output") or "-", given.text("format") or FORMATS[0]
     if given.flag("dry_run"):
-        return foresee(containers.plan_save(given.word, path), given.text("format"))
+        chosen, way = (form, None) if form in FORMATS else (FORMATS[0], form)
+        return foresee(containers.plan_save(given.words, path, chosen), way)
+    if form not in FORMATS:
+        raise UsageError(f"'--format {form}' is not known", hint=", ".join(FORMATS))
+    if path == "-" and form in ("oci", "dir"):
+        raise UsageError(f"'{form}' is a folder", why="it does not fit into standard output", hint="-o FOLDER")
     if path == "-" and sys.stdout.isatty():
         raise UsageError("an archive would be written to the terminal", hint=f"wherry save -o FILE {given.word}")
     if path == "-" and sys.__stdout__ is None:
         raise UsageError("there is nowhere to write the archive", why="standard output is closed", hint="-o FILE")
     with shown(given.flag("quiet")) as progress:
-        containers.save(given.word, "/dev/stdout" if path == "-" else path, progress=progress)
+        containers.save(given.words, "/dev/stdout" if path == "-" else path, form, progress=progress)
+    return 0
+
+
+def import_(given: Given) -> int:
+    """Make an image of a root file system; print its digest."""
+    text, name = given.word, given.words[1] if len(given.words) > 1 else ""
+    called = _STDIN if text == "-" else ""
+    if given.flag("dry_run"):
+        with _file(text, None) as real:
+            return foresee(containers.plan_import(real, name, shown=called), given.text("format"))
+    world = containers.World()
+    with _file(text, world) as real, shown(given.flag("quiet")) as progress:
+        image = containers.import_image(
+            real,
+            name,
+            changes=given.many("change"),
+            message=given.text("message") or "",
+            platform=given.text("platform"),
+            checksum=given.text("checksum") or "",
+            shown=called,
+            progress=progress,
+            world=world,
+        )
+    print(image.digest)
     return 0
 
 
@@ -60,7 +98,6 @@ def _file(path: str, world: containers.World | None) -> Iterator[str]:
         with open(f"{folder}/archive", "wb") as file:
             while chunk := sys.stdin.buffer.read(_CHUNK):
                 file.write(chunk)
-        containers.require_image_file(f"{folder}/archive", "standard input")
         yield f"{folder}/archive"
 
 

@@ -14,7 +14,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "images",
         (
             *("pull", "push", "images", "rmi", "tag", "inspect", "history", "diff", "login", "logout"),
-            *("load", "save", "pack", "export"),
+            *("load", "save", "import", "pack", "export"),
         ),
     ),
     (
@@ -43,7 +43,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 NAMES = frozenset(name for _, names in GROUPS for name in names)
 
-_MODULES = {"exec": "exec_"}
+_MODULES = {"exec": "exec_", "import": "import_"}
 
 
 def load(name: str) -> Verb:

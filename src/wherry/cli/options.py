@@ -10,6 +10,7 @@ from wherry.cli.grammar import Option
 __all__ = [
     "AUTHFILE",
     "CHANGES",
+    "CHECKSUM",
     "DRY_RUN",
     "EXEC",
     "FORMAT",
@@ -39,6 +40,9 @@ PLAN = (
     Option(("--format",), "how --dry-run prints the plan", "text", "table|json", ("table", "json")),
 )
 """Of the verbs that start something."""
+CHECKSUM = Option(
+    ("--checksum",), "what the file or URL must have, as sha256:HEX; also written URL#sha256=HEX", "text", "SHA256"
+)
 AUTHFILE = Option(
     ("--authfile",), "take credentials from FILE instead of ~/.docker/config.json", "text", "FILE", complete="file"
 )

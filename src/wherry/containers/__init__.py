@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
     from wherry.containers.again import prepare_again
     from wherry.containers.aliases import add_name, protect, remove_name, set_label
+    from wherry.containers.archiving import (
+        copy_to,
+        import_image,
+        load,
+        load_file_at,
+        plan_import,
+        plan_load,
+        plan_save,
+        save,
+        saved_as,
+    )
     from wherry.containers.changes import Change
     from wherry.containers.cloning import clone
     from wherry.containers.configids import config_id, image_by_config
@@ -40,17 +51,13 @@ if TYPE_CHECKING:
         Pruned,
         Removals,
         chosen_auth_file,
-        load,
-        plan_load,
         plan_prune,
         plan_push,
-        plan_save,
         plan_tag,
         prune,
         push,
-        require_image_file,
+        push_as,
         rmi,
-        save,
         tag,
     )
     from wherry.containers.keeping import plan_rename, plan_rm, rename, rm
@@ -59,14 +66,15 @@ if TYPE_CHECKING:
     from wherry.containers.logins import login, logout, plan_login, plan_logout
     from wherry.containers.lookup import Found, find_container
     from wherry.containers.measuring import Measured, measure, smallest_image
-    from wherry.containers.naming import held_image, is_digits, reference_of, reference_to_name
+    from wherry.containers.naming import held_image, is_digits, reference_of, reference_to_name, stored_image
     from wherry.containers.output import LogLine, logs
     from wherry.containers.packing import pack, plan_pack
     from wherry.containers.peers import PEERS
     from wherry.containers.processes import processes_shown
     from wherry.containers.pulling import fetch
     from wherry.containers.records import Record, find_record, read_records, record_files
-    from wherry.containers.resolving import MissingImage, Resolved, resolve
+    from wherry.containers.resolving import MissingImage, Resolved, resolve, source_meant
+    from wherry.containers.rooting import export_root, plan_export_root
     from wherry.containers.running import Running, running_containers, running_images
     from wherry.containers.sandboxes import unpack
     from wherry.containers.shimming import (
@@ -96,6 +104,7 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
 
 _HOMES = {
+    "PEERS": "peers",
     "Change": "changes",
     "Container": "kept",
     "ContainerSummary": "listing",
@@ -108,7 +117,6 @@ _HOMES = {
     "LogLine": "output",
     "Measured": "measuring",
     "MissingImage": "resolving",
-    "PEERS": "peers",
     "Preview": "starting",
     "Pruned": "images",
     "Record": "records",
@@ -125,6 +133,7 @@ _HOMES = {
     "chosen_auth_file": "images",
     "clone": "cloning",
     "config_id": "configids",
+    "copy_to": "archiving",
     "cp": "copying",
     "create": "starting",
     "diagnose": "diagnosing",
@@ -132,6 +141,7 @@ _HOMES = {
     "environment": "variables",
     "exec_": "enter",
     "export_bundle": "exporting",
+    "export_root": "rooting",
     "expose": "exposing",
     "exposed": "exposing",
     "fetch": "pulling",
@@ -141,13 +151,15 @@ _HOMES = {
     "held_image": "naming",
     "hidden_by": "exposing",
     "image_by_config": "configids",
+    "import_image": "archiving",
     "inspect": "listing",
     "install_shims": "shimming",
     "is_digits": "naming",
     "is_volume_name": "volumes",
     "kept_containers": "kept",
     "kill": "signals",
-    "load": "images",
+    "load": "archiving",
+    "load_file_at": "archiving",
     "login": "logins",
     "logout": "logins",
     "logs": "output",
@@ -156,10 +168,12 @@ _HOMES = {
     "pack": "packing",
     "plan_cp": "copying",
     "plan_export": "exporting",
+    "plan_export_root": "rooting",
     "plan_expose": "exposing",
+    "plan_import": "archiving",
     "plan_install_shims": "shimming",
     "plan_kill": "signals",
-    "plan_load": "images",
+    "plan_load": "archiving",
     "plan_login": "logins",
     "plan_logout": "logins",
     "plan_pack": "packing",
@@ -168,7 +182,7 @@ _HOMES = {
     "plan_remove_shims": "shimming",
     "plan_rename": "keeping",
     "plan_rm": "keeping",
-    "plan_save": "images",
+    "plan_save": "archiving",
     "plan_stop": "signals",
     "plan_tag": "images",
     "plan_unexpose": "exposing",
@@ -182,6 +196,7 @@ _HOMES = {
     "prune": "images",
     "ps": "listing",
     "push": "images",
+    "push_as": "images",
     "read_records": "records",
     "record_files": "records",
     "reference_of": "naming",
@@ -192,22 +207,24 @@ _HOMES = {
     "remove_shims": "shimming",
     "remove_volume": "volumes",
     "rename": "keeping",
-    "require_image_file": "images",
     "resolve": "resolving",
     "rm": "keeping",
     "rmi": "images",
     "run": "starting",
     "running_containers": "running",
     "running_images": "running",
-    "save": "images",
+    "save": "archiving",
+    "saved_as": "archiving",
     "scratch_size": "abandoned",
     "set_label": "aliases",
     "shims": "shimming",
     "signal_name": "signalnames",
     "smallest_image": "measuring",
+    "source_meant": "resolving",
     "start": "starting",
     "stats": "watching",
     "stop": "signals",
+    "stored_image": "naming",
     "sweep": "sweeping",
     "tag": "images",
     "unexpose": "exposing",
@@ -248,6 +265,7 @@ __all__ = [
     "chosen_auth_file",
     "clone",
     "config_id",
+    "copy_to",
     "cp",
     "create",
     "diagnose",
@@ -255,6 +273,7 @@ __all__ = [
     "environment",
     "exec_",
     "export_bundle",
+    "export_root",
     "expose",
     "exposed",
     "fetch",
@@ -264,6 +283,7 @@ __all__ = [
     "held_image",
     "hidden_by",
     "image_by_config",
+    "import_image",
     "inspect",
     "install_shims",
     "is_digits",
@@ -271,6 +291,7 @@ __all__ = [
     "kept_containers",
     "kill",
     "load",
+    "load_file_at",
     "login",
     "logout",
     "logs",
@@ -279,7 +300,9 @@ __all__ = [
     "pack",
     "plan_cp",
     "plan_export",
+    "plan_export_root",
     "plan_expose",
+    "plan_import",
     "plan_install_shims",
     "plan_kill",
     "plan_load",
@@ -305,6 +328,7 @@ __all__ = [
     "prune",
     "ps",
     "push",
+    "push_as",
     "read_records",
     "record_files",
     "reference_of",
@@ -315,7 +339,6 @@ __all__ = [
     "remove_shims",
     "remove_volume",
     "rename",
-    "require_image_file",
     "resolve",
     "rm",
     "rmi",
@@ -323,14 +346,17 @@ __all__ = [
     "running_containers",
     "running_images",
     "save",
+    "saved_as",
     "scratch_size",
     "set_label",
     "shims",
     "signal_name",
     "smallest_image",
+    "source_meant",
     "start",
     "stats",
     "stop",
+    "stored_image",
     "sweep",
     "tag",
     "unexpose",

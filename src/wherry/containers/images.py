@@ -1,41 +1,36 @@
-"""What is done to images that are held: naming, removing, pushing, loading and saving them, each with its plan."""
+"""What is done to images that are held: naming, removing and pushing them, each with its plan."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import NotFound, UsageError
+from wherry.base.errors import NotFound
 from wherry.base.progress import Progress, silent
 from wherry.containers.changes import Change
-from wherry.containers.naming import held_image, is_digits, is_file, reference_of, reference_to_name
+from wherry.containers.naming import held_image, is_digits, is_file, reference_of, reference_to_name, stored_image
 from wherry.containers.world import World
 from wherry.store import PruneResult
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
     from wherry.base.reference import Reference
-    from wherry.image import Image
     from wherry.store import Name
 
 __all__ = [
     "Pruned",
     "Removals",
     "chosen_auth_file",
-    "load",
-    "plan_load",
+    "moved",
     "plan_prune",
     "plan_push",
-    "plan_save",
     "plan_tag",
     "prune",
     "push",
-    "require_image_file",
+    "push_as",
     "rmi",
-    "save",
     "tag",
 ]
 
@@ -51,7 +46,7 @@ def plan_tag(source: str, target: str, *, world: World | None = None) -> tuple[C
     """What :func:`tag` would do; a name that leads to another image now is taken from that."""
     world = world or World()
     reference, name = _name_for(world, source, target)
-    return tuple(_moved(world, reference, source, name.digest))
+    return tuple(moved(world, reference, source, name.digest))
 
 
 def rmi(name: str, *, force: bool = False, world: World | None = None) -> PruneResult:
@@ -151,77 +146,33 @@ def push(
         return reference, push_image(world.store, registry, reference, progress=progress)
 
 
-def plan_push(name: str, *, auth_file: str = "", world: World | None = None) -> tuple[Change, ...]:
-    """What :func:`push` would send; the registry is asked what it has."""
+def push_as(
+    name: str, target: str, *, auth_file: str = "", progress: Progress = silent, world: World | None = None
+) -> tuple[Reference, Digest]:
+    """Send an image, or one in a file, to a registry under another name than its own."""
+    from wherry.image import push as push_image
+    from wherry.registry import connect
+
+    world = world or World()
+    reference, image = reference_to_name(world, target), stored_image(world, name, progress)
+    auth_file = chosen_auth_file(world, auth_file)
+    with connect(world.settings, world.outside, auth_file=auth_file, progress=progress) as registry:
+        return reference, push_image(world.store, registry, reference, image=image, progress=progress)
+
+
+def plan_push(name: str, target: str = "", *, auth_file: str = "", world: World | None = None) -> tuple[Change, ...]:
+    """What :func:`push` would send, or :func:`push_as` with a ``target``; the registry is asked what it has."""
     from wherry.image import preview_push
     from wherry.registry import connect
 
     world = world or World(make_store=False)
-    reference = reference_to_name(world, name)
+    reference = reference_to_name(world, target or name)
+    image = stored_image(world, name) if target else None
     with connect(world.settings, world.outside, auth_file=chosen_auth_file(world, auth_file)) as registry:
-        digest, parts = preview_push(world.store, registry, reference)
+        digest, parts = preview_push(world.store, registry, reference, image=image)
     to = f"{reference.registry}/{reference.repository}"
     sent = (Change("send", "blob", part.short, to, str(part), size) for part, size, is_there in parts if not is_there)
     return (*sent, Change("push", "image", reference.familiar, to, str(digest)))
-
-
-def load(path: str, *, progress: Progress = silent, world: World | None = None) -> Image:
-    """Take the images of a file into the store; the first of them."""
-    from wherry.image import load_file
-
-    world = world or World()
-    require_image_file(path)
-    return load_file(world.store, path, progress=progress)
-
-
-def plan_load(path: str, *, world: World | None = None) -> tuple[Change, ...]:
-    """What :func:`load` would bring: layers that are not here, images and names."""
-    from wherry.image import preview_load
-
-    world = world or World(make_store=False)
-    require_image_file(path)
-    found: list[Change] = []
-    for image in preview_load(world.store, path):
-        digest = str(image.digest)
-        missing = [(layer, size) for layer, size, held in image.layers if not held]
-        found += [Change("add", "layer", layer.hex[:12], "", str(layer), size) for layer, size in missing]
-        if world.store.image_record(image.digest) is None:
-            found.append(Change("add", "image", image.digest.short, "", digest, sum(size for _, size in missing)))
-        for reference in image.names:
-            found += _moved(world, reference, image.digest.short, image.digest)
-    return tuple(dict.fromkeys(found))
-
-
-def require_image_file(path: str, shown_as: str = "") -> None:
-    """Raise :class:`NotFound` or :class:`UsageError` unless there is an image at ``path``."""
-    from wherry.image import is_image_file
-
-    if not os.path.exists(path):
-        raise NotFound(f"there is no file '{path}'", hint="check the spelling; - reads standard input")
-    if not is_image_file(path):
-        raise UsageError(
-            f"'{shown_as or path}' is not an image",
-            why="it is neither an OCI layout nor an archive of one nor a 'docker save' archive",
-            hint="make one with 'wherry save', 'docker save' or 'skopeo copy'",
-        )
-
-
-def save(name: str, path: str, *, progress: Progress = silent, world: World | None = None) -> Digest:
-    """Write an image as one archive that Docker and Podman load too; the digest of the manifest in it."""
-    from wherry.image import save_file
-
-    world = world or World()
-    return save_file(world.store, held_image(world, name), path, progress=progress)
-
-
-def plan_save(name: str, path: str, *, world: World | None = None) -> tuple[Change, ...]:
-    """What :func:`save` would write; ``bytes`` without the archive's own headers."""
-    from wherry.image import preview_save
-
-    world = world or World(make_store=False)
-    digest, size = preview_save(world.store, held_image(world, name))
-    action = "replace" if os.path.isfile(path) else "write"
-    return (Change(action, "file", path, name, str(digest), size),)
 
 
 def chosen_auth_file(world: World, auth_file: str) -> str:
@@ -234,7 +185,7 @@ def chosen_auth_file(world: World, auth_file: str) -> str:
 def _name_for(world: World, source: str, target: str) -> tuple[Reference, Name]:
     from wherry.store import Name
 
-    image = held_image(world, source)
+    image = stored_image(world, source)
     name = None
     if not is_digits(source) and not is_file(world, source):
         name = world.store.name(reference_of(world, source))
@@ -246,7 +197,7 @@ def _name_for(world: World, source: str, target: str) -> tuple[Reference, Name]:
     return reference_to_name(world, target), name
 
 
-def _moved(world: World, reference: Reference, source: str, digest: Digest) -> list[Change]:
+def moved(world: World, reference: Reference, source: str, digest: Digest) -> list[Change]:
     """What it takes to let ``reference`` lead to ``digest``."""
     before = world.store.name(reference)
     if before is not None and before.digest == digest:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import NotFound, UsageError
+from wherry.base.progress import Progress, silent
 
 if TYPE_CHECKING:
     from wherry.base.reference import Reference
     from wherry.containers.world import World
     from wherry.image import Image
 
-__all__ = ["held_image", "is_digits", "is_file", "reference_of", "reference_to_name"]
+__all__ = ["held_image", "is_digits", "is_file", "reference_of", "reference_to_name", "stored_image"]
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -32,17 +33,17 @@ def reference_to_name(world: World, text: str) -> Reference:
 
 
 def held_image(world: World, text: str) -> Image:
-    """The image of that name, file, digest or beginning of a digest; raise :class:`NotFound`. Contacts nobody.
+    """The image of that name, file, source, digest or beginning of a digest; raise :class:`NotFound`. No registry is
+    asked.
 
     A file is one where ``run`` would take it for one, and its image is kept as there.
     """
-    from wherry.containers.resolving import Resolved, file_meant, resolve
+    from wherry.containers.resolving import not_in_registry
     from wherry.image import open_image
 
-    if file_meant(world, text) is not None:
-        found = resolve(world, text)
-        assert isinstance(found, Resolved)
-        return found.image
+    found = not_in_registry(world, text)
+    if found is not None:
+        return found
     if is_digits(text):
         try:
             return open_image(world.store, text)
@@ -52,11 +53,30 @@ def held_image(world: World, text: str) -> Image:
     return open_image(world.store, str(reference_of(world, text)))
 
 
-def is_file(world: World, text: str) -> bool:
-    """Whether ``text`` means a file or a folder here."""
-    from wherry.containers.resolving import file_meant
+def stored_image(world: World, text: str, progress: Progress = silent) -> Image:
+    """As :func:`held_image`, with its layers in the store: what is packed in a file is unpacked first.
 
-    return file_meant(world, text) is not None
+    Raises :class:`UsageError` for a folder of files, which has no layers.
+    """
+    from wherry.containers.bringing import packed_path
+    from wherry.image import directory_of, unpack_packed
+
+    path = packed_path(world, text)
+    if path is not None:
+        return unpack_packed(world.store, path, progress)
+    image = held_image(world, text)
+    if directory_of(image):
+        raise UsageError(
+            f"'{text}' is a folder of files", why="it has no layers and no digest", hint=f"wherry import {text} NAME"
+        )
+    return image
+
+
+def is_file(world: World, text: str) -> bool:
+    """Whether ``text`` means a file, a folder or another source, not a registry's name."""
+    from wherry.containers.resolving import file_meant, source_meant
+
+    return source_meant(text) is not None or file_meant(world, text) is not None
 
 
 def is_digits(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import HostLacks, InvalidName, NotFound, RegistryError, UsageError, WherryError
+from wherry.base.errors import HostLacks, InvalidName, NotFound, RegistryError, UsageError, WherryError, reason
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
@@ -15,9 +15,18 @@ if TYPE_CHECKING:
     from wherry.base.reference import Reference
     from wherry.containers.kept import Container
     from wherry.containers.world import World
-    from wherry.image import Image
+    from wherry.image import Image, Source
 
-__all__ = ["MissingImage", "Resolved", "image_named", "image_of", "resolve"]
+__all__ = [
+    "MissingImage",
+    "Resolved",
+    "file_meant",
+    "image_named",
+    "image_of",
+    "not_in_registry",
+    "resolve",
+    "source_meant",
+]
 
 
 _LEAST_SCRATCH = 1000**2
@@ -54,9 +63,9 @@ def resolve(
     the name when it could have been a file.
     """
     named = text or image_named(world)
-    path = file_meant(world, named)
-    if path is not None:
-        return Resolved(_open_file(world, named, path, progress, dry_run=dry_run), named)
+    found = not_in_registry(world, named, platform=platform, progress=progress, dry_run=dry_run)
+    if found is not None:
+        return Resolved(found, named)
     when = pull or world.settings.text("run.pull")
     if when not in ("missing", "always", "never"):
         raise UsageError(f"'--pull {when}' is not known", hint="missing, always or never")
@@ -90,11 +99,48 @@ def file_meant(world: World, text: str) -> str | None:
         return path
     if "@" in text or not world.outside.local_file(text):
         return None
-    from wherry.image import is_image_file, is_packed
+    from wherry.image import form_of
 
     path = os.path.normpath(f"{world.outside.cwd()}/{text}")
     world.outside.stat(path)
-    return path if is_image_file(path) or is_packed(path) else None
+    try:
+        return path if form_of(path).kind else None
+    except OSError:
+        return None
+
+
+def source_meant(text: str) -> Source | None:
+    """The source when ``text`` names one with a transport or as a URL; None for a path or a registry's name."""
+    if ":" not in text or text[:1] in "./":
+        return None
+    from wherry.image import parse_source
+
+    source = parse_source(text)
+    return None if source is None or source.transport == "docker" else source
+
+
+def not_in_registry(
+    world: World,
+    text: str,
+    *,
+    platform: str | None = None,
+    progress: Progress | None = None,
+    dry_run: bool = False,
+) -> Image | None:
+    """The image when ``text`` means a file, a folder, a URL or another program's store; None for a registry's name."""
+    from wherry.base.progress import silent
+
+    source = source_meant(text)
+    if source is not None:
+        from wherry.containers.bringing import open_source
+
+        return open_source(world, source, platform=platform, progress=progress or silent, dry_run=dry_run)
+    path = file_meant(world, text)
+    if path is None:
+        return None
+    from wherry.containers.bringing import open_file
+
+    return open_file(world, text, path, platform=platform, progress=progress or silent, dry_run=dry_run)
 
 
 def image_of(world: World, container: Container) -> Image:
@@ -110,29 +156,6 @@ def image_of(world: World, container: Container) -> Image:
 
         return image_of_file(world, container)
     return msgspec.structs.replace(open_image(world.store, container.image_digest), reference=container.image)
-
-
-_FILE_HINT = "an image's name has no './' in front and no '/' at its end; 'wherry images' lists what is held"
-
-
-def _open_file(world: World, text: str, path: str, progress: Progress | None, *, dry_run: bool) -> Image:
-    from wherry.base.progress import silent
-    from wherry.image import is_packed, load_file
-
-    stamp = world.outside.stat(path)
-    if not stamp.exists:
-        raise NotFound(f"there is no image file '{text}'", why=f"'{path}' does not exist", hint=_FILE_HINT)
-    if os.path.isdir(path):
-        world.outside.stat(f"{path}/index.json")
-        from wherry.image import is_unpacked, open_directory
-
-        if is_unpacked(path):
-            return open_directory(path)
-    elif is_packed(path):
-        from wherry.containers.packed import open_packed
-
-        return open_packed(world, path, dry_run=dry_run, progress=progress or silent)
-    return load_file(world.store, path, name=False, progress=progress or silent)
 
 
 def _by_name(
@@ -154,6 +177,12 @@ def _by_name(
                 why="and the registry may not be asked (--pull never)",
                 hint=f"wherry pull {reference.familiar}",
             )
+    if when != "always" and platform is None:
+        from wherry.containers.unpacked import open_unpacked
+
+        unpacked = open_unpacked(world, reference)
+        if unpacked is not None:
+            return Resolved(unpacked, text)
     if dry_run:
         return MissingImage(reference)
     from wherry.base.progress import silent
@@ -240,10 +269,19 @@ def _with_readings(error: WherryError, text: str) -> WherryError:
     elif os.path.isdir(text):
         first = f"'{text}' here is a directory (written './{text}/' it would be read as an image)"
     elif os.path.isfile(text):
-        first = f"the file '{text}' here is not an image"
+        first = f"the file '{text}' here is not an image, but {_looks(text)}"
     elif text.lower().endswith((".tar", ".tar.gz", ".tgz", ".oci", ".sif", ".sqsh", ".squashfs", ".img")):
         first = f"there is no file '{text}' here"
     else:
         return error
     why = f"{first}; read as an image's name: {error.why or error.what}"
     return type(error)(error.what, why=why, hint=error.hint)
+
+
+def _looks(text: str) -> str:
+    from wherry.image import form_of
+
+    try:
+        return form_of(text).looks or "an image: write its path"
+    except OSError as error:
+        return f"cannot be read ({reason(error)})"

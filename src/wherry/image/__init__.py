@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from wherry.image.forms import ARCHIVES, Form, form_of
     from wherry.image.importing import Imported, folder_tar, import_folder, import_tar
     from wherry.image.local import Image, near_names, open_by_digest, open_image
-    from wherry.image.model import ContainerConfig, Descriptor, ImageConfig, Index, Manifest
+    from wherry.image.model import (
+        ContainerConfig,
+        Descriptor,
+        ImageConfig,
+        Index,
+        Manifest,
+        read_document,
+        read_manifest,
+    )
     from wherry.image.mounted import open_mounted
     from wherry.image.packed import PackedImage, is_packed, packed_facts
     from wherry.image.packing import PackOptions, form_of_suffix, pack
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
     from wherry.image.pulling import PullPreview, preview_pull, pull
     from wherry.image.pushing import preview_push, push
     from wherry.image.rootfs import root_tar
-    from wherry.image.saving import preview_save, save_file, save_images
+    from wherry.image.saving import FORMATS, preview_save, save_file, save_images
     from wherry.image.sources import Source, parse_checksum, parse_source
     from wherry.image.steps import Step, history
     from wherry.image.tree import Entry, Tree, view
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARCHIVES",
+    "FORMATS",
     "ArchivedImage",
     "Change",
     "ContainerConfig",
@@ -87,6 +96,8 @@ __all__ = [
     "preview_save",
     "pull",
     "push",
+    "read_document",
+    "read_manifest",
     "root_tar",
     "save_file",
     "save_images",
@@ -105,6 +116,7 @@ _HOMES = {
     "ContainerConfig": "model",
     "Descriptor": "model",
     "Entry": "tree",
+    "FORMATS": "saving",
     "Form": "forms",
     "Image": "local",
     "ImageConfig": "model",
@@ -149,6 +161,8 @@ _HOMES = {
     "preview_save": "saving",
     "pull": "pulling",
     "push": "pushing",
+    "read_document": "model",
+    "read_manifest": "model",
     "root_tar": "rootfs",
     "save_file": "saving",
     "scaffold": "apptainer",

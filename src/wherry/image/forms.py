@@ -63,7 +63,8 @@ class Form(msgspec.Struct, frozen=True):
 
 
 def form_of(path: str) -> Form:
-    """The form of what lies at ``path``; only its beginning is read. Raises :class:`OSError` when it cannot be."""
+    """The form of what lies at ``path``; only its beginning is read. Raises :class:`OSError` when nothing can be."""
+    os.stat(path)
     if os.path.isdir(path):
         return form_of_names({name for name in os.listdir(path) if os.path.exists(f"{path}/{name}")}, path)
     if not os.path.isfile(path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from wherry.base.digest import Digest
@@ -17,11 +15,8 @@ FILES = ("oci", "oci-archive", "docker-archive", "dir", "sif", "file")
 _NAMED = ("oci", "oci-archive", "docker-archive")
 """Those that may hold several images; a name may follow the path."""
 
-_PREFIX = re.compile(
-    r"(docker|oras|library|shub|instance|https?|ftp|s3|file)(://)(.*)"
-    r"|(docker-daemon|containers-storage|oci|oci-archive|docker-archive|dir|sif|ostree|tarball|atomic)(:)(.*)",
-    re.DOTALL,
-)
+_WITH_SLASHES = ("docker", "oras", "library", "shub", "instance", "http", "https", "ftp", "s3", "file")
+_PLAIN = ("docker-daemon", "containers-storage", *_NAMED, "dir", "sif", "ostree", "tarball", "atomic")
 _REFUSED = {
     "library": (
         "the Sylabs library has an interface of its own",
@@ -63,10 +58,11 @@ def parse_source(text: str) -> Source | None:
 
     Raises :class:`InvalidName` for one that leads nowhere, :class:`UsageError` for one that is not spoken here.
     """
-    found = _PREFIX.fullmatch(text)
-    if found is None:
+    transport, colon, rest = text.partition(":")
+    if transport in _WITH_SLASHES and rest.startswith("//"):
+        rest = rest[2:]
+    elif not colon or transport not in _PLAIN:
         return None
-    transport, rest = (found[1], found[3]) if found[1] else (found[4], found[6])
     if transport in _REFUSED:
         why, hint = _REFUSED[transport]
         raise UsageError(f"'{text}' cannot be used", why=why, hint=hint)

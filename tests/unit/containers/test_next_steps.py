@@ -14,7 +14,7 @@ from wherry.base.reference import Reference
 from wherry.cli import catalogue
 from wherry.cli.main import read
 from wherry.cli.start import environment
-from wherry.containers import require_image_file
+from wherry.containers import load
 from wherry.containers.binding import mount, volume
 from wherry.containers.names import check_name
 from wherry.containers.starting import _write_cidfile
@@ -27,8 +27,8 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     (lambda: Reference.parse("reg..org/lab"), "as debian:12"),
     (lambda: Reference.parse("Debian"), "did you mean 'debian'?"),
     (lambda: check_name("x"), "as --name"),
-    (lambda: require_image_file("/nonexistent.tar"), "check the spelling"),
-    (lambda: require_image_file("/etc/passwd"), "'wherry save'"),
+    (lambda: load("/nonexistent.tar"), "check the spelling"),
+    (lambda: load("/etc/passwd"), "'wherry save'"),
     (lambda: _write_cidfile("/nonexistent/id", "0"), "make the folder"),
     (lambda: environment(_given("run", "--env-file", "/nonexistent", "i"), HERE), "check the spelling"),
     (lambda: environment(_given("run", "--env-file", "/etc", "i"), HERE), "name a file in it"),

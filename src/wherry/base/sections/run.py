@@ -22,6 +22,12 @@ KEYS = (
         choices=("missing", "always", "never"),
     ),
     Key(
+        "run.unpacked",
+        "list",
+        ("/cvmfs/unpacked.cern.ch",),
+        "folders with unpacked images as REGISTRY/NAME:TAG, looked through before a pull and used where they lie",
+    ),
+    Key(
         "run.engine",
         "text",
         "auto",

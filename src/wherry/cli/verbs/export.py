@@ -1,4 +1,4 @@
-"""``wherry export``: an image and a command as a bundle for OCI runtimes."""
+"""``wherry export``: a root file system as a tar, or an image and a command as a bundle for OCI runtimes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def _run(given: Given) -> int:
 
 VERB = Verb(
     "export",
-    "write an image and a command as a bundle for OCI runtimes",
+    "write the files of a container or image as a tar, or an image and a command as a bundle for OCI runtimes",
     _run,
     options=(
+        Option(("-o", "--output"), "the file; default: standard output", "text", "FILE", complete="file"),
         Option(
             ("--bundle",),
             "the directory to write: config.json and rootfs of the OCI runtime specification",
@@ -37,14 +38,17 @@ VERB = Verb(
         *CHANGES,
     ),
     arguments=(
-        Argument("IMAGE", complete="image"),
+        Argument("NAME", complete="container|image"),
         Argument("COMMAND", required=False, many=True, complete="file"),
     ),
     examples=(
+        ("wherry export -o root.tar lab", "the files of the kept container 'lab', as 'wherry import' takes them"),
+        ("wherry export debian:12 | tar -tf -", "those of an image"),
         ("wherry export --bundle box IMAGE make", "then: crun run --bundle box NAME"),
         ("wherry export --bundle box -u root IMAGE", "for runc, which starts only root when it is not root"),
     ),
     details=(
+        "The tar has owners, modes and devices as root would have them; what a container wrote as you belongs to root. "
         "The bundle maps one id, yours, and asks for no control group, so that you can run it without root. Its files "
         "are copies: nothing of the store is in it."
     ),

@@ -1,0 +1,54 @@
+"""Images behind URLs: fetched once, compared with their checksum, then used as files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wherry.base.digest import Digest
+from wherry.base.errors import UsageError
+from wherry.base.outside import Outside
+from wherry.base.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from wherry.containers.world import World
+    from wherry.image import Source
+
+__all__ = ["downloaded"]
+
+
+@contextmanager
+def downloaded(world: World, source: Source, progress: Progress = silent) -> Iterator[str]:
+    """The verified file, until the block ends; what was fetched of it goes on where it stopped.
+
+    Without a checksum it is fetched, and kept, and :class:`UsageError` tells its checksum: who names that the next time
+    has it at once, and always the same bytes.
+    """
+    from wherry.registry import download
+
+    store, expected = world.store, source.checksum
+    name = os.path.basename(source.place)
+    with store.flight(f"url-{source.place}", progress, lambda: False, subject=name):
+        path = store.partial_path(expected or Digest.of(source.place.encode()))
+        found = download(
+            source.place,
+            path,
+            expected,
+            settings=world.settings,
+            outside=Outside(),
+            require_space=lambda size: store.require_space(size, f"'{source.place}'"),
+            progress=progress,
+        )
+        if expected is None:
+            os.rename(path, store.partial_path(found))
+            raise UsageError(
+                f"'{source.place}' has no checksum",
+                why=f"nobody has said what has to come; what came now is {found}, and is not used yet",
+                hint=f"if that is what its makers say: '{source.place}#{found.algorithm}={found.hex}'",
+            )
+        yield path
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
