@@ -19,7 +19,7 @@ enum { ROUNDS = 100 };
 
 struct process {
     pid_t pid, parent;
-    bool dead, ours;
+    bool dead;
     char name[16];
 };
 
@@ -45,83 +45,142 @@ static bool look_at(const char *name, struct process *process) {
     return true;
 }
 
-/* All processes that we see; the caller frees. */
-static struct process *look_around(size_t *count) {
-    struct process *found = NULL;
-    size_t room = 0;
-    DIR *folder = opendir("/proc");
-    *count = 0;
-    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
-        if (*count == room) {
-            struct process *more = reallocarray(found, room = 2 * room + 256, sizeof *found);
-            if (more == NULL) break;
-            found = more;
-        }
-        if (look_at(entry->d_name, &found[*count])) ++*count;
+/* Processes that were looked at. */
+struct processes {
+    struct process *all;
+    size_t count, room;
+};
+
+static void add(struct processes *found, const char *name) {
+    if (found->count == found->room) {
+        size_t room = 2 * found->room + 64;
+        struct process *more = reallocarray(found->all, room, sizeof *more);
+        if (more == NULL) return;
+        found->all = more;
+        found->room = room;
     }
+    if (look_at(name, &found->all[found->count])) found->count++;
+}
+
+/* The children of one thread, from proc_pid_task_children(5). False where this kernel has no such file. One that ends while
+   we read may hide another: who must find all asks until there is none. */
+static bool add_children_of(struct processes *found, const char *process, const char *thread) {
+    char path[64], text[4096];
+    size_t used = 0;
+    ssize_t n;
+    snprintf(path, sizeof path, "/proc/%.20s/task/%.20s/children", process, thread);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    while ((n = read(file, text + used, sizeof text - 1 - used)) > 0) {
+        text[used += (size_t)n] = 0;
+        char *at = text;
+        for (char *end; (end = strchr(at, ' ')) != NULL; at = end + 1) *end = 0, add(found, at);
+        memmove(text, at, used -= (size_t)(at - text));
+    }
+    close(file);
+    return true;
+}
+
+static bool add_children(struct processes *found, pid_t parent) {
+    char name[24], path[64];
+    bool any = false;
+    snprintf(name, sizeof name, "%d", (int)parent);
+    if (parent == getpid()) return add_children_of(found, name, name); /* we have one thread */
+    snprintf(path, sizeof path, "/proc/%s/task", name);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
+        if (entry->d_name[0] != '.') any = add_children_of(found, name, entry->d_name) || any;
     if (folder != NULL) closedir(folder);
+    return any;
+}
+
+/* All processes that we see, where the kernel does not tell children: each costs what a system call costs, and a login
+   node has thousands. */
+static void add_all(struct processes *found) {
+    DIR *folder = opendir("/proc");
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') add(found, entry->d_name);
+    if (folder != NULL) closedir(folder);
+}
+
+/* Those whose parent is `parent`; the caller frees. */
+static struct processes look_at_children(pid_t parent) {
+    struct processes found = {0};
+    if (add_children(&found, parent)) return found;
+    add_all(&found);
+    size_t kept = 0;
+    for (size_t i = 0; i < found.count; i++)
+        if (found.all[i].parent == parent) found.all[kept++] = found.all[i];
+    found.count = kept;
     return found;
 }
 
 pid_t plain_child_of(pid_t parent) {
-    size_t count;
     pid_t first = 0;
-    struct process *all = look_around(&count);
-    for (size_t i = 0; i < count; i++)
-        if (all[i].parent == parent && !all[i].dead && (first == 0 || all[i].pid < first)) first = all[i].pid;
-    free(all);
+    struct processes found = look_at_children(parent);
+    for (size_t i = 0; i < found.count; i++)
+        if (!found.all[i].dead && (first == 0 || found.all[i].pid < first)) first = found.all[i].pid;
+    free(found.all);
     return first;
 }
 
-/* Marks the descendants of ours, generation by generation. */
-static void mark_ours(struct process *all, size_t count) {
+/* Of all processes our descendants, generation by generation. */
+static void keep_ours(struct processes *found) {
     pid_t self = getpid();
+    size_t kept = 0;
     for (bool more = true; more;) {
         more = false;
-        for (size_t i = 0; i < count; i++) {
-            bool found = all[i].parent == self;
-            for (size_t j = 0; j < count && !found && !all[i].ours; j++)
-                found = all[j].ours && all[j].pid == all[i].parent;
-            if (!found || all[i].ours) continue;
-            all[i].ours = more = true;
+        for (size_t i = kept; i < found->count; i++) {
+            bool ours = found->all[i].parent == self;
+            for (size_t j = 0; j < kept && !ours; j++) ours = found->all[j].pid == found->all[i].parent;
+            if (!ours) continue;
+            struct process one = found->all[i];
+            found->all[i] = found->all[kept];
+            found->all[kept++] = one;
+            more = true;
         }
     }
+    found->count = kept;
+}
+
+/* Our descendants; the caller frees. */
+static struct processes look_at_ours(void) {
+    struct processes found = {0};
+    if (!add_children(&found, getpid())) {
+        add_all(&found);
+        keep_ours(&found);
+        return found;
+    }
+    for (size_t i = 0; i < found.count; i++) add_children(&found, found.all[i].pid);
+    return found;
 }
 
 pid_t plain_named(const char *name) {
-    size_t count;
     pid_t first = 0;
-    struct process *all = look_around(&count);
-    mark_ours(all, count);
-    for (size_t i = 0; i < count; i++)
-        if (all[i].ours && !all[i].dead && strcmp(all[i].name, name) == 0 && (first == 0 || all[i].pid < first))
-            first = all[i].pid;
-    free(all);
+    struct processes found = look_at_ours();
+    for (size_t i = 0; i < found.count; i++)
+        if (!found.all[i].dead && strcmp(found.all[i].name, name) == 0 && (first == 0 || found.all[i].pid < first))
+            first = found.all[i].pid;
+    free(found.all);
     return first;
 }
 
 /* Kills all descendants but one; false when none of them lived. */
 static bool kill_others(pid_t spared) {
-    size_t count;
     bool any = false;
-    struct process *all = look_around(&count);
-    mark_ours(all, count);
-    for (size_t i = 0; i < count; i++)
-        if (all[i].ours && !all[i].dead && all[i].pid != spared) any = kill(all[i].pid, SIGKILL) == 0 || any;
-    free(all);
+    struct processes found = look_at_ours();
+    for (size_t i = 0; i < found.count; i++)
+        if (!found.all[i].dead && found.all[i].pid != spared) any = kill(found.all[i].pid, SIGKILL) == 0 || any;
+    free(found.all);
     return any;
 }
 
 /* A signal to each of our children; false where there is nobody. */
 static bool signal_children(int number) {
-    size_t count;
     bool any = false;
-    pid_t self = getpid();
-    struct process *all = look_around(&count);
-    for (size_t i = 0; i < count; i++)
-        if (all[i].parent == self) any = kill(all[i].pid, number) == 0 || any;
-    free(all);
+    struct processes found = look_at_children(getpid());
+    for (size_t i = 0; i < found.count; i++) any = kill(found.all[i].pid, number) == 0 || any;
+    free(found.all);
     return any;
 }
 
