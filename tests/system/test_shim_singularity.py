@@ -423,5 +423,5 @@ def test_credentials_can_be_given_with_the_command(apptainer: Wherry, tiny: str,
     """By options or variables; wrong ones do no harm where none are asked for."""
     given = {"APPTAINER_DOCKER_USERNAME": "ada", "APPTAINER_DOCKER_PASSWORD": "secret"}
     apptainer.ok("pull", "a.sif", f"docker://{tiny}", cwd=tmp_path, env=given)
-    assert not [path for path in (apptainer.folder / "run").rglob("auth-*")]
+    assert not list((apptainer.folder / "run").rglob("auth-*"))
     assert "secret" not in str(list((apptainer.folder / "home").rglob("*")))
