@@ -167,7 +167,10 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_SCRATCH: return host_scratch(start, record, host, failure);
     case OP_MKDIR: return host_folder(start, record, failure);
     case OP_CIDFILE: return host_cidfile(start, record, host, failure);
-    case OP_EXITFILE: return (host->exit_file = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
+    case OP_EXITFILE:
+        if ((host->exit_file = start_text(start, record, 0, failure)) == NULL) return -1;
+        unlink(host->exit_file); /* how it ended before: it runs now */
+        return 0;
     case OP_LOG: return (host->log = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
     case OP_FDS: return descriptors_check(record, failure);
     case OP_NAMESPACE: start->namespace = record; return 0;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -136,6 +137,15 @@ static bool apart_holds(struct plan_list directories) {
     return true;
 }
 
+/* The file stays open where it could be locked: this process holds the lock as long as it lives. */
+static bool lock_is_free(const char *path) {
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    if (file < 0) return false;
+    if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
+    close(file);
+    return false;
+}
+
 /* NULL when the record holds (or is no input), else what to call it; `*subject` names it further. */
 static const char *changed(const struct record *record, char **environment, const char **subject) {
     const union plan_field *field = record->field;
@@ -153,6 +163,7 @@ static const char *changed(const struct record *record, char **environment, cons
     case INPUT_NEAREST: return nearest_holds(*subject, field[1].s.bytes) ? NULL : "another file is nearest now:";
     case INPUT_LOCAL: return field[1].u == is_file(*subject) ? NULL : "a file came or went in this directory:";
     case INPUT_APART: return apart_holds(field[0].l) ? NULL : "the current directory belongs to the image";
+    case INPUT_FREE: return lock_is_free(*subject) ? NULL : "somebody else holds";
     default: return NULL;
     }
 }

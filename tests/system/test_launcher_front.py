@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -118,6 +119,8 @@ def test_every_kind_of_input_is_compared(front: Front, tmp_path: Path) -> None:
     (tmp_path / "here" / "wherry.toml").write_text("")
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     groups = tuple(str(group) for group in sorted(os.getgroups()))
+    locked = (tmp_path / "locked").open("w")
+    fcntl.flock(locked, fcntl.LOCK_EX)
     gone = Operation("FILE", (str(tmp_path / "gone"), 0, 0, 0, 0, 0, 0, 0))
     cases = [
         (
@@ -150,6 +153,7 @@ def test_every_kind_of_input_is_compared(front: Front, tmp_path: Path) -> None:
         (Operation("NEAREST", ("nowhere.toml", "")), Operation("NEAREST", ("nowhere.toml", "/x")), "another file"),
         (Operation("LOCAL", ("image", 0)), Operation("LOCAL", ("image", 1)), "came or went"),
         (Operation("APART", (("/", "/usr"),)), Operation("APART", ((str(tmp_path),),)), "belongs to the image"),
+        (Operation("FREE", (str(tmp_path / "free"),)), Operation("FREE", (locked.name,)), "somebody else holds"),
     ]
     variables = {"A": "1", "SLB": "2", "SLA": "1"}
     for holds, differs, reason in cases:
@@ -159,6 +163,7 @@ def test_every_kind_of_input_is_compared(front: Front, tmp_path: Path) -> None:
         out, err = front.run("wherry", "run", "image", variables=variables, cwd=here)
         assert out.startswith("python"), differs
         assert reason in err
+    locked.close()
 
 
 def test_a_plan_that_others_could_have_made_or_read_is_not_used(front: Front) -> None:

@@ -267,3 +267,48 @@ def test_a_second_run_with_rm_uses_the_saved_plan(udocker: Wherry) -> None:
     assert udocker.ok(*line, "one") == "one\n"
     explained = udocker(*line, "two", env={"WHERRY_EXPLAIN": "plan"})
     assert (explained.stdout, explained.stderr) == ("two\n", "")
+
+
+def warm(udocker: Wherry, *words: str) -> str:
+    """Its output; fails when it was planned anew."""
+    result = udocker(*words, env={"WHERRY_EXPLAIN": "plan"})
+    assert (result.status, result.stderr) == (0, ""), str(result)
+    return result.stdout
+
+
+def test_a_second_run_of_a_container_uses_the_saved_plan(lab: Wherry) -> None:
+    """Until the container changes; its files stay all the same, and how it ended is known."""
+    line = ("-q", "run", "-w", "/", "lab", "sh", "-c")
+    lab.ok(*line, "echo one > /file")
+    assert warm(lab, *line, "cat /file; echo two > /file") == "one\n"
+    assert warm(lab, *line, "cat /file") == "two\n"
+    own = Wherry(lab.folder)
+    assert lab(*line, "exit 3").status == 3 and "Exited (3)" in own.ok("ps", "-a")
+    lab.ok("name", "lab", "other")
+    assert lab(*line, "true", env={"WHERRY_EXPLAIN": "plan"}).stderr != ""
+    assert warm(lab, *line, "echo x") == "x\n"
+    lab.ok("rm", "lab")
+    assert lab(*line, "true").status == 1
+
+
+def test_a_run_by_a_saved_plan_writes_alone(lab: Wherry, tmp_path: Path) -> None:
+    """Another one beside it is told so; when the first was killed the next one writes again."""
+    line = ("-q", "run", "-v", str(tmp_path), "lab", "sh", "-c")
+    lab.ok(*line, "true")
+    wait = f"touch {tmp_path}/up; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; echo first > /state"
+    first = lab.start(*line, wait)
+    until(lambda: (tmp_path / "up").exists())
+    assert "Up" in Wherry(lab.folder).ok("ps")
+    beside = lab(*line, "echo x > /state")
+    assert beside.status == 0 and "runs already" in beside.stderr
+    (tmp_path / "go").touch()
+    assert first.wait() == 0
+    assert lab.ok(*line, "cat /state") == "first\n"
+    (tmp_path / "go").unlink()
+    (tmp_path / "up").unlink()
+    second = lab.start(*line, wait)
+    until(lambda: (tmp_path / "up").exists())
+    second.kill()
+    second.wait()
+    until(lambda: "runs already" not in lab(*line, "true").stderr)
+    assert lab.ok(*line, "echo again > /state; cat /state") == "again\n"

@@ -19,6 +19,7 @@ from wherry.base.errors import Conflict, HostLacks
 from wherry.containers.kept import Container
 from wherry.containers.lookup import is_elsewhere, kept_named, out_of_reach
 from wherry.containers.resolving import image_of
+from wherry.containers.running import running_folder
 from wherry.containers.starting import Start, completed, prepare_beside, start_kept
 from wherry.containers.sweeping import mark_passing, sweep
 from wherry.containers.upper import upper_of
@@ -32,8 +33,10 @@ __all__ = ["prepare_again"]
 _UNMEASURED = Digest("sha256", "0" * 64)
 
 
-def prepare_again(name: str, options: RunOptions, *, world: World | None = None) -> Start:
+def prepare_again(name: str, options: RunOptions, *, world: World | None = None, prefix: tuple[str, ...] = ()) -> Start:
     """Everything up to the launcher. Of the container's own options only name, labels and image hold on.
+
+    The plan is saved under ``prefix``, unless the container goes when it ends.
 
     Raises :class:`NotFound`, also when its image is gone, and what planning raises.
     """
@@ -44,20 +47,33 @@ def prepare_again(name: str, options: RunOptions, *, world: World | None = None)
     options = msgspec.structs.replace(options, image=own.image, name=own.name, labels=own.labels, detach=False)
     options = completed(world, options)
     sweep(world)
-    if not _take(world, container):
+    lock = f"{world.kept_parents[0]}/{container.id}/writer"
+    if not _take(lock):
         return _beside(world, container, options, image)
     if is_elsewhere(world, container) and world.kept_parents == (world.containers,):
         raise out_of_reach(world, container)  # elsewhere each node has a writable layer of its own
     if options.remove:
         mark_passing(world.containers, container.id)
-    return start_kept(world, msgspec.structs.replace(container, options=options), options, image)
+        prefix = ()
+    container = msgspec.structs.replace(container, options=options)
+    watched = _watched(world, container, image) if prefix else ()
+    return start_kept(world, container, options, image, prefix=prefix, watched=watched, lock=lock)
 
 
-def _take(world: World, container: Container) -> bool:
+def _watched(world: World, container: Container, image: Image) -> tuple[str, ...]:
+    """What tells that another start must be planned: the container (its names too), whether it runs, its image."""
+    blob = world.store.blob_path(image.digest)
+    return (
+        f"{world.containers}/{container.id}/container.json",
+        f"{running_folder(world.runtime)}/{container.id}",
+        *([blob] if blob is not None else []),
+    )
+
+
+def _take(lock: str) -> bool:
     """Whether this process may write the container's layer, and those after it that inherit the descriptor."""
-    folder = f"{world.kept_parents[0]}/{container.id}"
-    os.makedirs(folder, 0o700, exist_ok=True)
-    descriptor = os.open(f"{folder}/writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.makedirs(os.path.dirname(lock), 0o700, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -17,6 +17,7 @@ from wherry.containers.world import World
 from wherry.launch import (
     Kept,
     LaunchPlan,
+    Operation,
     RunOptions,
     choose,
     execute,
@@ -309,22 +310,39 @@ def prepare_beside(world: World, options: RunOptions, image: Image, note: str) -
     """A start of ``image`` as it was put together by the caller, after saying ``note``; nothing of it stays."""
     plan = _plan(world, options, image, None)
     plan, _ = _finish(world, msgspec.structs.replace(plan, notes=(*plan.notes, note), reusable=False), None)
-    return Start(plan, options.command)
+    return Start(plan, options.command, mounts=tuple(world.mounts.values()))
 
 
-def start_kept(world: World, container: Container, options: RunOptions, image: Image) -> Start:
-    """The next start of a kept container that does not run, with these options; its folder says so from now on."""
+def start_kept(
+    world: World,
+    container: Container,
+    options: RunOptions,
+    image: Image,
+    *,
+    prefix: tuple[str, ...] = (),
+    watched: tuple[str, ...] = (),
+    lock: str = "",
+) -> Start:
+    """The next start of a kept container that does not run, with these options; its folder says so from now on.
+
+    With ``prefix`` the plan is saved: it holds while nothing changed of ``watched`` files, and ``lock`` is free.
+    """
     from wherry.containers import kept as keeping
     from wherry.containers.times import now
 
     kept = _kept(world, container.id, container.name, "run")
     for parent in kept.scratch:
         os.makedirs(parent, 0o700, exist_ok=True)
-    plan = msgspec.structs.replace(_plan(world, options, image, kept), reusable=False)
-    plan, _ = _finish(world, plan, None)
+    plan = msgspec.structs.replace(_plan(world, options, image, kept), reusable=bool(prefix))
     keeping.forget_exit(world.containers, container.id)
     started = msgspec.structs.replace(container, started=now(), node=world.host.node, boot_id=world.host.boot_id)
     keeping.save(world.containers, msgspec.structs.replace(started, runtime=world.runtime))
+    for path in watched:
+        world.outside.stat(path)
+    plan, _ = _finish(world, plan, None)
+    if prefix:  # this process has the lock itself, so the plan that it executes must not ask for it
+        free = Operation("FREE", (lock,))
+        save(msgspec.structs.replace(plan, inputs=(*plan.inputs, free)), prefix, world.runtime)
     return Start(plan, container.options.command, None, container.id, tuple(world.mounts.values()))
 
 

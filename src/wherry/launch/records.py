@@ -41,6 +41,7 @@ INPUTS: dict[str, Kind] = {
     "NEAREST": _kind(11, "INPUT", "ss", "name path"),
     "LOCAL": _kind(12, "INPUT", "su", "name is_file"),
     "APART": _kind(13, "INPUT", "l", "directories"),
+    "FREE": _kind(14, "INPUT", "s", "path"),
 }
 
 OPERATIONS: dict[str, Kind] = {

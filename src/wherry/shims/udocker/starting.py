@@ -63,7 +63,7 @@ def run(given: Given, general: Given, prefix: tuple[str, ...]) -> NoReturn:
             prefix = ()  # nor that
         options = options if given.text("location") else _with_image(options, world, given)
         _start(prefix, options, world, general)
-    _run_kept(world, given, options, found, quiet=quiet)
+    _run_kept(world, given, options, found, prefix=prefix if quiet else (), quiet=quiet)
 
 
 def _existing(world: World, given: Given, text: str) -> Found | None:
@@ -83,7 +83,15 @@ def _start(prefix: tuple[str, ...], options: RunOptions, world: World, general: 
     start("udocker", prefix, options, world, quiet=general.flag("quiet"))
 
 
-def _run_kept(world: World, given: Given, options: RunOptions, found: Found | None, *, quiet: bool) -> NoReturn:
+def _run_kept(
+    world: World,
+    given: Given,
+    options: RunOptions,
+    found: Found | None,
+    *,
+    prefix: tuple[str, ...],
+    quiet: bool,
+) -> NoReturn:
     from wherry import containers
     from wherry.cli.moving import shown
 
@@ -104,7 +112,8 @@ def _run_kept(world: World, given: Given, options: RunOptions, found: Found | No
     options = msgspec.structs.replace(options, env=(*_about(world, container_id), *options.env))
     if not quiet:
         _banner(container_id, options)
-    containers.prepare_again(container_id, options, world=world).execute()
+    saved = ("udocker", *prefix) if prefix and found is not None else ()
+    containers.prepare_again(container_id, options, world=world, prefix=saved).execute()
 
 
 def _with_image(options: RunOptions, world: World, given: Given) -> RunOptions:
