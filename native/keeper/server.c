@@ -38,7 +38,7 @@ static int map_to_root(uid_t uid, gid_t gid) {
 
 /* Who starts a container takes the mount from there as a copy (native/launcher/packed.c): Linux 5.2. */
 static bool can_hand_over(void) {
-    long tree = syscall(OPEN_TREE, AT_FDCWD, "/", 1U /* OPEN_TREE_CLONE */ | O_CLOEXEC);
+    long tree = syscall(OPEN_TREE, AT_FDCWD, "/", 1U /* OPEN_TREE_CLONE */ | 0x8000U /* AT_RECURSIVE */ | O_CLOEXEC);
     if (tree >= 0) close((int)tree);
     return tree >= 0;
 }
