@@ -327,3 +327,26 @@ def test_credentials(shim: Wherry, pushed: Callable[..., str], registry: Registr
     assert "secret" not in out.stderr
     assert registry.address in (tmp_path / "config.json").read_text()
     assert "Removing login credentials" in shim.ok("logout", registry.address, env=config)
+
+
+def test_save_and_load_to_and_from_dockers_daemon(shim: Wherry, real: Docker, tmp_path: Path) -> None:
+    """Each takes what the other wrote, and says the same."""
+    shim.ok("save", "-o", f"{tmp_path}/ours.tar", "app:1", "tiny:1.0")
+    assert real("load", "-i", f"{tmp_path}/ours.tar") == "Loaded image: app:1\nLoaded image: tiny:1.0\n"
+    real("save", "-o", f"{tmp_path}/theirs.tar", "app:1", "tiny:1.0")
+    loaded = shim.ok("load", "-i", f"{tmp_path}/theirs.tar")
+    assert sorted(loaded.splitlines()) == ["Loaded image: app:1", "Loaded image: tiny:1.0"]
+    piped = shim.ok("load", stdin=(tmp_path / "theirs.tar").read_bytes())
+    assert sorted(piped.splitlines()) == sorted(loaded.splitlines())
+    assert shim.ok("images", "-q", "--no-trunc", "app:1") == real("images", "-q", "--no-trunc", "app:1")
+
+
+def test_import_and_export(shim: Wherry, tmp_path: Path) -> None:
+    shim.ok("run", "--name", "tree", "tiny", "touch", "/made")
+    shim.ok("export", "-o", f"{tmp_path}/tree.tar", "tree")
+    identity = shim.ok("import", "-c", "CMD ls /made", f"{tmp_path}/tree.tar", "tree:2").strip()
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", identity)
+    assert shim.ok("run", "--rm", "tree:2") == "/made\n"
+    assert shim.ok("inspect", "-f", "{{.Id}}", "tree:2") == f"{identity}\n"
+    shim.ok("rm", "tree")
+    shim.ok("rmi", "tree:2")

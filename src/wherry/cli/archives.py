@@ -12,7 +12,7 @@ from wherry.cli.foreseeing import foresee
 from wherry.cli.grammar import Given
 from wherry.cli.moving import shown
 
-__all__ = ["import_", "load", "save"]
+__all__ = ["file_of", "import_", "load", "save"]
 
 _CHUNK = 1 << 20
 _STDIN = "standard input"
@@ -26,11 +26,11 @@ def load(given: Given) -> int:
     text = option if option is not None else words[0] if words else "-"
     checksum, platform = given.text("checksum") or "", given.text("platform")
     if given.flag("dry_run"):
-        with _file(text, None) as real:
+        with file_of(text, None) as real:
             called = _STDIN if text == "-" else ""
             return foresee(containers.plan_load(real, shown=called), given.text("format"))
     world = containers.World()
-    with _file(text, world) as real, shown(quiet) as progress:
+    with file_of(text, world) as real, shown(quiet) as progress:
         if text == "-" and not checksum:
             images = containers.load_file_at(real, _STDIN, platform=platform, progress=progress, world=world)
         else:
@@ -66,10 +66,10 @@ def import_(given: Given) -> int:
     text, name = given.word, given.words[1] if len(given.words) > 1 else ""
     called = _STDIN if text == "-" else ""
     if given.flag("dry_run"):
-        with _file(text, None) as real:
+        with file_of(text, None) as real:
             return foresee(containers.plan_import(real, name, shown=called), given.text("format"))
     world = containers.World()
-    with _file(text, world) as real, shown(given.flag("quiet")) as progress:
+    with file_of(text, world) as real, shown(given.flag("quiet")) as progress:
         image = containers.import_image(
             real,
             name,
@@ -86,7 +86,7 @@ def import_(given: Given) -> int:
 
 
 @contextmanager
-def _file(path: str, world: containers.World | None) -> Iterator[str]:
+def file_of(path: str, world: containers.World | None) -> Iterator[str]:
     """The archive as a file: it is read back and forth, so standard input is kept in the store's own working folder
     first or, without a ``world`` that may be changed, in the temporary one."""
     if path != "-":

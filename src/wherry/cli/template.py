@@ -181,6 +181,8 @@ class _Rendering:
             operand, words = self.operand(words, value, text)
             operands.append(operand)
         operands += piped
+        if not name and len(operands) > 1 and callable(operands[0]):  # a field that takes a word: .Label "x"
+            return operands[0](*operands[1:]), words
         if not name:
             if len(operands) != 1 or piped:
                 raise self.unknown(text)

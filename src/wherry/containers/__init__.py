@@ -104,7 +104,6 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
 
 _HOMES = {
-    "PEERS": "peers",
     "Change": "changes",
     "Container": "kept",
     "ContainerSummary": "listing",
@@ -117,6 +116,7 @@ _HOMES = {
     "LogLine": "output",
     "Measured": "measuring",
     "MissingImage": "resolving",
+    "PEERS": "peers",
     "Preview": "starting",
     "Pruned": "images",
     "Record": "records",

@@ -45,6 +45,12 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(capsys: pytest.C
 VALUE = {"A": 1, "B": {"C": True, "D": None}, "L": ["x", "y"], "M": {"k": "v"}}
 
 
+def test_a_field_may_take_a_word() -> None:
+    """``{{.Label "x"}}`` of Docker's listings of containers."""
+    labels = {"x": "y"}
+    assert render('{{.Label "x"}}-{{.Label "z"}}', {"Label": lambda name: labels.get(name, "")}) == "y-"
+
+
 @pytest.mark.parametrize(
     ("template", "expected"),
     [

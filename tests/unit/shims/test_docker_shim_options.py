@@ -148,8 +148,5 @@ def test_every_verb_of_the_real_program_is_known_or_refused(peer: str) -> None:
     text = helped(peer)
     theirs = set(re.findall(r"^  ([a-z][a-z-]+)\*?   ", text, re.M)) - {"help", "completion"}
     assert len(theirs) > 35
-    unknown = theirs - set(VERBS) - set(GROUPS) - {name.split()[0] for name in REFUSED} - SOON
+    unknown = theirs - set(VERBS) - set(GROUPS) - {name.split()[0] for name in REFUSED}
     assert not unknown, sorted(unknown)
-
-
-SOON = {"load", "save", "import", "export"}

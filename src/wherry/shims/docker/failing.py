@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from wherry.base.errors import CannotExecute, CommandNotFound, Interrupted, NotFound, UsageError, WherryError
+from wherry.base.errors import CannotExecute, CommandNotFound, Conflict, Interrupted, NotFound, UsageError, WherryError
 from wherry.shims.docker.call import Call
 
 __all__ = ["Missing", "report"]
@@ -36,7 +36,16 @@ def report(call: Call, error: WherryError) -> int:
         return error.exit_code
     if isinstance(error, UsageError):
         return 125
-    return 125 if call.verb in _STARTING or call.is_podman else 1
+    if call.is_podman:
+        return _podmans_status(call, error)
+    return 125 if call.verb in _STARTING else 1
+
+
+def _podmans_status(call: Call, error: WherryError) -> int:
+    """125 where podman itself fails; of what is removed 1 says that it was not there, 2 that it is in use."""
+    if call.verb.split(" ")[-1] in ("rm", "rmi", "remove"):
+        return 1 if isinstance(error, NotFound) else 2 if isinstance(error, Conflict) else 125
+    return 125
 
 
 def _podmans(error: Missing) -> str:

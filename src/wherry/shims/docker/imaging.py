@@ -180,17 +180,14 @@ def _push(call: Call, given: Given) -> int:
     found = image(world, name)
     if given.flag("all_tags"):
         raise UsageError("'push --all-tags' is not possible here", hint="push each tag")
-    if len(given.words) > 1:  # podman push IMAGE DESTINATION
-        name = given.words[1].removeprefix("docker://")
-        containers.tag(image_name(world, given.words[0]), name, world=world)
-    quiet = given.flag("quiet")
-    reference = containers.reference_of(world, name)
+    target = given.words[1].removeprefix("docker://") if len(given.words) > 1 else name
+    quiet, auth_file = given.flag("quiet"), given.text("authfile") or ""
+    reference = containers.reference_of(world, target)
     if not (quiet or call.is_podman):
         print(f"The push refers to repository [{reference.name}]", flush=True)
     with shown(quiet) as progress:
-        reference, digest = containers.push(
-            name, auth_file=given.text("authfile") or "", progress=progress, world=world
-        )
+        source = image_name(world, name)
+        reference, digest = containers.push_as(source, target, auth_file=auth_file, progress=progress, world=world)
     if given.text("digestfile"):
         with open(given.text("digestfile") or "", "w", encoding="ascii") as file:
             file.write(str(digest))

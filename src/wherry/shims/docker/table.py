@@ -19,6 +19,7 @@ VERBS = {
     **dict.fromkeys(("exec", "start", "stop", "restart", "kill", "wait", "rm", "rename", "attach"), "acting"),
     **dict.fromkeys(("ps", "logs", "top", "stats", "port", "diff", "cp"), "looking"),
     **dict.fromkeys(("images", "rmi", "tag", "untag", "history", "pull", "push", "login", "logout"), "imaging"),
+    **dict.fromkeys(("load", "save", "import", "export"), "archiving"),
     "inspect": "inspecting",
     **dict.fromkeys(("version", "info"), "describing"),
 }
@@ -29,7 +30,7 @@ GROUPS: dict[str, dict[str, str]] = {
         **{
             name: name for name in ("run", "create", "exec", "start", "stop", "restart", "kill", "wait", "rm", "rename")
         },
-        **{name: name for name in ("attach", "logs", "top", "stats", "port", "diff", "cp")},
+        **{name: name for name in ("attach", "logs", "top", "stats", "port", "diff", "cp", "export")},
         **dict.fromkeys(("ls", "list", "ps"), "ps"),
         "inspect": "container inspect",
         "prune": "container prune",
@@ -39,7 +40,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "image": {
         **dict.fromkeys(("ls", "list"), "images"),
         **dict.fromkeys(("rm", "remove"), "rmi"),
-        **{name: name for name in ("tag", "untag", "history", "pull", "push")},
+        **{name: name for name in ("tag", "untag", "history", "pull", "push", "load", "save", "import")},
         "inspect": "image inspect",
         "prune": "image prune",
         "exists": "image exists",
