@@ -38,12 +38,12 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("again", ("record",)),
     ("looking", ("doctor", "host", "df", "prune", "settings", "version", "completion")),
-    ("fitting in", ("shim", "expose")),
+    ("fitting in", ("shim", "expose", "import-store")),
 )
 
 NAMES = frozenset(name for _, names in GROUPS for name in names)
 
-_MODULES = {"exec": "exec_", "import": "import_"}
+_MODULES = {"exec": "exec_", "import-store": "import_store", "import": "import_"}
 
 
 def load(name: str) -> Verb:

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         rmi,
         tag,
     )
+    from wherry.containers.importing import Brought, import_store, plan_import_store
     from wherry.containers.keeping import plan_rename, plan_rm, rename, rm
     from wherry.containers.kept import Container, kept_containers
     from wherry.containers.listing import ContainerSummary, inspect, ps
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
 
 _HOMES = {
+    "Brought": "importing",
     "Change": "changes",
     "Container": "kept",
     "ContainerSummary": "listing",
@@ -152,6 +154,7 @@ _HOMES = {
     "hidden_by": "exposing",
     "image_by_config": "configids",
     "import_image": "archiving",
+    "import_store": "importing",
     "inspect": "listing",
     "install_shims": "shimming",
     "is_digits": "naming",
@@ -171,6 +174,7 @@ _HOMES = {
     "plan_export_root": "rooting",
     "plan_expose": "exposing",
     "plan_import": "archiving",
+    "plan_import_store": "importing",
     "plan_install_shims": "shimming",
     "plan_kill": "signals",
     "plan_load": "archiving",
@@ -237,6 +241,7 @@ _HOMES = {
 
 __all__ = [
     "PEERS",
+    "Brought",
     "Change",
     "Container",
     "ContainerSummary",
@@ -284,6 +289,7 @@ __all__ = [
     "hidden_by",
     "image_by_config",
     "import_image",
+    "import_store",
     "inspect",
     "install_shims",
     "is_digits",
@@ -303,6 +309,7 @@ __all__ = [
     "plan_export_root",
     "plan_expose",
     "plan_import",
+    "plan_import_store",
     "plan_install_shims",
     "plan_kill",
     "plan_load",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wherry.host.facts import Machine, Survival
     from wherry.host.idmaps import Subordinate, as_all_ids, find_subordinate
     from wherry.host.obstacles import ENGINES, Obstacle, against, usable_sites
+    from wherry.host.programs import find_in_path
     from wherry.host.shortcomings import shortcomings
     from wherry.host.squashfuse import Squashfuse, find_squashfuse, gives_files
     from wherry.host.survey import survey
@@ -38,6 +39,7 @@ __all__ = [
     "as_all_ids",
     "filesystem_type",
     "find_control",
+    "find_in_path",
     "find_lifetime",
     "find_squashfuse",
     "find_subordinate",
@@ -65,6 +67,7 @@ _HOMES = {
     "against": "obstacles",
     "as_all_ids": "idmaps",
     "find_control": "control",
+    "find_in_path": "programs",
     "find_lifetime": "control",
     "find_squashfuse": "squashfuse",
     "find_subordinate": "idmaps",

@@ -144,7 +144,7 @@ def _keep(store: Store, path: str, known: _Known) -> None:
     """Never fails: without it the next listing reads again. Not synced: after a crash it is no MessagePack, or old."""
     from wherry.store.durable import write_file
 
-    if not store.writable:
+    if not store.writable or not os.path.exists(f"{store.path}/format"):  # somebody only looks: it is no store yet
         return
     try:
         write_file(store.path, path, msgspec.msgpack.encode(known), sync=False)

@@ -121,3 +121,12 @@ def test_the_users_own_name_hides_the_sites(tmp_path: Path, monkeypatch: pytest.
         assert found == {"debian:12": own, "site/tool:1": theirs}
         assert {record.digest for record in listed(store).records} == {own, theirs}
     assert not os.path.exists(f"{site.path}/listed")
+
+
+def test_looking_where_no_store_is_makes_none(tmp_path: Path) -> None:
+    store = open_at(str(tmp_path / "none"), make=False)
+    assert listed(store) == listed(store)
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "none").mkdir()
+    listed(store)
+    assert os.listdir(tmp_path / "none") == []

@@ -1,0 +1,19 @@
+"""Podman: its own program gives its images out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from wherry.containers.theirs.daemons import images_of
+from wherry.containers.theirs.held import Theirs
+
+if TYPE_CHECKING:
+    from wherry.containers.world import World
+
+__all__ = ["found"]
+
+
+def found(path: str, world: World) -> Iterator[Theirs]:
+    """All images of podman."""
+    return images_of("podman", path, world)
