@@ -105,6 +105,9 @@ class TarLayout:
             self._file.close()
             hint = "an image is a file that 'docker save', 'podman save' or 'wherry save' made, or an OCI layout"
             raise BrokenArchive(f"'{path}' is not an image, or not all of it", why=str(error), hint=hint) from error
+        except BaseException:
+            self._file.close()
+            raise
         for name, target in links.items():
             if target in self._members:
                 self._members[name] = self._members[target]

@@ -82,7 +82,10 @@ class _Tar:
     def add(self, name: str, size: int, chunks: Iterable[bytes], *, once: bool = False) -> None:
         header = tarfile.TarInfo(name)
         header.size, header.mode = size, 0o644
-        self._archive.addfile(header, _Stream(iter(chunks)))
+        left = iter(chunks)
+        self._archive.addfile(header, _Stream(left))
+        if next(left, b""):  # who makes the chunks looks at their end whether they were the right ones
+            raise ImageError(f"'{name}' is longer than it was", hint="again, when nothing changes the store")
 
 
 class _Folder:
