@@ -425,3 +425,24 @@ def test_credentials_can_be_given_with_the_command(apptainer: Wherry, tiny: str,
     apptainer.ok("pull", "a.sif", f"docker://{tiny}", cwd=tmp_path, env=given)
     assert not list((apptainer.folder / "run").rglob("auth-*"))
     assert "secret" not in str(list((apptainer.folder / "home").rglob("*")))
+
+
+def test_without_namespaces(apptainer: Wherry, tiny: str, sif: Path) -> None:
+    """The same words, by another engine; what that cannot do is refused with its name."""
+    proot = {"WHERRY_RUN_ENGINE": "proot", "SINGULARITYENV_A": "b"}
+    for image in (f"docker://{tiny}", str(sif)):
+        script = "echo $A $HOME; pwd; echo x >$HOME/by-proot"
+        found = apptainer.ok("exec", image, "sh", "-c", script, env=proot)
+        home = apptainer.folder / "home"
+        assert found == f"b {home}\n{home}\n" and (home / "by-proot").read_text() == "x\n"
+        refused = apptainer("exec", "--net", "--network", "none", image, "true", env=proot)
+        assert refused.status == 255 and "proot" in refused.stderr
+
+
+def test_a_file_can_be_executed(apptainer: Wherry, sif: Path) -> None:
+    """Its first line names ``run-singularity``, as those of the peers do."""
+    named = Wherry(apptainer.folder).named("run-singularity")
+    assert named.ok(str(sif), "echo", "hello") == "hello\n"
+    sif.chmod(0o755)
+    done = subprocess.run([str(sif), "echo", "again"], env=named.environment, capture_output=True, text=True)
+    assert done.stdout == "again\n", done.stderr

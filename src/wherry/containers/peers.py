@@ -10,5 +10,6 @@ PEERS = {
     "udocker": "udocker",
     "singularity": "singularity",
     "apptainer": "singularity",
+    "run-singularity": "singularity",
     "ch-run": "charliecloud",
 }

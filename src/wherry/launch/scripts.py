@@ -80,11 +80,16 @@ def scripted_command(
     if scripts.verb == "start":
         action += _STAY
     if scripts.app and scripts.verb in ("run", "test"):
-        script = f"/scif/apps/{scripts.app}/scif/{'runscript' if scripts.verb == 'run' else 'test'}"
-        action = f"exec '{script}' \"$@\"\n"
+        action = _execute(f"/scif/apps/{scripts.app}/scif/{'runscript' if scripts.verb == 'run' else 'test'}")
     if scripts.verb == "shell" and scripts.shell:
-        action = f"exec '{scripts.shell}' \"$@\"\n"
+        action = _execute(scripts.shell)
     return (_SHELL, "-c", SOURCING + action, "sh"), ()
+
+
+def _execute(program: str) -> str:
+    from shlex import quote
+
+    return f'exec {quote(program)} "$@"\n'
 
 
 def scripted_variables(scripts: Scripts, options: RunOptions, before: list[Variable], tree: Tree) -> list[Variable]:

@@ -178,7 +178,7 @@ def _asked(options: RunOptions, person: Person, *, isolated_network: bool) -> li
             found.append(("bind-nonrecursive", f"a bind of '{bind.source}' without what is mounted below"))
     found += [("tmpfs", f"--tmpfs {target}") for target, _ in (*options.first_tmpfs, *options.tmpfs)]
     named = (
-        ("read-only-root", "--read-only", options.read_only),
+        ("read-only-root", "--read-only", options.read_only and options.scripts is None),
         ("private-network", "--network none", isolated_network),
         ("hostname", "--hostname", options.hostname is not None),
         ("writable-root", "--writable-copy", options.copy),

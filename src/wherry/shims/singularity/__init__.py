@@ -21,6 +21,8 @@ _VALUED = ("-c", "--config", "--build-config")
 def main(face: str, words: list[str]) -> int:
     """Do what the command line says; the status is the peer's, 255 for whatever cannot be done."""
     try:
+        if face == "run-singularity":  # what the first line of a SIF file names
+            return _action(face, "run", (), words, quiet=False)
         return _dispatch(face, words)
     except Interrupted:
         raise
