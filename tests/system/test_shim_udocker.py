@@ -224,6 +224,19 @@ def test_load_and_save_go_by_docker_archives(udocker: Wherry, tmp_path: Path) ->
     assert udocker.ok("-q", "run", "--rm", "tiny", "echo", "x") == "x\n"
 
 
+def test_export_and_import_go_by_tars_of_the_root(lab: Wherry, tmp_path: Path) -> None:
+    """Of a container with what was changed in it; into an image or a container."""
+    lab.ok("-q", "run", "lab", "sh", "-c", "echo changed > /file; rm /bin/cat")
+    path = str(tmp_path / "root.tar")
+    lab.ok("export", "-o", path, "lab")
+    lab.ok("import", path, "mine:1")
+    script = ("sh", "-c", "read x < /file; echo $x; [ ! -e /bin/cat ]")
+    assert lab.ok("-q", "run", "--rm", "mine:1", *script) == "changed\n"
+    made = lab.ok("import", "--tocontainer", "--name=back", "-", stdin=Path(path).read_bytes()).strip()
+    assert UUID.fullmatch(made) and lab.ok("-q", "run", "back", *script) == "changed\n"
+    assert lab("export", "--clone", "lab").status == 1
+
+
 def test_a_repository_of_ones_own(udocker: Wherry, tmp_path: Path) -> None:
     """mkrepo, --repo and UDOCKER_DIR: a store in that folder; the variable gives way to a setting of Wherry's."""
     folder = str(tmp_path / "repo")

@@ -24,9 +24,11 @@ FAILED = 1
 _WHERE = {
     **dict.fromkeys(("run", "create"), "starting"),
     **dict.fromkeys(("ps", "rm", "name", "rename", "rmname", "clone", "protect", "unprotect", "setup"), "keeping"),
-    **dict.fromkeys(("export", "inspect"), "looking"),
+    **dict.fromkeys(("inspect",), "looking"),
     **dict.fromkeys(("images", "verify", "search", "manifest", "showconf", "version", "help"), "looking"),
-    **dict.fromkeys(("pull", "load", "save", "import", "rmi", "tag", "login", "logout", "mkrepo", "install"), "images"),
+    **dict.fromkeys(
+        ("pull", "load", "save", "import", "export", "rmi", "tag", "login", "logout", "mkrepo", "install"), "images"
+    ),
 }
 """Which module of this package has a verb: there it is a function ``do_VERB(given, general, world) -> int``."""
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import Conflict, UsageError
 from wherry.cli.grammar import Given
+from wherry.launch.options import RunOptions
 from wherry.shims.udocker import protected
 from wherry.shims.udocker import world as places
 
 if TYPE_CHECKING:
-    from wherry.base.reference import Reference
     from wherry.containers import World
 
 __all__ = [
+    "do_export",
     "do_import_",
     "do_install",
     "do_load",
@@ -26,6 +29,9 @@ __all__ = [
     "do_save",
     "do_tag",
 ]
+
+
+_CLONE = "what udocker notes beside a container's files is its own"
 
 
 def do_pull(given: Given, general: Given) -> int:
@@ -97,8 +103,42 @@ def do_tag(given: Given, general: Given) -> int:
 
 
 def do_import_(given: Given, general: Given) -> int:
-    """Make an image of a tar of a root directory."""
-    raise NotImplementedError
+    """Make an image of the tar of a root directory; with ``--tocontainer`` a container, and print its id."""
+    from wherry import containers
+    from wherry.cli.archives import import_
+
+    world = _set_store(general)
+    if given.flag("clone"):
+        raise UsageError("import --clone cannot be honoured", why=_CLONE, hint="export and import without --clone")
+    to_container = given.flag("tocontainer")
+    if not given.words or len(given.words) != (1 if to_container and len(given.words) == 1 else 2):
+        raise UsageError("must specify tar filename and image:tag", hint="udocker import FILE NAME:TAG")
+    platform = given.text("platform")
+    options: dict[str, bool | str | tuple[str, ...]] = {"quiet": True, **({"platform": platform} if platform else {})}
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        status = import_(Given(options, given.words))
+    if to_container and status == 0:
+        digest = told.getvalue().strip()
+        made = RunOptions(image=digest, name=given.text("name") or None, pull="never", user="image", log=False)
+        print(places.uuid(containers.create(made, world=world)))
+    return status
+
+
+def do_export(given: Given, general: Given) -> int:
+    """Write a container's root as a tar, to standard output or with ``-o`` to the file named first."""
+    from wherry.cli.exporting import export
+
+    world = _set_store(general)
+    if given.flag("clone"):
+        raise UsageError("export --clone cannot be honoured", why=_CLONE, hint="leave out --clone")
+    words = given.words if given.flag("o") else ("-", *(word for word in given.words if word != "-"))
+    if len(words) != 2:
+        raise UsageError("invalid container id", hint="udocker export -o FILE CONTAINER")
+    found = places.container(world, words[1])
+    if words[0] != "-":
+        print(f"Info: exporting to file {words[0]}")
+    return export(Given({"output": words[0], "quiet": True}, (found.id,)))
 
 
 def do_login(given: Given, general: Given) -> int:
@@ -155,12 +195,8 @@ def _one(given: Given) -> str:
     return given.word
 
 
-def _set_store(general: Given) -> None:
+def _set_store(general: Given) -> World:
     """For functions of the command line's room, which open the world by themselves."""
-    os.environ["WHERRY_STORE"] = places.open_world(general).store.path
-
-
-def _named(world: World, text: str) -> Reference:
-    from wherry.containers import reference_to_name
-
-    return reference_to_name(world, text)
+    world = places.open_world(general)
+    os.environ["WHERRY_STORE"] = world.store.path
+    return world
