@@ -21,7 +21,7 @@ _IMPORTS = ["/usr/bin/python3", "-c", "import astropy.table, scipy.optimize, mat
 
 
 def measure(at: Workplace, rounds: int) -> str:
-    parts = [_starts(at, rounds), _first(at, min(rounds, 30)), _imports(at, min(rounds, 15))]
+    parts = [_starts(at, rounds), _first(at, min(rounds, 30)), _imports(at, min(rounds, 11))]
     _let_go(at)
     return "\n\n".join(parts)
 
@@ -40,7 +40,9 @@ def _file(at: Workplace, name: str) -> Path:
 
 
 def _variables(at: Workplace, way: str) -> Mapping[str, str]:
-    return {**wherry.environment(at), "WHERRY_RUN_MOUNT": way, "XDG_RUNTIME_DIR": str(_runtime(at, way))}
+    """Mounts wait for as long as a round may take; this line ends them itself."""
+    mounted = {"WHERRY_RUN_MOUNT": way, "WHERRY_RUN_MOUNT_GRACE": "900", "XDG_RUNTIME_DIR": str(_runtime(at, way))}
+    return {**wherry.environment(at), **mounted}
 
 
 def _runtime(at: Workplace, way: str) -> Path:
