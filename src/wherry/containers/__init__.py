@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         save,
         saved_as,
     )
+    from wherry.containers.artifacts import artifact_of, copy_artifact, fetch_artifact, push_artifact
     from wherry.containers.changes import Change
     from wherry.containers.cloning import clone
     from wherry.containers.configids import config_id, image_by_config
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
 
 _HOMES = {
+    "PEERS": "peers",
     "Brought": "importing",
     "Change": "changes",
     "Container": "kept",
@@ -118,7 +120,6 @@ _HOMES = {
     "LogLine": "output",
     "Measured": "measuring",
     "MissingImage": "resolving",
-    "PEERS": "peers",
     "Preview": "starting",
     "Pruned": "images",
     "Record": "records",
@@ -132,9 +133,11 @@ _HOMES = {
     "abandoned_scratch": "abandoned",
     "add_name": "aliases",
     "all_volumes": "volumes",
+    "artifact_of": "artifacts",
     "chosen_auth_file": "images",
     "clone": "cloning",
     "config_id": "configids",
+    "copy_artifact": "artifacts",
     "copy_to": "archiving",
     "cp": "copying",
     "create": "starting",
@@ -147,6 +150,7 @@ _HOMES = {
     "expose": "exposing",
     "exposed": "exposing",
     "fetch": "pulling",
+    "fetch_artifact": "artifacts",
     "find_container": "lookup",
     "find_record": "records",
     "find_volume": "volumes",
@@ -200,6 +204,7 @@ _HOMES = {
     "prune": "images",
     "ps": "listing",
     "push": "images",
+    "push_artifact": "artifacts",
     "push_as": "images",
     "read_records": "records",
     "record_files": "records",
@@ -267,9 +272,11 @@ __all__ = [
     "abandoned_scratch",
     "add_name",
     "all_volumes",
+    "artifact_of",
     "chosen_auth_file",
     "clone",
     "config_id",
+    "copy_artifact",
     "copy_to",
     "cp",
     "create",
@@ -282,6 +289,7 @@ __all__ = [
     "expose",
     "exposed",
     "fetch",
+    "fetch_artifact",
     "find_container",
     "find_record",
     "find_volume",
@@ -335,6 +343,7 @@ __all__ = [
     "prune",
     "ps",
     "push",
+    "push_artifact",
     "push_as",
     "read_records",
     "record_files",

@@ -85,6 +85,10 @@ def open_source(
                 raise AssertionError("nothing comes without a checksum")
         key = _key("url", str(source.checksum), platform or "")
         return _known(world, key) or _taken(world, key, downloaded(world, source, progress), str(source), platform)
+    if source.transport == "oras":
+        from wherry.containers.artifacts import fetch_artifact
+
+        return open_file(world, str(source), fetch_artifact(world, source.place, progress=progress), dry_run=dry_run)
     from wherry.containers.daemons import image_id, saved_by
 
     world.outside.stat("/proc/self")  # nothing tells a saved plan that the image there is another now
@@ -131,10 +135,14 @@ def open_file(
 
 
 def packed_path(world: World, text: str) -> str | None:
-    """The path when ``text`` means a SIF or squashfs file."""
+    """The path when ``text`` means a SIF or squashfs file; one in a registry is fetched."""
     from wherry.containers.resolving import file_meant, source_meant
 
     source = source_meant(text)
+    if source is not None and source.transport == "oras":
+        from wherry.containers.artifacts import fetch_artifact
+
+        return fetch_artifact(world, source.place)
     path = file_meant(world, text) if source is None else None
     if source is not None and source.is_path:
         path = absolute(world, source.place)
@@ -163,6 +171,10 @@ def load_source(
 
         with downloaded(world, source, progress) as path:
             return load_path(world, path, str(source), platform=platform, progress=progress)
+    if source.transport == "oras":
+        from wherry.containers.artifacts import fetch_artifact
+
+        return (_unpacked(world, fetch_artifact(world, source.place, pull="always", progress=progress), progress),)
     from wherry.containers.daemons import saved_by
 
     with saved_by(world, source) as path:

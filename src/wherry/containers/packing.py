@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from wherry.base.errors import UsageError
 from wherry.base.progress import Progress, silent
 from wherry.base.settings import size_in_bytes
+from wherry.containers.artifacts import artifact_of
+from wherry.containers.bringing import packed_path
 from wherry.containers.changes import Change
-from wherry.containers.resolving import MissingImage, file_meant, resolve
+from wherry.containers.resolving import MissingImage, resolve
 from wherry.containers.world import World
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ def plan_pack(name: str, path: str, *, form: str = "", world: World | None = Non
     world = world or World(make_store=False)
     options = _options(world, path, form, "", "")
     changes = []
-    if _packed(world, name) is None:
+    if artifact_of(name):
+        changes.append(Change("pull", "sif", name))
+    elif packed_path(world, name) is None:
         found = resolve(world, name, dry_run=True)
         if isinstance(found, MissingImage):
             changes.append(Change("pull", "image", found.reference.familiar))
@@ -85,16 +89,9 @@ def _image(world: World, name: str, platform: str | None, progress: Progress) ->
     from wherry.containers.resolving import Resolved
     from wherry.image import unpack_packed
 
-    path = _packed(world, name)
+    path = packed_path(world, name)
     if path is not None:
         return unpack_packed(world.store, path, progress)
     found = resolve(world, name, platform=platform, progress=progress)
     assert isinstance(found, Resolved)
     return found.image
-
-
-def _packed(world: World, name: str) -> str | None:
-    from wherry.image import is_packed
-
-    path = file_meant(world, name)
-    return path if path is not None and is_packed(path) else None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wherry.image.apptainer import scaffold
     from wherry.image.archive import ArchivedImage, is_image_file, load_file, load_images, preview_load
+    from wherry.image.artifact import held_artifact, pull_artifact, push_artifact
     from wherry.image.differences import Change, changes, changes_of_folder
     from wherry.image.directory import directory_of, is_unpacked, open_directory
     from wherry.image.flattening import flatten, flattened_path, shallow, write_out
@@ -73,6 +74,7 @@ __all__ = [
     "folder_tar",
     "form_of",
     "form_of_suffix",
+    "held_artifact",
     "history",
     "import_folder",
     "import_tar",
@@ -95,7 +97,9 @@ __all__ = [
     "preview_push",
     "preview_save",
     "pull",
+    "pull_artifact",
     "push",
+    "push_artifact",
     "read_document",
     "read_manifest",
     "root_tar",
@@ -111,12 +115,12 @@ __all__ = [
 
 _HOMES = {
     "ARCHIVES": "forms",
+    "FORMATS": "saving",
     "ArchivedImage": "archive",
     "Change": "differences",
     "ContainerConfig": "model",
     "Descriptor": "model",
     "Entry": "tree",
-    "FORMATS": "saving",
     "Form": "forms",
     "Image": "local",
     "ImageConfig": "model",
@@ -138,6 +142,7 @@ _HOMES = {
     "folder_tar": "importing",
     "form_of": "forms",
     "form_of_suffix": "packing",
+    "held_artifact": "artifact",
     "history": "steps",
     "import_folder": "importing",
     "import_tar": "importing",
@@ -160,13 +165,15 @@ _HOMES = {
     "preview_push": "pushing",
     "preview_save": "saving",
     "pull": "pulling",
+    "pull_artifact": "artifact",
     "push": "pushing",
+    "push_artifact": "artifact",
     "read_document": "model",
     "read_manifest": "model",
     "root_tar": "rootfs",
     "save_file": "saving",
-    "scaffold": "apptainer",
     "save_images": "saving",
+    "scaffold": "apptainer",
     "shallow": "flattening",
     "unpack_packed": "unpacking",
     "verify_image": "verifying",

@@ -41,6 +41,8 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 
+_SIF_CONFIG = "application/vnd.sylabs.sif.config.v1+json"
+
 T = TypeVar("T")
 _MOST_LAYERS = 1000
 
@@ -219,7 +221,9 @@ def read_config(data: bytes, manifest: Manifest, subject: str) -> ImageConfig:
     kind = manifest.config.media_type
     if kind not in (OCI_CONFIG, DOCKER_CONFIG, "", "application/octet-stream"):
         what = manifest.artifact_type or kind
-        raise UnsupportedImage(f"'{subject}' is not a container image", why=f"it is an artifact of type '{what}'")
+        hint = f"wherry run oras://{subject.removeprefix('oras://')}" if kind == _SIF_CONFIG else ""
+        why = f"it is an artifact of type '{what}'"
+        raise UnsupportedImage(f"'{subject}' is not a container image", why=why, hint=hint)
     wire = _decode(data, _ConfigWire, f"the configuration of '{subject}'")
     diff_ids = tuple(_digest(text, subject) for text in (wire.rootfs.diff_ids if wire.rootfs else None) or ())
     if len(diff_ids) != len(manifest.layers):

@@ -57,22 +57,23 @@ def _unpack(store: Store, file: int, facts: PackedImage, progress: Progress) -> 
         key, name = f"packed-{digest.hex}", os.path.basename(facts.path)
         with store.flight(key, progress, lambda: _held(store, digest) is not None, subject=name) as mine:
             if mine:
-                return _bring(store, file, facts, f"{facts.path}@{digest}", stamp, progress)
+                return _bring(store, file, facts, digest, stamp, progress)
 
 
 def _held(store: Store, digest: Digest) -> Image | None:
-    for record in store.image_records():
-        if record.reference.endswith(f"@{digest}"):
-            try:
-                return open_by_digest(store, record.digest, record.reference)
-            except NotFound:
-                return None
-    return None
+    known = store.image_of_file(digest)
+    if known is None:
+        return None
+    try:
+        return open_by_digest(store, *known)
+    except NotFound:
+        return None
 
 
 def _bring(
-    store: Store, file: int, facts: PackedImage, reference: str, stamp: tuple[int, ...], progress: Progress
+    store: Store, file: int, facts: PackedImage, digest: Digest, stamp: tuple[int, ...], progress: Progress
 ) -> Image:
+    reference = f"{facts.path}@{digest}"
     assert facts.superblock is not None
     store.require_space(int(facts.size * _RATIO), f"the image '{facts.path}'")
     squashfs = Squashfs(file, facts.offset, facts.superblock, facts.path)
@@ -106,7 +107,9 @@ def _bring(
     data = _manifest(config, done.diff_id, source.size)
     manifest = read_manifest(data, OCI_MANIFEST, facts.path)
     progress(Event(subject, "done", source.size, source.size))
-    return record_image(store, reference, (data, None), manifest, config, (layer,))
+    image = record_image(store, reference, (data, None), manifest, config, (layer,))
+    store.remember_file(digest, image.digest, reference)
+    return image
 
 
 class _Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wherry.cli.grammar import Argument, Given, Verb
+from wherry.cli.grammar import Argument, Given, Option, Verb
 from wherry.cli.options import AUTHFILE, CHANGES, PLATFORM, QUIET
 
 if TYPE_CHECKING:
@@ -14,24 +14,34 @@ __all__ = ["VERB"]
 
 
 def _run(given: Given) -> int:
+    from wherry.base.errors import UsageError
+    from wherry.cli.artifacts import artifact
     from wherry.cli.moving import shown
-    from wherry.containers import World, fetch, load, reference_of, source_meant
+    from wherry.containers import World, artifact_of, fetch, load, reference_of, source_meant
 
     world, quiet = World(make_store=not given.flag("dry_run")), given.flag("quiet")
     platform, authfile = given.text("platform"), given.text("authfile") or ""
     if given.flag("dry_run"):
         return _foreseen(world, given, platform, authfile)
+    output = given.text("output")
+    if output and (len(given.words) > 1 or not artifact_of(given.words[0])):
+        raise UsageError(
+            "--output is of a SIF file", why="it takes one name, oras://REGISTRY/NAME", hint="wherry pack IMAGE FILE"
+        )
     for word in given.words:
         with shown(quiet) as progress:
-            if source_meant(word) is not None:
+            if artifact_of(word):
+                path = artifact(world, word, output=output, auth_file=authfile, progress=progress)
+                lines = [(word, path)]
+            elif source_meant(word) is not None:
                 images = load(word, platform=platform, progress=progress, world=world)
-                lines = [(image.reference or word, image.digest) for image in images]
+                lines = [(image.reference or word, str(image.digest)) for image in images]
             else:
                 reference = reference_of(world, word)
                 image = fetch(world, reference, platform=platform, auth_file=authfile, progress=progress)
-                lines = [(reference.familiar, image.digest)]
-        for name, digest in lines:
-            print(digest if quiet else f"{name}: {digest}", flush=True)
+                lines = [(reference.familiar, str(image.digest))]
+        for name, what in lines:
+            print(what if quiet else f"{name}: {what}", flush=True)
     return 0
 
 
@@ -59,6 +69,7 @@ VERB = Verb(
     options=(
         PLATFORM,
         AUTHFILE,
+        Option(("-o", "--output"), "of oras://: write the SIF file to FILE, too", "text", "FILE", complete="file"),
         QUIET,
         *CHANGES,
     ),
@@ -67,6 +78,7 @@ VERB = Verb(
         ("wherry pull debian:12", "fetch an image of Docker Hub"),
         ("wherry pull -q quay.io/biocontainers/samtools:1.20--h50ea8bc_0", "without progress; prints the digest"),
         ("wherry pull docker-daemon:lab:1", "take one from the docker daemon; also oci: docker-archive: https://..."),
+        ("wherry pull -o lab.sif oras://registry.example.org/team/lab:1", "a SIF file that a registry holds"),
         ("wherry pull --dry-run debian:12", "how much would come, and how much room it would take"),
         ("wherry pull --platform linux/arm64 debian:12", "fetch it for another machine"),
     ),

@@ -21,12 +21,21 @@ def _run(given: Given) -> int:
     if given.flag("dry_run"):
         from wherry.cli.foreseeing import foresee
 
+        if source is not None and source.transport == "oras":
+            from wherry.containers import Change
+
+            return foresee([Change("push", "sif", given.word, target)], given.text("format"))
         if source is not None and source.transport != "docker":
             place = containers.saved_as(given.word, source, world=world)
             return foresee(containers.plan_save(given.word, place, world=world), given.text("format"))
         return foresee(containers.plan_push(given.word, target, auth_file=auth_file, world=world), given.text("format"))
     with shown(quiet) as progress:
-        if source is not None and source.transport != "docker":
+        if source is not None and source.transport == "oras":
+            reference, digest = containers.push_artifact(
+                given.word, source.place, auth_file=auth_file, progress=progress, world=world
+            )
+            shown_as = f"oras://{reference.familiar}"
+        elif source is not None and source.transport != "docker":
             shown_as, digest = target, containers.copy_to(given.word, source, progress=progress, world=world)
         elif target:
             reference, digest = containers.push_as(
@@ -50,6 +59,7 @@ VERB = Verb(
         ("wherry tag analysis:1 registry.example.org/team/analysis:1", "give the image the registry's name"),
         ("wherry push registry.example.org/team/analysis:1", "send it; layers that are there are not sent again"),
         ("wherry push analysis:1 docker://registry.example.org/team/analysis:1", "both at once"),
+        ("wherry push ./analysis.sif oras://registry.example.org/team/analysis:1", "a SIF file, as it is"),
         ("wherry push analysis:1 oci:layout:v1", "into an OCI layout; also docker-archive: oci-archive: dir:"),
         ("wherry push analysis:1 docker-daemon:analysis:1", "to the docker daemon; containers-storage: is podman's"),
     ),

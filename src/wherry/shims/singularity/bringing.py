@@ -61,13 +61,20 @@ def do_build(face: str, given: Given, *, quiet: bool) -> int:
 
 
 def do_push(face: str, given: Given, *, quiet: bool) -> int:
-    """Registries get images, not files."""
+    """``push FILE oras://NAME``: a SIF file into a registry."""
+    from wherry import containers
+    from wherry.cli.moving import shown
+
     path, uri = given.words
-    raise UsageError(
-        f"cannot push '{path}' to '{uri}'",
-        why="a file is not sent to a registry yet",
-        hint="send the image: wherry load -i FILE, wherry tag, wherry push; it is run by docker://",
-    )
+    if scheme_of(uri) != "oras":
+        raise UsageError(
+            f"cannot push '{path}' to '{uri}'", why="files are sent to registries only", hint="oras://REGISTRY/NAME:TAG"
+        )
+    world = containers.World()
+    place = image_meant(path, world.outside).name
+    with shown(quiet) as progress, credentials(world, given, uri) as auth_file:
+        containers.push_artifact(place, uri, auth_file=auth_file, progress=progress, world=world)
+    return 0
 
 
 def _check_source(source: str, meant: Meant) -> None:
@@ -94,7 +101,9 @@ def _make(face: str, given: Given, meant: Meant, target: str, world: World, *, s
         platform = _platform(given)
         if scheme_of(meant.shown) in _REGISTRY and scheme_of(meant.shown):
             fetch_as(world, meant.name, auth_file, platform, progress)
-        if sandbox:
+        if scheme_of(meant.shown) == "oras" and not sandbox:
+            containers.copy_artifact(world, meant.name, target, auth_file=auth_file, progress=progress)
+        elif sandbox:
             _unpack(world, meant, target.rstrip("/"), platform, progress)
         else:
             containers.pack(meant.name, target, world=world, progress=progress, form="sif", platform=platform)
