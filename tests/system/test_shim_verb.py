@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from wherry.containers import PEERS
 from wherry_command import Wherry, installed
 
 
@@ -111,6 +113,14 @@ def test_what_cannot_be_is_refused(wherry: Wherry, tmp_path: Path, words: tuple[
 def test_a_dry_run_makes_nothing(wherry: Wherry, tmp_path: Path) -> None:
     shown = wherry.ok("shim", "install", "--dry-run", "--dir", str(tmp_path / "bin"), "docker")
     assert f"{tmp_path}/bin/docker" in shown and not (tmp_path / "bin").exists()
+
+
+def test_every_peer_can_be_called_by_its_link(wherry: Wherry, tmp_path: Path) -> None:
+    wherry.ok("shim", "install", "--dir", str(tmp_path), *PEERS)
+    for name in PEERS:
+        done = subprocess.run([tmp_path / name, "nonsense"], env=wherry.environment, capture_output=True, text=True)
+        assert "Traceback" not in done.stderr and "bug in wherry" not in done.stderr, name
+        assert "'wherry --help'" not in done.stderr, f"{name} is not served by a shim"
 
 
 def test_an_engine_of_the_site_is_never_a_shim(wherry: Wherry, tmp_path: Path) -> None:

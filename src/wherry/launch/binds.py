@@ -53,7 +53,8 @@ def user_mounts(options: RunOptions, host: Host, *, here: bool, home: bool) -> l
     before += [_tmpfs(path, text) for path, text in options.first_tmpfs]
     before.sort(key=lambda entry: entry[0])
     first = [operation for _, target, operation in before if target not in taken]
-    if home and not any(target == host.home for _, target, _ in wanted):
+    shown = {bind.target for bind in options.binds if bind.source == bind.target and bind.recursive}
+    if home and not taken & {host.home} and not any(host.home.startswith(f"{target}/") for target in shown):
         if host.home == "/":
             raise UsageError("cannot use --home", why="your home directory is '/'", hint="bind what you need with -v")
         first.append(Operation("BIND", (host.home, host.home, BIND_NOSUID)))

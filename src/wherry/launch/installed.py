@@ -49,6 +49,7 @@ def as_installed(options: RunOptions, image: Image, tree: Tree, host: Host, outs
     return msgspec.structs.replace(
         options,
         binds=(*binds, *options.binds),
+        places=(*options.places, *(bind.target for bind in binds)),
         pass_env=options.pass_env or ("*", *kept),
         named=tuple(f"/{name}" for name in OWN_FOLDERS),
         workdir=options.workdir or CURRENT,
@@ -62,18 +63,32 @@ def as_installed(options: RunOptions, image: Image, tree: Tree, host: Host, outs
 def _binds(tree: Tree, host: Host, outside: Outside, taken: set[str]) -> list[Bind]:
     found = [_shown("/dev"), _shown("/var/tmp")]
     session = outside.env("XDG_RUNTIME_DIR") or ""
-    found += [_shown(path) for path in (session, "/run/dbus", "/run/munge") if path.startswith("/run/")]
+    found += [_shown(path) for path in (session, "/run/munge") if path.startswith("/run/")]
     for name in _listed("/", outside):
         if name in _UNSHOWN:
             continue
         path = f"/{name}"
         divided = tree.listdir(path) or any(target.startswith(f"{path}/") for target in taken)
-        if name == "tmp" or not divided:
+        if name == "tmp" or (not divided and not _is_empty(path, outside)):
             found.append(_shown(path))
+        elif not divided:
+            continue
         else:  # the image, or the user, has something of another's there
             missing = (f"{path}/{inner}" for inner in _listed(path, outside))
             found += [_shown(inner) for inner in missing if not tree.exists(inner)]
     return [bind for bind in found if os.path.isdir(bind.source) and bind.target != host.home]
+
+
+def _is_empty(folder: str, outside: Outside) -> bool:
+    """Whether there is nothing to show; when something comes, or is mounted there, the plan is made anew."""
+    try:
+        with os.scandir(folder) as entries:
+            if next(entries, None) is not None:
+                return False
+    except OSError:
+        return False
+    outside.stat(folder)
+    return True
 
 
 def _listed(folder: str, outside: Outside) -> list[str]:

@@ -77,3 +77,24 @@ def test_what_arguments_name_is_shown_only_over_a_root_that_can_be_changed() -> 
 
     paths = msgspec.structs.replace(PATHS, flat="/store/flat/x/tree")
     assert not make_plan(options, host=flat, paths=paths).find("NAMED")
+
+
+def test_mount_points_that_the_image_lacks_stand_in_the_names_layer() -> None:
+    """Making them at each start takes longer than the mounts."""
+    options = msgspec.structs.replace(expanded(), home=False)
+    made = {file.path.partition("/shown/")[2].partition("/")[2] for file in make_plan(options).files}
+    lacking = {bind.target.lstrip("/") for bind in options.binds if not FakeTree().exists(bind.target)}
+    assert lacking and lacking <= made
+
+
+def test_the_home_directory_is_bound_once() -> None:
+    binds = [item.fields[1] for item in make_plan(expanded()).find("BIND")]
+    assert "/home" in binds and HOST.home not in binds
+
+
+def test_an_empty_directory_is_not_shown_until_something_is_there() -> None:
+    empty = [f"/{name}" for name in ("media", "mnt", "srv") if os.path.isdir(f"/{name}") and not os.listdir(f"/{name}")]
+    outside = Outside({})
+    shown = as_installed(OPTIONS, FakeImage(), FakeTree(), HOST, outside)
+    assert not targets(shown) & set(empty)
+    assert set(empty) <= {each.name for each in outside.inputs}

@@ -105,7 +105,7 @@ def lay_out(job: Job, *, private: bool, points: bool) -> Box:
         for place in places:
             source = place.source if place.kind == "bind" else "/"
             before.append(Operation("POINT", (source, root, place.target)))
-            if place.target.startswith((CURRENT, "/tmp/", f"{job.person.home}/")):
+            if place.target.startswith((CURRENT, "/tmp/", "/run/", f"{job.person.home}/")):
                 before.append(Operation("POINT", (source, OWN, place.target)))
     return Box(root, tuple(before), tuple(mounts), private, tuple(masked), tuple(read_only))
 
