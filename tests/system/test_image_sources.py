@@ -21,6 +21,7 @@ import pytest
 import images
 from docker_daemon import Docker
 from layers import directory, file, make_removable, tar_of
+from packed_files import squashfs_of_tiny
 from registry_server import RegistryServer
 from wherry_command import Wherry
 
@@ -305,6 +306,27 @@ def test_podman_loads_what_is_saved_and_gives_its_own(wherry: Wherry, forms: Pat
     finally:
         podman("system", "reset", "--force")
         make_removable(tmp_path / "podman")
+
+
+def test_a_packed_file_runs_wherever_it_is(wherry: Wherry, tmp_path: Path, web: tuple[str, Path, list[object]]) -> None:
+    address, folder, asked = web
+    squashfs_of_tiny(folder / "image")
+    url = f"{address}/image#sha256={sha256(folder / 'image')}"
+    for words in (("run", url, *ID), ("run", "-w", "/", url, *ID), ("run", "--engine", "namespace", url, *ID)):
+        assert "ID=tiny" in wherry.ok(*words)
+    assert len(asked) == 1
+    assert not (wherry.folder / "store" / "layers").exists()  # it is mounted, not unpacked
+    wherry.ok("prune", "-f")
+    assert "ID=tiny" in wherry.ok("run", "--hostname", "x", url, *ID) and len(asked) == 1
+    for name in (f"{folder}/image", "docker-archive:out:lab:1"):
+        wherry.ok("tag", name, "lab:1")
+        assert "ID=tiny" in wherry.ok("run", "lab:1", *ID)
+        wherry.ok("push", f"{folder}/image", "docker-archive:out:lab:1")
+    wherry.ok("save", "-q", "--format", "squashfs", "-o", "again", f"{folder}/image")
+    assert "ID=tiny" in wherry.ok("run", "again", *ID)
+    assert wherry.ok("load", "-q", "-i", "again").startswith("sha256:")
+    wherry.ok("prune", "-af")
+    assert not list((wherry.folder / "store" / "blobs" / "sha256").iterdir())
 
 
 def test_an_image_that_the_site_has_unpacked_is_used_before_a_pull(wherry: Wherry, forms: Path, tmp_path: Path) -> None:

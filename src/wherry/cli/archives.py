@@ -16,6 +16,8 @@ __all__ = ["file_of", "import_", "load", "save"]
 
 _CHUNK = 1 << 20
 _STDIN = "standard input"
+_PACKED = ("sif", "squashfs")
+"""Formats of ``save`` that ``pack`` writes."""
 
 
 def load(given: Given) -> int:
@@ -48,8 +50,10 @@ def save(given: Given) -> int:
     if given.flag("dry_run"):
         chosen, way = (form, None) if form in FORMATS else (FORMATS[0], form)
         return foresee(containers.plan_save(given.words, path, chosen), way)
+    if form in _PACKED:
+        return _pack(given, path, form)
     if form not in FORMATS:
-        raise UsageError(f"'--format {form}' is not known", hint=", ".join(FORMATS))
+        raise UsageError(f"'--format {form}' is not known", hint=", ".join((*FORMATS, *_PACKED)))
     if path == "-" and form in ("oci", "dir"):
         raise UsageError(f"'{form}' is a folder", why="it does not fit into standard output", hint="-o FOLDER")
     if path == "-" and sys.stdout.isatty():
@@ -58,6 +62,16 @@ def save(given: Given) -> int:
         raise UsageError("there is nowhere to write the archive", why="standard output is closed", hint="-o FILE")
     with shown(given.flag("quiet")) as progress:
         containers.save(given.words, "/dev/stdout" if path == "-" else path, form, progress=progress)
+    return 0
+
+
+def _pack(given: Given, path: str, form: str) -> int:
+    """One image as a file that runs where it lies."""
+    if path == "-" or len(given.words) > 1:
+        why = "several are named" if len(given.words) > 1 else "it does not go to standard output"
+        raise UsageError(f"'{form}' is one file of one image", why=why, hint=f"wherry pack {given.word} FILE")
+    with shown(given.flag("quiet")) as progress:
+        containers.pack(given.word, path, form=form, progress=progress)
     return 0
 
 

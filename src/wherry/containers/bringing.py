@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +33,9 @@ __all__ = [
     "source_of",
     "with_checksum",
 ]
+
+PACKED = ("sif", "squashfs")
+"""Forms that are mounted, not unpacked."""
 
 _FILE_HINT = "an image's name has no './' in front and no '/' at its end; 'wherry images' lists what is held"
 _SETTLED = 2.0
@@ -78,13 +80,7 @@ def open_source(
         _check_form(source, path)
         return open_file(world, source.place, path, source.name, platform=platform, progress=progress, dry_run=dry_run)
     if source.transport == "url":
-        from wherry.containers.downloading import downloaded
-
-        if source.checksum is None:
-            with downloaded(world, source, progress):
-                raise AssertionError("nothing comes without a checksum")
-        key = _key("url", str(source.checksum), platform or "")
-        return _known(world, key) or _taken(world, key, downloaded(world, source, progress), str(source), platform)
+        return _open_url(world, source, platform, progress, dry_run=dry_run)
     if source.transport == "oras":
         from wherry.containers.artifacts import fetch_artifact
 
@@ -93,7 +89,30 @@ def open_source(
 
     world.outside.stat("/proc/self")  # nothing tells a saved plan that the image there is another now
     key = _key(source.transport, image_id(source), platform or "")
-    return _known(world, key) or _taken(world, key, saved_by(world, source), str(source), platform)
+    known = _known(world, key)
+    if known is not None:
+        return known
+    with saved_by(world, source) as path:
+        return _taken(world, key, path, str(source), platform)
+
+
+def _open_url(world: World, source: Source, platform: str | None, progress: Progress, *, dry_run: bool) -> Image:
+    from wherry.containers.downloading import downloaded
+
+    kept = world.store.blob_path(source.checksum) if source.checksum else None
+    key = _key("url", str(source.checksum), platform or "")
+    known = _known(world, key) if kept is None else None
+    if known is not None:
+        return known
+    if kept is None:
+        with downloaded(world, source, progress) as path:
+            assert source.checksum is not None  # without one nothing is given out
+            if look_at(str(source), path).kind not in PACKED:
+                return _taken(world, key, path, str(source), platform)
+            from wherry.image import keep_packed
+
+            kept = keep_packed(world.store, path, source.checksum, str(source))
+    return open_file(world, str(source), kept, platform=platform, progress=progress, dry_run=dry_run)
 
 
 def open_file(
@@ -117,7 +136,7 @@ def open_file(
         from wherry.image import open_directory
 
         return open_directory(path)
-    if form.kind in ("sif", "squashfs"):
+    if form.kind in PACKED:
         from wherry.containers.packed import open_packed
 
         return open_packed(world, path, dry_run=dry_run, progress=progress)
@@ -149,7 +168,7 @@ def packed_path(world: World, text: str) -> str | None:
         _check_form(source, path)
     if path is None or not os.path.isfile(path):
         return None
-    return path if look_at(text, path).kind in ("sif", "squashfs") else None
+    return path if look_at(text, path).kind in PACKED else None
 
 
 def load_source(
@@ -166,6 +185,10 @@ def load_source(
         _check_form(source, path)
         with_checksum(source, path)
         return load_path(world, path, source.place, wanted=source.name, platform=platform, progress=progress)
+    if source.transport == "oras":
+        from wherry.containers.artifacts import fetch_artifact
+
+        return (_unpacked(world, fetch_artifact(world, source.place, pull="always", progress=progress), progress),)
     if source.transport == "url":
         from wherry.containers.downloading import downloaded
 
@@ -196,7 +219,7 @@ def load_path(
         from wherry.image import load_images
 
         return load_images(world.store, path, wanted=wanted, platform=platform, progress=progress)
-    if form.kind in ("sif", "squashfs"):
+    if form.kind in PACKED:
         return (_unpacked(world, path, progress),)
     if form.kind in ("root", "root-tar"):
         raise UsageError(
@@ -246,14 +269,13 @@ def _taken_from(
         from wherry.image import Imported, import_tar
 
         return import_tar(world.store, path, Imported(platform=platform, reference=reference or path), progress)
-    if form.kind in ("sif", "squashfs"):
+    if form.kind in PACKED:
         return _unpacked(world, path, progress)
     raise not_an_image(text, form)
 
 
-def _taken(world: World, key: Digest, opened: AbstractContextManager[str], shown: str, platform: str | None) -> Image:
-    with opened as path:
-        image = _taken_from(world, shown, path, "", platform, silent, reference=shown)
+def _taken(world: World, key: Digest, path: str, shown: str, platform: str | None) -> Image:
+    image = _taken_from(world, shown, path, "", platform, silent, reference=shown)
     image = msgspec.structs.replace(image, reference=shown)
     world.store.remember_file(key, image.digest, shown)
     return image

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wherry.image.flattening import flatten, flattened_path, shallow, write_out
     from wherry.image.forms import ARCHIVES, Form, form_of
     from wherry.image.importing import Imported, folder_tar, import_folder, import_tar
+    from wherry.image.keeping import keep_packed
     from wherry.image.local import Image, near_names, open_by_digest, open_image
     from wherry.image.model import (
         ContainerConfig,
@@ -81,6 +82,7 @@ __all__ = [
     "is_image_file",
     "is_packed",
     "is_unpacked",
+    "keep_packed",
     "load_file",
     "load_images",
     "near_names",
@@ -149,6 +151,7 @@ _HOMES = {
     "is_image_file": "archive",
     "is_packed": "packed",
     "is_unpacked": "directory",
+    "keep_packed": "keeping",
     "load_file": "archive",
     "load_images": "archive",
     "near_names": "local",

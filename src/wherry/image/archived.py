@@ -164,6 +164,9 @@ def _chosen(names: Sequence[tuple[str, ...]], wanted: str, path: str) -> list[in
             for position, known in enumerate(names)
             if wanted in known or (whole is not None and whole in _references(known))
         ]
+    if not found:  # a name without its registry will do where it is clear
+        ends = [position for position, known in enumerate(names) if any(name.endswith(f"/{wanted}") for name in known)]
+        found = ends if len(ends) == 1 else []
     if found:
         return found
     shown = [name for known in names for name in known if name][:8]

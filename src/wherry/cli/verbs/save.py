@@ -22,7 +22,7 @@ VERB = Verb(
         Option(("-o", "--output"), "the file; default: standard output", "text", "FILE", complete="file"),
         Option(
             ("--format",),
-            "docker-archive (default), oci-archive, or as folders oci and dir; or how --dry-run shows it",
+            "docker-archive (default), oci-archive, sif, squashfs, folders: oci, dir; or how --dry-run shows it",
             "text",
             "FORMAT",
         ),
