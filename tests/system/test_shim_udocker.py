@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tool_venv import tool_folder
 from waiting import until
 from wherry_command import Wherry
 
@@ -325,3 +326,107 @@ def test_a_run_by_a_saved_plan_writes_alone(lab: Wherry, tmp_path: Path) -> None
     second.wait()
     until(lambda: "runs already" not in lab(*line, "true").stderr)
     assert lab.ok(*line, "echo again > /state; cat /state") == "again\n"
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """udocker itself, whose engine is Debian's proot: its own would have to be downloaded."""
+    return tool_folder("udocker") / "udocker"
+
+
+BESIDE = (
+    "load -i ARCHIVE lab/tiny",
+    "-q images",
+    "-q images -p",
+    "-q create --name=one lab/tiny",
+    "-q create --name=one lab/tiny",
+    "-q ps",
+    "-q ps -m -p",
+    "-q name one two",
+    "-q name none three",
+    "-q ps -m",
+    "-q inspect one",
+    "-q inspect lab/tiny:latest",
+    "-q inspect nothing",
+    "-q run --nobanner one id -u",
+    "-q run one pwd",
+    "-q run one sh -c 'echo $USER $HOME $LOGNAME $USERNAME $PATH $container_names $container_execmode $PS1'",
+    "-q run --hostenv one sh -c 'echo $USER $HOME $LANG $MINE'",
+    "-q run --env=A=1 -e=B=2 -e C=3 one sh -c 'echo $A $B $C $MINE'",
+    "-q run --user=root one id -un",
+    "-q run --entrypoint='echo a' one b",
+    "-q run --entrypoint=echo one -n x",
+    "-q run -v /etc one ls -d /etc/hostname",
+    "-q run -v=/etc:/mnt one ls -d /mnt/hostname",
+    "-q run --volume /etc:/deep/er one ls -d /deep/er/hostname",
+    "-q run --nosysdirs --volume=/dev --volume=/proc one ls /dev/full",
+    "-q run --workdir=/tmp one pwd",
+    "-q run one sh -c 'echo kept > /kept'",
+    "-q run two cat /kept",
+    "-q run one sh -c 'exit 7'",
+    "-q run one nonesuch",
+    "-q run -v /nonesuch one true",
+    "-q run --nope one true",
+    "run one echo hello",
+    "-q clone --name=copy one",
+    "-q run copy cat /kept",
+    "-q rename two three",
+    "-q rename none four",
+    "rmname three",
+    "rmname none",
+    "-q protect one",
+    "-q rm one",
+    "-q ps",
+    "-q unprotect one",
+    "rm one",
+    "-q rm copy",
+    "-q tag lab/tiny other:1",
+    "-q tag lab/tiny other:1",
+    "-q protect other:1",
+    "-q images",
+    "rmi other:1",
+    "-q unprotect other:1",
+    "rmi other:1",
+    "-q rmi lab/tiny:latest",
+    "-q ps",
+    "-q frobnicate",
+)
+
+
+def test_its_output_is_udockers(udocker: Wherry, real: Path, tmp_path: Path) -> None:
+    """Standard output and whether it succeeded, of a session with both; ids differ, and the order of listings."""
+    import shlex
+    import subprocess
+
+    archive = str(tmp_path / "tiny.tar")
+    udocker.ok("save", "-o", archive, "tiny:latest")
+    for name in udocker.ok("-q", "images").split()[::2]:
+        udocker.ok("rmi", name)
+    variables = {"UDOCKER_DIR": str(tmp_path / "theirs"), "UDOCKER_USE_PROOT_EXECUTABLE": "/usr/bin/proot"}
+    environment = {**udocker.environment, **variables, "MINE": "mine", "UDOCKER_TARBALL": "/nonexistent"}
+    mine = Wherry(udocker.folder, {**udocker.variables, "MINE": "mine"}, "udocker")
+    (udocker.folder / "home/.udocker").mkdir()
+    (udocker.folder / "home/.udocker/udocker.conf").write_text("[DEFAULT]\nautoinstall =\n")
+    different = []
+    for line in BESIDE:
+        words = [archive if word == "ARCHIVE" else word for word in shlex.split(line)]
+        ours = mine(*words)
+        done = subprocess.run(
+            [str(real), *words], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        theirs = [text for text in done.stdout.splitlines() if not text.startswith(_CHATTER)]
+        shown = [text for text in ours.stdout.splitlines() if not text.startswith(_CHATTER)]
+        one, other = sorted(map(_plain, shown)), sorted(map(_plain, theirs))
+        if one != other or (ours.status == 0) != (done.returncode == 0):
+            different.append((line, ours.status, one, done.returncode, other, done.stderr))
+    assert different == []
+
+
+_CHATTER = ("Info: adding layer", "Info: creating repo", "Warning: installation missing")
+
+
+def _plain(line: str) -> str:
+    """Without ids; names of one container in any order."""
+    text = re.sub(r"\b[0-9a-f]{8}(?=\\?[#$])", "ID8", UUID.sub("ID", line)).rstrip()
+    names = re.search(r"\[('\w+'(?:, '\w+')+)\]", text)
+    return text.replace(names[1], ", ".join(sorted(names[1].split(", ")))) if names else text

@@ -51,15 +51,28 @@ def do_pull(given: Given, general: Given) -> int:
 
 
 def do_load(given: Given, general: Given) -> int:
-    """Take images out of a file or standard input; print their names."""
+    """Take images out of a file or standard input, under NAME where one is given; print their names."""
+    from wherry import containers
     from wherry.cli.archives import load
 
-    _set_store(general)
+    world = _set_store(general)
     words = [word for word in given.words if word != "-"]
-    if words:
-        why = "the file says how its images are called"
-        raise UsageError(f"syntax error at: {words[0]}", why=why, hint="udocker load -i FILE, then udocker tag")
-    return load(Given({"input": given.text("input") or "-"}, ()))
+    if len(words) > 1:
+        raise UsageError(f"syntax error at: {words[1]}", hint="udocker load -i FILE [NAME]")
+    before = {str(reference) for reference, _ in world.store.names()}
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        status = load(Given({"input": given.text("input") or "-"}, ()))
+    for line in told.getvalue().splitlines():
+        name = line.removeprefix("loaded: ")
+        if words:
+            containers.tag(name, words[0], world=world)
+            target = str(containers.reference_of(world, words[0]))
+            if name != target and name not in before and not name.startswith("sha256:"):
+                containers.rmi(name, world=world)  # the name in the file was not asked for
+            name = words[0]
+        print([name if name.startswith("sha256:") else containers.reference_of(world, name).familiar])
+    return status
 
 
 def do_save(given: Given, general: Given) -> int:

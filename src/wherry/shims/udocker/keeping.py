@@ -24,6 +24,7 @@ __all__ = [
     "do_rmname",
     "do_setup",
     "do_unprotect",
+    "execmode",
 ]
 
 _MODE = "udocker.execmode"
@@ -51,7 +52,7 @@ def do_ps(given: Given, general: Given) -> int:
 
 def _fact(world: World, found: Container, letter: str) -> str:
     if letter == "m":
-        return _mode(found)
+        return execmode(found)
     return str(_megabytes(world, found)) if letter == "s" else _platform(world, found)
 
 
@@ -65,11 +66,11 @@ def do_rm(given: Given, general: Given) -> int:
     for word in given.words:
         try:
             found = places.container(world, word)
+            if found.kept is not None and found.kept.protected:
+                raise Conflict("container is protected", hint=f"udocker unprotect {word}")
             if not general.flag("quiet"):
-                print(f"Info: deleting container: {places.uuid(found.id)}")
-            containers.rm(
-                found.id, force=given.flag("force") and not (found.kept and found.kept.protected), world=world
-            )
+                print(f"Info: deleting container: {places.uuid(found.id)}", flush=True)
+            containers.rm(found.id, force=given.flag("force"), world=world)
         except WherryError as error:
             print(f"Error: {error}", file=sys.stderr)
             status = 1
@@ -169,11 +170,12 @@ def do_setup(given: Given, general: Given) -> int:
         if not general.flag("quiet"):
             print("Info: Wherry chooses how the container is made; WHERRY_RUN_ENGINE names an engine")
     elif not (given.flag("force") or given.flag("purge") or given.flag("fixperm")):
-        print(f"execmode: {_mode(found.kept)}\nnvidiamode: False")
+        print(f"execmode: {execmode(found.kept)}\nnvidiamode: False")
     return 0
 
 
-def _mode(container: Container) -> str:
+def execmode(container: Container) -> str:
+    """The execution mode that somebody asked for, else udocker's first."""
     return dict(container.options.labels).get(_MODE, _FIRST_MODE)
 
 

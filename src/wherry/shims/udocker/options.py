@@ -29,7 +29,7 @@ def run_options(given: Given, world: World, *, image: str) -> RunOptions:
     binds = volumes(given, world)
     user = _user(given, host.user, hostauth=given.flag("hostauth"))
     home = given.flag("bindhome") or any(bind.target == host.home for bind in binds)
-    env = (*(("HOME",) if given.flag("hostenv") else ()), *_variables(given, world))
+    env = _variables(given, world)
     bare, command = given.flag("nometa"), given.words if location else given.words[1:]
     if bare:
         env = ("PATH=/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin", f"HOME={'/root' if user else host.home}", *env)

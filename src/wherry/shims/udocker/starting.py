@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -12,6 +11,7 @@ from wherry.base.errors import Conflict, NotFound, UsageError, WherryError
 from wherry.cli.grammar import Given
 from wherry.launch.options import RunOptions
 from wherry.shims.udocker import world as places
+from wherry.shims.udocker.keeping import execmode
 
 if TYPE_CHECKING:
     from wherry.containers import Found, World
@@ -109,7 +109,7 @@ def _run_kept(
             containers.add_name(found.id, name, world=world)
         if given.flag("rm") and found.kept.protected:
             options = msgspec.structs.replace(options, remove=False)
-    options = msgspec.structs.replace(options, env=(*_about(world, container_id), *options.env))
+    options = msgspec.structs.replace(options, env=(*_about(world, container_id, options), *options.env))
     if not quiet:
         _banner(container_id, options)
     saved = ("udocker", *prefix) if prefix and found is not None else ()
@@ -130,18 +130,20 @@ def _with_image(options: RunOptions, world: World, given: Given) -> RunOptions:
     return msgspec.structs.replace(options, image=named)
 
 
-def _about(world: World, container_id: str) -> tuple[str, ...]:
+def _about(world: World, container_id: str, options: RunOptions) -> tuple[str, ...]:
     """The variables by which programs inside learn which container it is."""
     from wherry.containers import find_container
 
     kept = find_container(world, container_id).kept
-    names = ",".join(kept.names) if kept else ""
+    assert kept is not None
+    names = ",".join(kept.names)
     shown = places.uuid(container_id)
-    sign = "#" if world.host.uid == 0 else "$"
+    sign = "#" if options.user in ("root", "image") else "$"
     return (
         f"container_ruser={world.host.user}",
         f"container_uuid={shown}",
         f"container_names={names}",
+        f"container_execmode={execmode(kept)}",
         "SHLVL=0",
         f"PS1={shown[:8]}{sign} ",
     )
@@ -161,10 +163,8 @@ def _keep_to(text: str) -> None:
 
 
 def _banner(container_id: str, options: RunOptions) -> None:
-    width = 76
     shown = places.uuid(container_id) if container_id else options.image
     command = (*(options.entrypoint or ()), *options.command)
-    lines = ["", "*" * (width + 2), f"*{' ' * width}*", f"*{f'STARTING {shown}'.center(width)}*", f"*{' ' * width}*"]
-    lines += ["*" * (width + 2), f" executing: {os.path.basename(command[0])}" if command else ""]
-    print("\n".join(lines))
-    sys.stdout.flush()
+    edge, empty, middle = "*" * 78, f"*{' ' * 76}*", f"*{f'STARTING {shown}'.center(76)}*"
+    lines = [" ", *(f" {line} " for line in (edge, empty, middle, empty, edge))]
+    print("\n".join((*lines, f" executing: {os.path.basename(command[0])}" if command else "")), flush=True)
