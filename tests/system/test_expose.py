@@ -187,9 +187,12 @@ def test_an_update_follows_the_name_and_an_exposed_image_is_no_left_over(
     push("1")
     wherry.ok("expose", "-q", "--dir", str(folder), name, "tool")
     assert "as before" in wherry.ok("expose", "-q", "--update", "--dir", str(folder))
+    assert wherry.ok("expose", "--update", "--dry-run", "--dir", str(folder)) == "nothing would change\n"
     push("2")
     wherry.ok("pull", "-q", name)
     wherry.ok("prune", "-f")
+    assert call(wherry, folder / "tool") == "version 1\n"
+    assert "update" in wherry.ok("expose", "--update", "--dry-run", "--dir", str(folder))
     assert call(wherry, folder / "tool") == "version 1\n"
     assert "sha256:" in wherry.ok("expose", "-q", "--update", "--dir", str(folder), "tool")
     assert call(wherry, folder / "tool") == "version 2\n"

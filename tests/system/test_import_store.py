@@ -156,6 +156,8 @@ def test_a_name_that_leads_elsewhere_here_stays(
     before = none_in_path.ok("images", "lab/tiny", "--format", "{{.Digest}}")
     bring(none_in_path, "udocker", udocker)
     assert none_in_path.ok("images", "lab/tiny", "--format", "{{.Digest}}") == before
+    none_in_path.ok("prune", "-f")  # without a name it is no left-over all the same
+    assert bring(none_in_path, "udocker", udocker)["lab/tiny:1"]["State"] == "here"
 
 
 def test_a_dry_run_lists_with_sizes_and_brings_nothing(none_in_path: Wherry, udocker: Path) -> None:
@@ -281,6 +283,7 @@ def test_apptainers_layers_are_preferred_to_the_file_made_of_them(
     cache, digest = cache_of(seeded, tmp_path)
     found = bring(none_in_path, "apptainer", cache)
     assert [(row["State"], row["Digest"]) for row in found.values()] == [("brought", digest)]
+    none_in_path.ok("prune", "-f")  # also where no name came with it, it is no left-over
     assert "ID=tiny" in none_in_path.ok("run", digest, "cat", "/etc/os-release")
 
 

@@ -69,7 +69,9 @@ def _make(given: Given, folder: str) -> int:
 
 def _update(given: Given, folder: str) -> int:
     if given.flag("dry_run"):
-        raise UsageError("--update has no --dry-run", why="what is new is known when it was fetched")
+        from wherry.cli.foreseeing import foresee
+
+        return foresee(containers.plan_update_exposed(given.words, folder), given.text("format"))
     with shown(given.flag("quiet")) as progress:
         pairs = containers.update_exposed(given.words, folder, progress=progress)
     for before, after in pairs:

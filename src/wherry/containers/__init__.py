@@ -32,19 +32,20 @@ if TYPE_CHECKING:
     from wherry.containers.changes import Change
     from wherry.containers.cloning import clone
     from wherry.containers.configids import config_id, image_by_config
+    from wherry.containers.commandfiles import Exposed
     from wherry.containers.copying import cp, plan_cp
     from wherry.containers.diagnosing import Diagnosis, EngineState, diagnose
     from wherry.containers.differing import differences
     from wherry.containers.enter import exec_, prepare_exec
     from wherry.containers.exporting import export_bundle, plan_export
     from wherry.containers.exposing import (
-        Exposed,
         Exposing,
         expose,
         exposed,
         hidden_by,
         plan_expose,
         plan_unexpose,
+        plan_update_exposed,
         unexpose,
         update_exposed,
     )
@@ -106,7 +107,6 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
 
 _HOMES = {
-    "PEERS": "peers",
     "Brought": "importing",
     "Change": "changes",
     "Container": "kept",
@@ -114,12 +114,13 @@ _HOMES = {
     "ContainerUse": "watching",
     "Diagnosis": "diagnosing",
     "EngineState": "diagnosing",
-    "Exposed": "exposing",
+    "Exposed": "commandfiles",
     "Exposing": "exposing",
     "Found": "lookup",
     "LogLine": "output",
     "Measured": "measuring",
     "MissingImage": "resolving",
+    "PEERS": "peers",
     "Preview": "starting",
     "Pruned": "images",
     "Record": "records",
@@ -194,6 +195,7 @@ _HOMES = {
     "plan_stop": "signals",
     "plan_tag": "images",
     "plan_unexpose": "exposing",
+    "plan_update_exposed": "exposing",
     "prepare": "starting",
     "prepare_again": "again",
     "prepare_exec": "enter",
@@ -333,6 +335,7 @@ __all__ = [
     "plan_stop",
     "plan_tag",
     "plan_unexpose",
+    "plan_update_exposed",
     "prepare",
     "prepare_again",
     "prepare_exec",

@@ -1,8 +1,6 @@
 """Commands of an image as programs of the host: small scripts that start them as if they were installed here.
 
-A script says in a line of its own (:data:`_MARK`) what it was made of: by that line it is listed, made anew for a newer
-image, and removed; a file without it is somebody else's, and is never touched. It names the image by its digest, so
-that a command stays what it is until it is updated.
+A script names the image by its digest, so that a command stays what it is until it is updated.
 """
 
 from __future__ import annotations
@@ -15,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import Conflict, NotFound, UsageError, WherryError, reason, remedy
+from wherry.base.errors import Conflict, NotFound, UsageError, WherryError, reason
 from wherry.base.progress import Progress, silent
 from wherry.containers.changes import Change
+from wherry.containers.commandfiles import Exposed, commands_in, read_command, write_command
+from wherry.containers.holding import hold
 from wherry.containers.modules import HIDDEN, Module, module_files, remove_module, write_module
-from wherry.containers.placing import absolute, found_programs, home_folder, search_path, typed_program
+from wherry.containers.placing import absolute, found_programs, home_folder, search_path
 from wherry.containers.resolving import MissingImage, Resolved, file_meant, resolve
 from wherry.containers.world import World
 
@@ -34,26 +34,10 @@ __all__ = [
     "hidden_by",
     "plan_expose",
     "plan_unexpose",
+    "plan_update_exposed",
     "unexpose",
     "update_exposed",
 ]
-
-_MARK = "# wherry-expose "
-_LARGEST = 64 << 10
-
-
-class Exposed(msgspec.Struct, frozen=True):
-    """One command: ``path`` is its script, ``image`` what the user called it, ``word`` what ``run`` gets (a name with
-    its digest, or a path), ``command`` what is run there, ``options`` further words for ``run``, ``module`` the
-    modulefile that leads to it."""
-
-    name: str
-    path: str
-    image: str
-    word: str
-    command: tuple[str, ...]
-    options: tuple[str, ...] = ()
-    module: str = ""
 
 
 class Exposing(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +68,9 @@ def expose(wanted: Exposing, *, progress: Progress = silent, world: World | None
     _check(found)
     if module is not None:
         module_files(module)
-    _hold(world, image)
+    hold(world, image.digest, image.reference)
     for each in found:
-        _write(each, world)
+        write_command(each, world)
     if module is not None:
         write_module(module)
     return found
@@ -112,7 +96,7 @@ def exposed(folder: str = "", names: Iterable[str] = (), *, world: World | None 
     """
     world = world or World(make_store=False)
     folders = [absolute(folder, world)] if folder else list(dict.fromkeys([home_folder(world), *search_path(world)]))
-    found = [each for place in folders for each in _in(place)]
+    found = [each for place in folders for each in commands_in(place)]
     wanted = tuple(names)
     for name in wanted:
         if not any(each.name == name for each in found):
@@ -136,11 +120,33 @@ def update_exposed(
         _require_program(image, each.command[0])
         after.append(msgspec.structs.replace(each, word=_word(world, each.image, image)))
     for image in images.values():
-        _hold(world, image)
+        hold(world, image.digest, image.reference)
     for old, new in zip(before, after, strict=True):
         if old != new:
-            _write(new, world)
+            write_command(new, world)
     return tuple(zip(before, after, strict=True))
+
+
+def plan_update_exposed(
+    names: Iterable[str] = (), folder: str = "", *, world: World | None = None
+) -> tuple[Change, ...]:
+    """What :func:`update_exposed` would change; registries are asked, nothing is fetched."""
+    from wherry.base.outside import Outside
+    from wherry.containers.naming import is_digits, reference_of
+    from wherry.image import preview_pull
+    from wherry.registry import connect
+
+    world = world or World(make_store=False)
+    found = []
+    with connect(world.settings, Outside()) as registry:
+        for each in exposed(folder, names, world=world):
+            if file_meant(world, each.image) or is_digits(each.image):
+                continue
+            reference = reference_of(world, each.image)
+            word = str(reference.at(preview_pull(world.store, registry, reference).digest))
+            if word != each.word:
+                found.append(Change("update", "command", each.path, word))
+    return tuple(found)
 
 
 def unexpose(names: Iterable[str], folder: str = "", *, world: World | None = None) -> tuple[Exposed, ...]:
@@ -153,7 +159,7 @@ def unexpose(names: Iterable[str], folder: str = "", *, world: World | None = No
         except OSError as error:
             raise WherryError(f"cannot remove '{each.path}'", why=reason(error)) from None
         place = os.path.dirname(each.path)
-        if each.module and not any(other.module == each.module for other in _in(place)):
+        if each.module and not any(other.module == each.module for other in commands_in(place)):
             remove_module(each.module, place)
     return found
 
@@ -278,77 +284,15 @@ def _options(world: World, wanted: Exposing) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _hold(world: World, image: Image) -> None:
-    """An image that a command names by its digest is no left-over, also when its name leads to another one."""
-    record = world.store.image_record(image.digest)
-    if record is None or ("@" in record.reference and not record.reference.startswith("/")):
-        return
-    name = image.reference.partition("@")[0]
-    called = "exposed" if name.startswith("/") or not name else name.rpartition(":")[0] or name
-    held = msgspec.structs.replace(record, reference=f"{called}@{image.digest}")
-    if world.store.writable and os.path.exists(world.store.record_path(image.digest)):
-        world.store.put_image_record(held)
-
-
 def _check(found: tuple[Exposed, ...]) -> None:
     for each in found:
-        if os.path.lexists(each.path) and _read(each.path) is None:
+        if os.path.lexists(each.path) and read_command(each.path) is None:
             why = "it was not made by 'wherry expose', and would be lost"
             raise Conflict(f"'{each.path}' is another program", why=why, hint="--dir DIR, or --as NAME=COMMAND")
 
 
 def _action(path: str) -> str:
     return "replace" if os.path.lexists(path) else "write"
-
-
-def _write(each: Exposed, world: World) -> None:
-    folder = os.path.dirname(each.path)
-    temporary = f"{folder}/.{each.name}.{os.getpid()}"
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with open(temporary, "x", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(_script(each, typed_program(world)))
-            mask = os.umask(0)
-            os.umask(mask)
-            os.fchmod(file.fileno(), 0o777 & ~mask)
-        os.replace(temporary, each.path)
-    except OSError as error:
-        hint = remedy(error, write=True) or "name a folder of yours: --dir DIR"
-        raise WherryError(f"cannot write '{each.path}'", why=reason(error), hint=hint) from None
-
-
-def _script(each: Exposed, program: str) -> str:
-    words = (program, "run", "--installed", "--entrypoint", "", *each.options, each.word, *each.command)
-    return (
-        "#!/bin/sh\n"
-        f"# '{each.name}' of {each.image}, run by Wherry as if it were installed here.\n"
-        "# 'wherry expose --update' and '--remove' change this file; what is changed by hand is lost then.\n"
-        f"{_MARK}{msgspec.json.encode(each).decode()}\n"
-        f'exec {shlex.join(words)} "$@"\n'
-    )
-
-
-def _in(folder: str) -> list[Exposed]:
-    try:
-        with os.scandir(folder) as entries:
-            paths = sorted(entry.path for entry in entries if entry.is_file(follow_symlinks=False))
-    except OSError:
-        return []
-    return [found for path in paths if (found := _read(path)) is not None]
-
-
-def _read(path: str) -> Exposed | None:
-    """What a script of ours says of itself; None for any other file."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            if file.read(10) != b"#!/bin/sh\n":
-                return None
-            lines = file.read(_LARGEST).split(b"\n", 3)
-        text = next(line for line in lines[:3] if line.startswith(_MARK.encode()))
-        found = msgspec.json.decode(text[len(_MARK) :], type=Exposed)
-    except (OSError, StopIteration, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return msgspec.structs.replace(found, name=os.path.basename(path), path=path)  # it may have been moved
 
 
 def _told(folders: list[str]) -> str:

@@ -17,6 +17,7 @@ from wherry.base.digest import Digest
 from wherry.base.errors import HostLacks, InvalidName, NotFound, UsageError, WherryError
 from wherry.base.progress import Progress, silent
 from wherry.containers.changes import Change
+from wherry.containers.holding import hold
 from wherry.containers.naming import reference_to_name
 from wherry.containers.theirs import PROGRAMS, Theirs, find_theirs, save_to
 from wherry.containers.world import World
@@ -132,6 +133,8 @@ def _bring(world: World, theirs: Theirs, held: dict[str, Digest], progress: Prog
         digest = known or _taken(world, theirs, progress).digest
         held[theirs.config] = digest
         names = tuple(each.familiar for each in _named(world, theirs, digest))
+        if not names:
+            hold(world, digest, theirs.program)
     except WherryError as error:
         return Brought(theirs, "left", why=f"{error.what}: {error.why}" if error.why else error.what)
     if known is None and theirs.kind in ("tree", "packed"):
