@@ -1,6 +1,7 @@
 #include "env.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,28 @@ static bool take_bare(struct variables *variables, char **environment, struct pl
     return true;
 }
 
+static bool is_assignable(const char *name, size_t length) {
+    static const char letters[] = "_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    return length > 0 && strspn(name, letters) == length && strcspn(name, "0123456789") > 0;
+}
+
+static bool set_names(struct variables *variables, char **environment, struct plan_list variable,
+                      struct plan_list prefixes) {
+    char *text = NULL;
+    size_t size;
+    const char *name = list_next(&variable);
+    FILE *stream = name == NULL ? NULL : open_memstream(&text, &size);
+    if (stream == NULL) return false;
+    fprintf(stream, "%s=", name);
+    for (const char *prefix; (prefix = list_next(&prefixes)) != NULL;)
+        for (char **entry = environment; *entry != NULL; entry++) {
+            size_t before = strlen(prefix), length = name_length(*entry);
+            if (strncmp(*entry, prefix, before) != 0 || (*entry)[length] != '=') continue;
+            if (is_assignable(*entry + before, length - before)) fprintf(stream, "%.*s ", (int)length, *entry);
+        }
+    return fclose(stream) == 0 && set(variables, text);
+}
+
 static bool any_set(char **environment, struct plan_list markers) {
     for (const char *marker; (marker = list_next(&markers)) != NULL;)
         for (char **entry = environment; *entry != NULL; entry++)
@@ -93,6 +116,8 @@ char **env_build(const struct start *start, struct failure *failure) {
             done = set_all(&variables, &start->slots, field[0].l);
         else if (record->kind == OP_ENV_BARE)
             done = take_bare(&variables, start->environment, field[0].l);
+        else if (record->kind == OP_ENV_NAMES)
+            done = set_names(&variables, start->environment, field[0].l, field[1].l);
         else if (record->kind == OP_ENV_WHEN && any_set(start->environment, field[0].l))
             done = take(&variables, start->environment, field[1].l);
     }

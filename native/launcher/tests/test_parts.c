@@ -55,7 +55,7 @@ static void builds_the_environment_in_order(void) {
     struct maker maker = {0};
     struct plan plan;
     const char *why;
-    char *caller[] = {"A=outer", "B=outer", "JOB=1", "X_1=x", "Y_1=x", "Y_2=x", "Z=x", "malformed", "P_C=p", "P_D=p", "P_=p", NULL};
+    char *caller[] = {"A=outer", "B=outer", "JOB=1", "X_1=x", "Y_1=x", "Y_2=x", "Z=x", "malformed", "P_C=p", "P_D=p", "P_=p", "P_1=p", "P_a-b=p", NULL};
     add(&maker, INPUT_PREFIX, "l", 1, "wherry");
     add(&maker, OP_ENV_PASS, "l", 2, "A", "malformed");
     add(&maker, OP_ENV_SET, "l", 2, "A=image", "B=image");
@@ -63,14 +63,16 @@ static void builds_the_environment_in_order(void) {
     add(&maker, OP_ENV_WHEN, "ll", 1, "JOB", 1, "X_*");
     add(&maker, OP_ENV_WHEN, "ll", 1, "NO_JOB*", 1, "JOB");
     add(&maker, OP_ENV_TAKE, "l", 4, "Y_*", "!Y_2*", "Z", "!Z");
-    add(&maker, OP_ENV_BARE, "l", 2, "P_", "!P_D");
+    add(&maker, OP_ENV_BARE, "l", 4, "P_", "!P_D", "!P_1", "!P_a-b");
+    add(&maker, OP_ENV_NAMES, "ll", 1, "NAMES", 2, "P_", "Z");
     add(&maker, OP_EXEC, "llu", 1, "e", 1, "d", UINT64_C(1));
     assert(plan_read(maker.bytes, maker.length, &plan, &why));
     struct start start = {.plan = &plan, .environment = caller};
     struct failure failure = {0};
     char **built = env_build(&start, &failure);
     assert(equal(built[0], "A=image") && equal(built[1], "B=outer") && equal(built[2], "X_1=x"));
-    assert(equal(built[3], "Y_1=x") && equal(built[4], "C=p") && built[5] == NULL);
+    assert(equal(built[3], "Y_1=x") && equal(built[4], "C=p") && equal(built[5], "NAMES=P_C P_D ") && built[6] == NULL);
+    free(built[5]);
     free(built);
 
     char *none[] = {NULL}, *dashes[] = {"--", "x", NULL};

@@ -57,7 +57,8 @@ class Variable(msgspec.Struct, frozen=True):
     """One variable (or a prefix ending in ``*``); ``value`` is None where the caller's is taken at each start.
 
     ``how``: ``pass`` (if the caller has it), ``job`` (the same, in batch jobs), ``set``, ``take`` (by ``-e NAME``),
-    ``all`` (the same of many, except those after ``!``), ``bare`` (of many, without the prefix that is the name).
+    ``all`` (the same of many, except those after ``!``), ``bare`` (of many, without the prefix that is the name),
+    ``names`` (of those with the prefixes that are the value, their names).
     """
 
     name: str
@@ -145,6 +146,8 @@ def _record(run: list[Variable]) -> Operation:
     if how == "set":
         return Operation("ENV_SET", (tuple(f"{variable.name}={variable.value}" for variable in run),))
     names = tuple(variable.name for variable in run)
+    if how == "names":
+        return Operation("ENV_NAMES", ((run[0].name,), tuple(str(run[0].value).split())))
     if how == "bare":
         return Operation("ENV_BARE", (names,))
     if how == "job":

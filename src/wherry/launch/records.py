@@ -95,6 +95,7 @@ OPERATIONS: dict[str, Kind] = {
     "ENV_TAKE": _kind(302, "COMMAND", "l", "names"),
     "ENV_WHEN": _kind(309, "COMMAND", "ll", "markers names"),
     "ENV_BARE": _kind(311, "COMMAND", "l", "prefixes"),
+    "ENV_NAMES": _kind(313, "COMMAND", "ll", "variable prefixes"),
     "CWD": _kind(303, "COMMAND", "su", "directory make"),
     "UMASK": _kind(312, "COMMAND", "u", "mask"),
     "RLIMIT": _kind(304, "COMMAND", "uuu", "resource soft hard"),

@@ -21,15 +21,15 @@ _PATHS = ("PATH", "PREPEND_PATH", "APPEND_PATH")
 
 SOURCING = r"""
 for __w in /.singularity.d/env/*.sh; do if [ -r "$__w" ]; then . "$__w"; fi; done
-for __p in SINGULARITYENV_ APPTAINERENV_; do
-  for __w in $(export -p | while IFS= read -r __w; do
-      case $__w in *" $__p"*=*) __w=${__w#*" $__p"}; __w=${__w%%=*};; *) continue;; esac
-      case $__w in ''|[0-9]*|*[!A-Za-z0-9_]*|PATH|PREPEND_PATH|APPEND_PATH|HOME) ;; *) echo "$__w";; esac
-    done); do eval "export $__w=\"\${$__p$__w}\""; unset "$__p$__w"; done
+unset IFS
+for __w in $__given $__asked; do
+  __n=${__w#*ENV_}
+  case $__n in PATH|PREPEND_PATH|APPEND_PATH|HOME) ;; *) eval "export $__n=\"\${$__w}\"";; esac
 done
+unset $__given $__asked
 if [ -n "$__path" ]; then PATH=$__path; fi
 export PATH="${__before:+$__before:}$PATH${__after:+:$__after}"
-unset __w __p __path __before __after
+unset __w __n __given __asked __path __before __after
 """
 """Reads the image's environment; what the caller asked for by prefixed variables comes last. In the words of POSIX, for
 the shell is the image's."""
@@ -99,8 +99,10 @@ def scripted_variables(scripts: Scripts, options: RunOptions, before: list[Varia
         raw = [Variable(f"{prefix}*", None, "your environment", "take") for prefix in scripts.prefixes]
         last = scripts.prefixes[-1] if scripts.prefixes else ""
         asked = [_set(f"{last}{text}", "--env or --env-file") for text in options.env]
+        asked.append(Variable("__asked", " ".join(variable.name for variable in asked), "--env or --env-file", "set"))
+        given = Variable("__given", " ".join(scripts.prefixes), "your environment", "names")
         paths = (("__path", scripts.path), ("__before", scripts.before), ("__after", scripts.after))
-        return [*found, *raw, *asked, *(Variable(name, value, "built in", "set") for name, value in paths)]
+        return [*found, *raw, given, *asked, *(Variable(name, value, "built in", "set") for name, value in paths)]
     kept_out = [f"!{prefix}{name}" for prefix in scripts.prefixes for name in (*_PATHS, "HOME")]
     found += [Variable(name, None, "your environment", "bare") for name in (*scripts.prefixes, *kept_out)]
     found += [_set(text, "--env or --env-file") for text in options.env]

@@ -22,7 +22,7 @@ _TMPFS = "mode=1777,exec"
 
 class Places(msgspec.Struct, frozen=True):
     """``first`` and ``tmpfs`` are the peer's own, ``binds`` the user's; ``home`` is its path inside. ``here``: the
-    current directory is shown. ``passing``: directories were made for this start alone, so that no other may use its plan."""
+    current directory is shown. ``passing``: directories were made for this start alone, whose plan no other may use."""
 
     home: str
     first: tuple[Bind, ...]
