@@ -173,6 +173,8 @@ def test_a_path_alone_is_a_directory_of_the_containers(docker: Wherry) -> None:
         (("-e", "A=1", "--env", "B=2"), ("sh", "-c", "echo $A$B"), "12\n"),
         (("--init", "--sig-proxy=true", "--log-driver=none", "--no-healthcheck"), ("echo", "a"), "a\n"),
         (("--security-opt", "label=disable", "--security-opt=apparmor=unconfined"), ("echo", "a"), "a\n"),
+        (("--privileged",), ("sh", "-c", "mkdir /m && mount -t tmpfs t /m && grep -c ' /m ' /proc/mounts"), "1\n"),
+        (("--cap-add", "SYS_ADMIN", "--security-opt=seccomp=unconfined"), ("mount", "-t", "tmpfs", "t", "/tmp"), ""),
         (("--link", "web:www"), ("grep", "-w", "www", "/etc/hosts"), "127.0.0.1\twww web\n"),
     ],
 )

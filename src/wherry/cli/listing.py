@@ -48,10 +48,11 @@ def show(rows: Iterable[Row], columns: Columns, form: str | None) -> None:
     from wherry.cli import template
 
     template.require(form)
+    named = template.fields(form)  # also where there are no rows: a template that is not closed is a mistake
     if form.startswith("table "):
         pattern = form.removeprefix("table ")
         known = {field: name for name, field in columns}
-        heading = [known.get(field, field.upper()) for field in template.fields(pattern)]
+        heading = [known.get(field, field.upper()) for field in named]
         lines = [template.render(pattern, row).split("\t") for row in rows]
         print(table(lines, heading))
         return

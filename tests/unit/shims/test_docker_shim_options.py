@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -150,3 +151,12 @@ def test_every_verb_of_the_real_program_is_known_or_refused(peer: str) -> None:
     assert len(theirs) > 35
     unknown = theirs - set(VERBS) - set(GROUPS) - {name.split()[0] for name in REFUSED}
     assert not unknown, sorted(unknown)
+
+
+def test_a_start_imports_nothing_heavy() -> None:
+    """What `docker run` needs before the launcher, as `wherry run` (tests/unit/containers/test_imports.py)."""
+    heavy = {"asyncio", "click", "http", "ipaddress", "json", "logging", "rich", "socket", "ssl", "tempfile", "tomllib"}
+    rooms = "wherry.shims.docker.table, wherry.shims.docker.running, wherry.shims.starting"
+    code = f"import sys; import {rooms}; print(*({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

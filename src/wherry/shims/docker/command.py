@@ -10,6 +10,7 @@ from wherry.base.errors import UsageError
 from wherry.cli.grammar import Given, Option, Verb
 from wherry.cli.parse import NotUnderstood, parse
 from wherry.shims.docker.call import Call
+from wherry.shims.docker.failing import BadFlag
 
 __all__ = ["FLAG", "MANY", "TEXT", "Asked", "Command", "done", "read"]
 
@@ -112,8 +113,8 @@ def _explain(call: Call, command: Command, asked: list[Asked], unknown: str, wor
 
         known = [name for option in asked for name in option.names]
         near = difflib.get_close_matches(unknown, known, 1, 0.7)
-        raise UsageError(spelled, hint=f"did you mean '{near[0]}'?" if near else f"{call.face} {call.verb} --help")
-    raise UsageError(f"'{call.face} {call.verb}': an option lacks its value, or has a wrong one", hint="--help")
+        raise BadFlag(spelled, hint=f"did you mean '{near[0]}'?" if near else f"{call.face} {call.verb} --help")
+    raise BadFlag(f"'{call.face} {call.verb}': an option lacks its value, or has a wrong one", hint="--help")
 
 
 def show_help(call: Call, command: Command, asked: list[Asked]) -> None:

@@ -8,13 +8,17 @@ import sys
 from wherry.base.errors import CannotExecute, CommandNotFound, Conflict, Interrupted, NotFound, UsageError, WherryError
 from wherry.shims.docker.call import Call
 
-__all__ = ["Missing", "report"]
+__all__ = ["BadFlag", "Missing", "report"]
 
 _STARTING = ("run", "create", "container run", "container create")
 
 
 _OWN = re.compile(r"\bwherry(?= (?:exec|images|logs|ps|pull|push|rename|rm|rmi|run|start|stop|tag)\b)")
 """Verbs of Wherry's that have the same name and meaning here."""
+
+
+class BadFlag(UsageError):
+    """An option that is unknown, or has no value that can be; of any verb it gives 125."""
 
 
 class Missing(NotFound):
@@ -34,7 +38,7 @@ def report(call: Call, error: WherryError) -> int:
     sys.stderr.write(f"{_beginning(call, error)}{text}{hint}\n")
     if isinstance(error, CannotExecute | CommandNotFound | Interrupted):
         return error.exit_code
-    if isinstance(error, UsageError):
+    if isinstance(error, BadFlag):
         return 125
     if call.is_podman:
         return _podmans_status(call, error)
@@ -55,7 +59,7 @@ def _podmans(error: Missing) -> str:
         "image": f"{error.name}: image not known",
         "volume": f'no volume with name "{error.name}" found: no such volume',
         "network": f"unable to find network with name or ID {error.name}: network not found",
-    }.get(error.kind, f'no such object: "{error.name}"')
+    }.get(error.kind, f'inspecting object: no such object: "{error.name}"')
 
 
 def _beginning(call: Call, error: WherryError) -> str:

@@ -75,9 +75,19 @@ def memory(call: Call, given: Given) -> tuple[str, ...]:
         if number:
             found.append(f"/dev/shm:size={number}")
     if call.is_podman and given.flag("read_only") and "--read-only-tmpfs=false" not in given.prefix:
-        named = {text.split(":")[0] for text in found}
+        named = _targets(given)
         found += [f"{path}:exec" for path in ("/run", "/tmp", "/var/tmp") if path not in named]
     return tuple(found)
+
+
+def _targets(given: Given) -> set[str]:
+    """Where the options themselves mount something."""
+    found = {text.split(":")[0] for text in given.many("tmpfs")}
+    found |= {text.split(":")[1] for text in given.many("volume") if ":" in text}
+    for text in given.many("mount"):
+        fields = dict(part.partition("=")[::2] for part in text.split(","))
+        found |= {fields[name] for name in ("target", "destination", "dst") if name in fields}
+    return found
 
 
 def device(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import UsageError
@@ -68,6 +67,10 @@ def _publish(call: Call, text: str) -> None:
 
 def hosts(given: Given) -> tuple[str, ...]:
     """Lines for ``/etc/hosts``."""
+    if not (given.many("add_host") or given.many("link")):
+        return ()
+    import ipaddress
+
     found = []
     for text in given.many("add_host"):
         sign = "=" if "=" in text else ":"
@@ -77,13 +80,21 @@ def hosts(given: Given) -> tuple[str, ...]:
             ipaddress.ip_address(address)
         except ValueError:
             raise UsageError(f"invalid argument '{text}' for '--add-host'", hint="--add-host NAME:ADDRESS") from None
-        if not names or not all(letter.isalnum() or letter in "-._;" for letter in names):
-            raise UsageError(f"invalid argument '{text}' for '--add-host'", hint="--add-host NAME:ADDRESS")
+        _check_names(names, "--add-host", text)
         found.append(f"{address}\t{names.replace(';', ' ')}")
     for text in given.many("link"):
         name, _, alias = text.partition(":")
+        _check_names(f"{alias or name};{name}", "--link", text)
         found.append(f"{_LOCAL}\t{alias or name} {name}".rstrip())
     return tuple(found)
+
+
+def _check_names(names: str, option: str, text: str) -> None:
+    """Names that are joined by ``;``: they become a line of /etc/hosts, and must not bring lines of their own."""
+    for name in names.split(";"):
+        if not name or not name.isascii() or not all(letter.isalnum() or letter in "-._" for letter in name):
+            hint = {"--link": "--link NAME[:ALIAS]"}.get(option, "--add-host NAME:ADDRESS")
+            raise UsageError(f"invalid argument {text!a} for '{option}'", hint=hint)
 
 
 def resolver(given: Given, world: World) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from wherry.cli.grammar import Given, Option, Verb
 from wherry.cli.parse import NotUnderstood, parse
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import Command, read
-from wherry.shims.docker.failing import report
+from wherry.shims.docker.failing import BadFlag, report
 
 __all__ = ["GROUPS", "REFUSED", "VERBS", "find", "serve"]
 
@@ -162,7 +162,7 @@ def _before_verb(call: Call, words: list[str]) -> Given | None:
         if error.option in ("--help", "-h"):
             _help(call)
             return None
-        raise UsageError(f"unknown flag: {error.option}", hint=f"{call.face} --help") from None
+        raise BadFlag(f"unknown flag: {error.option}", hint=f"{call.face} --help") from None
     if given.flag("version"):
         from wherry.shims.docker.describing import version_line
 

@@ -1,0 +1,172 @@
+"""Workflow systems and continuous integration on the ``docker`` and ``podman`` shims: their own lines, run for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tool_venv import tool_folder
+from wherry_command import Result, Wherry
+
+TOOL = """
+cwlVersion: v1.2
+class: CommandLineTool
+requirements:
+  DockerRequirement: {dockerPull: "%s"}
+  EnvVarRequirement: {envDef: {GREETING: "good day"}}
+  ResourceRequirement: {coresMin: 1, ramMin: 64}
+  InitialWorkDirRequirement:
+    listing:
+      - entryname: settings
+        entry: "staged"
+baseCommand: [sh, -c]
+arguments: ['echo "$GREETING"; cat settings; echo; cat "$0"; id -u; pwd > where; echo "$HOME" >> where']
+inputs:
+  table: {type: File, inputBinding: {position: 1}}
+stdout: out.txt
+outputs:
+  out: {type: stdout}
+  where: {type: File, outputBinding: {glob: where}}
+"""
+
+
+def script(wherry: Wherry, text: str, folder: Path, **variables: str) -> Result:
+    """A script in which the shims are in PATH."""
+    environment = {**wherry.environment, **variables}
+    done = subprocess.run(
+        ["bash", "-c", text], capture_output=True, text=True, env=environment, cwd=folder, timeout=120
+    )
+    return Result(("bash", "-c", text), done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def held(wherry: Wherry, tiny: str) -> Wherry:
+    wherry.ok("pull", "-q", tiny)
+    wherry.ok("tag", tiny, "lab/tiny:1")
+    wherry.named("podman")
+    return wherry.named("docker")
+
+
+@pytest.mark.parametrize("words", [(), ("--podman",), ("--strict-memory-limit", "--strict-cpu-limit")])
+def test_cwltool(held: Wherry, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Its own lines of docker and podman: mounts, user, workdir, read-only root, network, cidfile."""
+    (tmp_path / "table").write_text("1 2 3\n")
+    (tmp_path / "tool.cwl").write_text(TOOL % "lab/tiny:1")
+    cwltool = tool_folder("cwltool") / "cwltool"
+    command = [str(cwltool), "--outdir", f"{tmp_path}/results", "--cidfile-dir", str(tmp_path), *words]
+    done = subprocess.run(
+        [*command, f"{tmp_path}/tool.cwl", "--table", f"{tmp_path}/table"],
+        cwd=tmp_path,
+        env=held.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found = {name: Path(item["path"]).read_text() for name, item in json.loads(done.stdout).items()}
+    assert found["out"] == f"good day\nstaged\n1 2 3\n{os.getuid()}\n"
+    where, home = found["where"].split()
+    assert where == home
+    assert held.ok("ps", "-aq") == ""  # nothing stays
+
+
+PEGASUS = r"""
+cont_name=job-1-cont; cont_image=%s
+cont_user=$(id -nu); cont_userid=$(id -u); cont_group=$(id -ng); cont_groupid=$(id -g)
+docker run --user root -v $PWD:/scratch -w=/scratch --entrypoint /bin/sh --name $cont_name $cont_image -c "set -e;
+export root_path=\$PATH;
+if ! grep -q -E \"^$cont_group:\" /etc/group ; then
+  groupadd -f --gid $cont_groupid $cont_group;
+fi;
+if ! id $cont_user 2>/dev/null >/dev/null; then
+  useradd -o --uid $cont_userid --gid $cont_groupid $cont_user;
+fi;
+su $cont_user -c ./job.sh"
+status=$?
+docker rm --force $cont_name 1>&2
+exit $status
+"""
+
+
+def test_pegasus_line_as_far_as_one_id_goes(wherry: Wherry, small_image: str, tmp_path: Path) -> None:
+    """Users and groups are made; becoming one takes a second id, and that is said."""
+    wherry.ok("pull", "-q", small_image)
+    docker = wherry.named("docker")
+    (tmp_path / "job.sh").write_text("#!/bin/sh\nid -un\n")
+    (tmp_path / "job.sh").chmod(0o755)
+    result = script(docker, PEGASUS % small_image, tmp_path)
+    assert result.status != 0
+    assert "su: cannot set groups" in result.stderr, str(result)
+    assert docker.ok("ps", "-aq") == ""
+
+
+def test_pegasus_line_with_a_range_of_ids(wherry: Wherry, small_image: str, tmp_path: Path) -> None:
+    """With subordinate ids (WHERRY_RUN_USERNS=range) the job runs as the user that was made."""
+    wherry.ok("pull", "-q", small_image)
+    docker = wherry.named("docker")
+    (tmp_path / "job.sh").write_text("#!/bin/sh\nid -un\n")
+    (tmp_path / "job.sh").chmod(0o755)
+    tmp_path.chmod(0o755)
+    (tmp_path / "job.sh").write_text("#!/bin/sh\nid -un; echo done > out/result\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o777)  # the job is another id than yours, as its files are
+    result = script(docker, PEGASUS % small_image, tmp_path, WHERRY_RUN_USERNS="range")
+    assert result.status == 0, str(result)
+    assert result.stdout.splitlines()[0] == os.environ["USER"]
+    assert (tmp_path / "out/result").read_text() == "done\n"
+
+
+CI = r"""
+set -eu
+docker --version
+docker info >/dev/null
+docker login -u ci -p token "$REGISTRY" >/dev/null 2>&1
+docker pull "$IMAGE" >/dev/null
+cid=$(docker run -d --rm -e MODE=test -v "$PWD":/src:ro -w /src "$IMAGE" sleep 60)
+trap 'docker rm -f "$cid" >/dev/null 2>&1 || true' EXIT
+[ "$(docker inspect --format '{{.State.Running}}' "$cid")" = true ]
+docker exec "$cid" sh -c 'cat input; echo $MODE'
+docker cp "$cid":/etc/os-release ./release
+grep -c tiny release
+test -z "$(docker ps -q --filter status=exited)"
+docker stop -t 1 "$cid" >/dev/null
+docker images --format '{{.Repository}}:{{.Tag}}' | grep -c tiny
+docker tag "$IMAGE" "$REGISTRY/ci/out:$GITHUB_SHA"
+docker push -q "$REGISTRY/ci/out:$GITHUB_SHA"
+docker image rm "$REGISTRY/ci/out:$GITHUB_SHA" >/dev/null
+docker run --rm -v "$PWD":"$PWD" -w "$PWD" -u "$(id -u):$(id -g)" "$IMAGE" sh -c 'echo built > artefact; id -u'
+docker logout "$REGISTRY" >/dev/null
+docker system prune -af >/dev/null
+"""
+
+
+def test_a_script_of_continuous_integration(wherry: Wherry, pushed: Callable[..., str], tmp_path: Path) -> None:
+    """The verbs that such scripts use, with ``set -e``."""
+    image = pushed("tiny")
+    docker = wherry.named("docker")
+    (tmp_path / "input").write_text("data\n")
+    registry = image.partition("/")[0]
+    variables = {"IMAGE": image, "REGISTRY": registry, "GITHUB_SHA": "abc123", "DOCKER_CONFIG": f"{tmp_path}/config"}
+    result = script(docker, CI, tmp_path, **variables)
+    assert result.status == 0, str(result)
+    lines = result.stdout.splitlines()
+    assert lines[1:3] == ["data", "test"]
+    assert lines[-2:] == [f"{registry}/ci/out:abc123", str(os.getuid())]
+    assert (tmp_path / "artefact").read_text() == "built\n"
+
+
+def test_nextflows_podman_line(held: Wherry, tmp_path: Path) -> None:
+    (tmp_path / ".command.sh").write_text("echo $NXF_TASK_WORKDIR > result; id -u\n")
+    line = (
+        'podman run -i -e "NXF_TASK_WORKDIR" -v /tmp:/tmp -v "$PWD":"$PWD":rw -w "$NXF_TASK_WORKDIR" '
+        "--entrypoint /bin/sh --cpu-shares 1024 --memory 256m --name nxf-1 lab/tiny:1 .command.sh; podman rm nxf-1"
+    )
+    result = script(held, line, tmp_path, NXF_TASK_WORKDIR=str(tmp_path))
+    assert result.stdout.splitlines() == ["0", "nxf-1"], str(result)
+    assert (tmp_path / "result").read_text() == f"{tmp_path}\n"
+    assert (tmp_path / "result").stat().st_uid == os.getuid()
