@@ -172,3 +172,42 @@ def test_a_second_start_uses_the_saved_plan_with_this_callers_variables(ch_run: 
     assert ch_run.ok(*line) == "one\n"
     result = ch_run(*line, env={"MINE": "two", "WHERRY_EXPLAIN": "plan"})
     assert (result.stdout, result.stderr) == ("two\n", "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-u x @ -- true",
+        "-u 99999999999 @ -- true",
+        "-g -1 @ -- true",
+        "-b :x @ -- true",
+        "-b /etc:/ @ -- true",
+        "-b /etc:/proc/x @ -- true",
+        "-b /etc:relative @ -- true",
+        "-c relative @ -- pwd",
+        "--set-env=/etc @ -- true",
+        "--set-env=/dev/null/x @ -- true",
+        "/etc/hostname -- true",
+        "/proc -- true",
+        "/ -- nonesuch",
+        "@/etc -- true",
+        "'' -- true",
+        "UPPER//case -- true",
+    ],
+)
+def test_bad_input_is_an_error(ch_run: Wherry, tree: Path, line: str) -> None:
+    """With a reason, and without a traceback."""
+    import shlex
+
+    result = ch_run(*(word.replace("@", str(tree)) for word in shlex.split(line)))
+    assert result.status in (1, 64), str(result)
+    assert "bug" not in result.stderr and "Traceback" not in result.stderr and result.stderr
+
+
+def test_a_squashfs_file_runs_where_it_lies(ch_run: Wherry, tree: Path, tmp_path: Path) -> None:
+    """As Charliecloud's own do where that was built in; --set-env reads what is in it."""
+    packed = tmp_path / "image.sqfs"
+    subprocess.run(["mksquashfs", str(tree), str(packed), "-quiet", "-noappend"], check=True, capture_output=True)
+    assert ch_run.ok("--set-env", str(packed), "--", "sh", "-c", "echo $FOO $MINE; ls /home") == "bar one\ninside\n"
+    refused = ch_run("-w", str(packed), "--", "true")
+    assert refused.status == 1 and "--write-fake" in refused.stderr

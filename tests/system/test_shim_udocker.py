@@ -430,3 +430,45 @@ def _plain(line: str) -> str:
     text = re.sub(r"\b[0-9a-f]{8}(?=\\?[#$])", "ID8", UUID.sub("ID", line)).rstrip()
     names = re.search(r"\[('\w+'(?:, '\w+')+)\]", text)
     return text.replace(names[1], ", ".join(sorted(names[1].split(", ")))) if names else text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("create", "--name=../out", "tiny"),
+        ("create", "--name=a b", "tiny"),
+        ("create", "--name=\x01", "tiny"),
+        ("run", "../lab", "true"),
+        ("run", "--pull=never", "UPPER//case", "true"),
+        ("run", "--name=/etc", "lab", "true"),
+        ("run", "--user=0:0:0", "lab", "true"),
+        ("run", "--user=nobody-here", "lab", "true"),
+        ("run", "--env==x", "lab", "true"),
+        ("run", "--env-file=/nonexistent", "lab", "true"),
+        ("run", "--cpuset-cpus=x", "lab", "true"),
+        ("run", "--cpuset-cpus=4096", "lab", "true"),
+        ("run", "--platform=no/such", "--pull=never", "tiny", "true"),
+        ("run", "--location=/nonexistent", "true"),
+        ("run", "-v", "/:/", "lab", "true"),
+        ("run", "-v", "/etc:relative", "lab", "true"),
+        ("name", "lab", ""),
+        ("tag", "tiny", "tiny@sha256:" + "0" * 64),
+        ("load", "-i", "/nonexistent"),
+        ("load", "-i", "/etc/hostname"),
+        ("import", "/etc/hostname", "x"),
+        ("export", "-o", "/nonexistent/x", "lab"),
+        ("save", "-o", "/nonexistent/x", "tiny"),
+        ("mkrepo", "/proc/x"),
+        ("--repo=/proc/x", "ps"),
+        ("login", "--registry=::"),
+        ("clone", "none"),
+        ("protect", "none"),
+        ("manifest", "inspect"),
+    ],
+)
+def test_bad_input_is_an_error_and_leaves_nothing(lab: Wherry, words: tuple[str, ...]) -> None:
+    """No traceback, no container more, and not the status of a success."""
+    result = lab(*words)
+    assert result.status in (1, 2, 125), str(result)
+    assert "bug" not in result.stderr and "Traceback" not in result.stderr and result.stderr
+    assert lab.ok("ps").count("\n") == 2

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, NoReturn
 
 from wherry.base.decimals import decimal
-from wherry.base.errors import Conflict, NotFound, UsageError
+from wherry.base.errors import Conflict, NotFound, UsageError, reason
 from wherry.launch.options import Bind, RunOptions
 from wherry.shims.charliecloud.variables import environment
 
@@ -155,7 +155,10 @@ def _lines(world: World, image: str, folder: str, path: str | None) -> list[str]
         content = view(found).read("/ch/environment", 1 << 20)
         return content.decode().splitlines() if content is not None else list(found.config.config.env or ())
     path = f"{folder}/ch/environment" if path is None else os.path.join(world.outside.cwd(), path)
-    content = world.outside.read(path)
+    try:
+        content = world.outside.read(path)
+    except OSError as error:
+        raise UsageError(f"can't open: {path}", why=reason(error), hint="--set-env=FILE names a file") from None
     if content is None:
         raise NotFound(f"can't open: {path}: No such file or directory", hint="check the spelling")
     return content.decode(errors="surrogateescape").splitlines()
