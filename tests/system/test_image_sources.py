@@ -115,6 +115,19 @@ def test_a_file_of_several_images_wants_a_choice(wherry: Wherry, forms: Path, la
     assert lines == ["loaded: docker.io/library/tiny:1", f"loaded: {layered}"]
 
 
+def test_a_dry_run_takes_nothing_in(wherry: Wherry, forms: Path, web: tuple[str, Path, list[object]]) -> None:
+    address, folder, asked = web
+    shutil.copy(forms / "a-root", folder / "image")
+    url = f"{address}/image#sha256={sha256(folder / 'image')}"
+    for source in ("a-docker-archive", "./a-root", "oci:a-oci", "a-dir/", url):
+        assert "would pull" in wherry.ok("run", "--dry-run", source, "true", cwd=forms)
+        assert "is not an image" in wherry("run", "--dry-run", "/etc/passwd", "true").stderr
+    assert not (wherry.folder / "store" / "images").exists() and asked == []
+    wherry.ok("run", "./a-root", "true", cwd=forms)
+    assert "would pull" not in wherry.ok("run", "--dry-run", "./a-root", "true", cwd=forms)
+    assert "PATH" in wherry.ok("inspect", "--env", "a-oci-archive", cwd=forms)
+
+
 def test_a_changed_file_is_read_again(wherry: Wherry, forms: Path) -> None:
     place = wherry.folder / "home" / "image"
     shutil.copy(forms / "a-root", place)
@@ -304,7 +317,7 @@ def test_podman_loads_what_is_saved_and_gives_its_own(wherry: Wherry, forms: Pat
         given = {name: variables[name] for name in (*home, "STORAGE_DRIVER")}
         assert "ID=tiny" in wherry.ok("run", "containers-storage:docker.io/library/tiny:1", *ID, env=given)
     finally:
-        podman("system", "reset", "--force")
+        subprocess.run(["podman", "system", "reset", "--force"], env=variables, capture_output=True, check=False)
         make_removable(tmp_path / "podman")
 
 

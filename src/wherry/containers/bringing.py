@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wherry.image import Form, Image
 
 __all__ = [
+    "NotTakenIn",
     "absolute",
     "load_path",
     "load_source",
@@ -49,6 +50,14 @@ _FORMS = {
     "sif": ("sif",),
 }
 """What each transport insists on."""
+
+
+class NotTakenIn(Exception):
+    """Where nothing may be changed: what would have to be fetched, or read into the store, first."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(str(source))
+        self.source = source
 
 
 def source_of(text: str, checksum: str = "") -> Source:
@@ -84,7 +93,13 @@ def open_source(
     if source.transport == "oras":
         from wherry.containers.artifacts import fetch_artifact
 
-        return open_file(world, str(source), fetch_artifact(world, source.place, progress=progress), dry_run=dry_run)
+        try:
+            path = fetch_artifact(world, source.place, pull="never" if dry_run else "missing", progress=progress)
+        except NotFound:
+            if dry_run:
+                raise NotTakenIn(source) from None
+            raise
+        return open_file(world, str(source), path, dry_run=dry_run)
     from wherry.containers.daemons import image_id, saved_by
 
     world.outside.stat("/proc/self")  # nothing tells a saved plan that the image there is another now
@@ -92,6 +107,8 @@ def open_source(
     known = _known(world, key)
     if known is not None:
         return known
+    if dry_run:
+        raise NotTakenIn(source)
     with saved_by(world, source) as path:
         return _taken(world, key, path, str(source), platform)
 
@@ -105,6 +122,8 @@ def _open_url(world: World, source: Source, platform: str | None, progress: Prog
     if known is not None:
         return known
     if kept is None:
+        if dry_run:
+            raise NotTakenIn(source)
         with downloaded(world, source, progress) as path:
             assert source.checksum is not None  # without one nothing is given out
             if look_at(str(source), path).kind not in PACKED:
@@ -127,7 +146,8 @@ def open_file(
 ) -> Image:
     """The image in a file or folder: where it lies, or taken into the store without a name.
 
-    Raises :class:`NotFound`, and :class:`UsageError` for what is no image, with what it looks like.
+    Raises :class:`NotFound`, and :class:`UsageError` for what is no image, with what it looks like; where nothing may
+    be changed (``dry_run``), :class:`NotTakenIn`.
     """
     if not world.outside.stat(path).exists:
         raise NotFound(f"there is no image file '{text}'", why=f"'{path}' does not exist", hint=_FILE_HINT)
@@ -146,6 +166,9 @@ def open_file(
     known = _known(world, key)
     if known is not None:
         return known
+    if dry_run:
+        _require_image(text, form)
+        raise NotTakenIn(Source("file", text))
     image = _taken_from(world, text, path, wanted, platform, progress)
     newest = max(max(stamp.mtime_ns, stamp.ctime_ns) for stamp in seen)
     if time.time() - newest / 1e9 > _SETTLED:
@@ -234,6 +257,11 @@ def not_an_image(text: str, form: Form) -> UsageError:
     """The error that says what a file is."""
     hint = "images are made by 'wherry save', 'docker save', 'skopeo copy', 'wherry pack' or 'apptainer build'"
     return UsageError(f"'{text}' is not an image", why=f"it is {form.looks}", hint=hint)
+
+
+def _require_image(text: str, form: Form) -> None:
+    if form.kind not in (*ARCHIVES, "root-tar"):
+        raise not_an_image(text, form)
 
 
 def with_checksum(source: Source, path: str) -> None:

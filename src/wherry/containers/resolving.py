@@ -42,9 +42,9 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class MissingImage(msgspec.Struct, frozen=True):
-    """What a dry run finds when nothing is held: the reference that would be pulled."""
+    """What a dry run finds when nothing is held: the reference that would be pulled, or what would be taken in."""
 
-    reference: Reference
+    reference: Reference | Source
 
 
 def resolve(
@@ -63,9 +63,9 @@ def resolve(
     the name when it could have been a file.
     """
     named = text or image_named(world)
-    found = not_in_registry(world, named, platform=platform, progress=progress, dry_run=dry_run)
+    found = _elsewhere(world, named, platform, progress, dry_run=dry_run)
     if found is not None:
-        return Resolved(found, named)
+        return found
     when = pull or world.settings.text("run.pull")
     if when not in ("missing", "always", "never"):
         raise UsageError(f"'--pull {when}' is not known", hint="missing, always or never")
@@ -156,6 +156,22 @@ def image_of(world: World, container: Container) -> Image:
 
         return image_of_file(world, container)
     return msgspec.structs.replace(open_image(world.store, container.image_digest), reference=container.image)
+
+
+def _elsewhere(
+    world: World, text: str, platform: str | None, progress: Progress | None, *, dry_run: bool
+) -> Resolved | MissingImage | None:
+    """As :func:`not_in_registry`; a dry run takes nothing in, and finds what is missing."""
+    if not dry_run:
+        image = not_in_registry(world, text, platform=platform, progress=progress)
+        return None if image is None else Resolved(image, text)
+    from wherry.containers.bringing import NotTakenIn
+
+    try:
+        image = not_in_registry(world, text, platform=platform, dry_run=True)
+    except NotTakenIn as absent:
+        return MissingImage(absent.source)
+    return None if image is None else Resolved(image, text)
 
 
 def _by_name(

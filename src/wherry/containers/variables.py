@@ -19,7 +19,7 @@ def environment(text: str, *, world: World | None = None) -> tuple[Variable, ...
     """
     world = world or World()
     options, name = _options(world, text)
-    found = resolve(world, name, pull="never", dry_run=True)
+    found = resolve(world, name, pull="never")
     if isinstance(found, MissingImage):
         raise NotFound(f"there is no container and no image '{text}' here", hint=f"wherry pull {text}")
     from wherry.image import view

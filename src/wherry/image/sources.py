@@ -46,10 +46,15 @@ class Source(msgspec.Struct, frozen=True):
     def is_path(self) -> bool:
         return self.transport in FILES
 
+    @property
+    def familiar(self) -> str:
+        """As it is written, like a reference's."""
+        return str(self)
+
     def __str__(self) -> str:
-        if self.transport == "url":
+        if self.transport in ("url", "file"):
             return self.place
-        slashes = "//" if self.transport in ("docker", "oras", "file") else ""
+        slashes = "//" if self.transport in ("docker", "oras") else ""
         return f"{self.transport}:{slashes}{self.place}" + (f":{self.name}" if self.name else "")
 
 
