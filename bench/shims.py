@@ -15,9 +15,12 @@ TRUE = ["/bin/true"]
 def measure(at: Workplace, rounds: int) -> str:
     env, links = wherry.environment(at), at.folder / "wherry" / "links"
     names = ("docker", "podman", "udocker", "apptainer", "ch-run")
-    subprocess.run([program("wherry"), "shim", "install", "--dir", str(links), *names], check=True, env=env)
-    expose = [program("wherry"), "expose", "--dir", str(links), "--as", "exposed=/bin/true", "small"]
-    subprocess.run(expose, check=True, env=env)
+    for words in (
+        (program("wherry"), "shim", "install", "--dir", str(links), *names),
+        (program("wherry"), "expose", "--dir", str(links), "--as", "exposed=/bin/true", "small"),
+        (str(links / "udocker"), "create", "--name=bench", "small"),
+    ):
+        subprocess.run(words, check=True, env=env, capture_output=True)
 
     def shim(*words: str) -> Command:
         return Command([str(links / words[0]), *words[1:], *TRUE], env)
@@ -28,7 +31,7 @@ def measure(at: Workplace, rounds: int) -> str:
             Case("wherry run", lambda n: wherry.start(at, "small", TRUE)),
             Case("docker run --rm", lambda n: shim("docker", "run", "--rm", "small")),
             Case("podman run --rm", lambda n: shim("podman", "run", "--rm", "small")),
-            Case("udocker run --rm", lambda n: shim("udocker", "run", "--rm", "small")),
+            Case("udocker run, a container", lambda n: shim("udocker", "run", "bench")),
         ],
         rounds,
         warm=3,

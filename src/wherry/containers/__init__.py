@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from wherry.containers.artifacts import artifact_of, copy_artifact, fetch_artifact, push_artifact
     from wherry.containers.changes import Change
     from wherry.containers.cloning import clone
-    from wherry.containers.configids import config_id, image_by_config
     from wherry.containers.commandfiles import Exposed
+    from wherry.containers.configids import config_id, image_by_config
     from wherry.containers.copying import cp, plan_cp
     from wherry.containers.diagnosing import Diagnosis, EngineState, diagnose
     from wherry.containers.differing import differences
