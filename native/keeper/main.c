@@ -1,11 +1,11 @@
-/* wherry-keeper FOLDER HELPER GRACE PROGRAM [WORD...]: keep an image mounted on FOLDER/tree while somebody uses it.
+/* wherry-keeper FOLDER HELPER GRACE ATTRIBUTES PROGRAM [WORD...]: keep an image mounted on FOLDER/tree while somebody uses it.
  *
  *   3  the image's file, which PROGRAM reads as /proc/self/fd/3
  *   4  where it tells its caller, once: "ready", "busy" (another keeper has this folder), or what went wrong
  *
  * PROGRAM mounts FOLDER/tree and serves it in the foreground. HELPER is the path of fusermount3, by which what PROGRAM
  * mounted is unmounted; "-": PROGRAM is started in a user and mount namespace of its own, and FOLDER/server names it for
- * those who want the mount in theirs. Users hold FOLDER/lock (flock, shared). When nobody did for GRACE seconds, when
+ * those who want the mount in theirs. ATTRIBUTES is "none" where the file system holds no extended ones (quiet.h). Users hold FOLDER/lock (flock, shared). When nobody did for GRACE seconds, when
  * PROGRAM ends, or after SIGTERM as soon as nobody does, it unmounts and removes the folder.
  *
  * It goes to the background at once, and holds nothing of its caller's. docs/design/mounts.md.
@@ -75,8 +75,8 @@ static int keep(struct place *place, struct server *server, char **argv) {
 int main(int argc, char **argv) {
     struct place place;
     struct server server = {.helper = NULL};
-    if (argc < 5 || fcntl(3, F_GETFD) < 0 || fcntl(TELL, F_GETFD) < 0) {
-        fputs("usage: wherry-keeper FOLDER HELPER GRACE PROGRAM [WORD...] 3<IMAGE 4>ANSWER\n", stderr);
+    if (argc < 6 || fcntl(3, F_GETFD) < 0 || fcntl(TELL, F_GETFD) < 0) {
+        fputs("usage: wherry-keeper FOLDER HELPER GRACE ATTRIBUTES PROGRAM [WORD...] 3<IMAGE 4>ANSWER\n", stderr);
         return 2;
     }
     pid_t child = fork();
@@ -89,5 +89,6 @@ int main(int argc, char **argv) {
         return taken < 0;
     }
     if (strcmp(argv[2], "-") != 0) server.helper = argv[2];
-    return keep(&place, &server, argv + 4);
+    server.plain = strcmp(argv[4], "none") == 0;
+    return keep(&place, &server, argv + 5);
 }

@@ -1,5 +1,7 @@
 #include "server.h"
 
+#include "quiet.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -73,6 +75,7 @@ static noreturn void become(const struct server *server, int words, pid_t keeper
         _exit(1);
     }
     widen();
+    setpgid(0, 0); /* stopped (quiet.h) when the keeper is killed, it goes on: the kernel wakes a group that is orphaned */
     /* What ends a job politely must not take the image from programs that are about to end: the keeper sees to that. On
        the host a hangup, which only our death sends, lets it unmount; a namespace goes with its last process. */
     sigemptyset(&mask);
@@ -105,7 +108,9 @@ int server_start(struct server *server, const struct place *place, char **argv) 
 }
 
 bool server_ended(struct server *server) {
-    if (server->pid != 0 && waitpid(server->pid, NULL, WNOHANG) == server->pid) server->pid = 0;
+    if (server->pid == 0) return true;
+    pid_t ended = waitpid(server->pid, NULL, WNOHANG);
+    if (ended == server->pid || (ended < 0 && errno == ECHILD)) server->pid = 0;
     return server->pid == 0;
 }
 
@@ -140,7 +145,10 @@ int server_await(struct server *server, const struct place *place) {
     if (server->helper == NULL) snprintf(path, sizeof path, "/proc/%d/root%s", (int)server->pid, tree);
     for (int i = 0; i < PATIENCE_MS * 1000 / STEP_US; i++) {
         if (server_ended(server)) return errno = 0, -1;
-        if (statfs(path, &found) == 0 && found.f_type == FUSE_MAGIC) return note(server, place);
+        if (statfs(path, &found) == 0 && found.f_type == FUSE_MAGIC) {
+            if (server->plain) quiet_attributes(server->pid, path);
+            return note(server, place);
+        }
         nanosleep(&step, NULL);
     }
     return errno = ETIMEDOUT, -1;

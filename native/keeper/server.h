@@ -10,6 +10,7 @@
 struct server {
     const char *helper; /* fusermount3, or NULL: in namespaces of its own */
     pid_t pid;          /* 0: it has ended */
+    bool plain;         /* the image holds no extended attributes */
 };
 
 /* Starts it; -1 with errno. */

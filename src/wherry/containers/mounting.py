@@ -37,10 +37,12 @@ class Refused(Exception):
 
 class Server(msgspec.Struct, frozen=True):
     """What mounts: the words of the program that serves the file system (the mount point is added), and ``helper``,
-    the path of fusermount3; without one the program gets a user and mount namespace of its own."""
+    the path of fusermount3; without one the program gets a user and mount namespace of its own. ``plain``: the file
+    system holds no extended attributes."""
 
     words: tuple[str, ...]
     helper: str = ""
+    plain: bool = False
 
 
 class Hold:
@@ -148,7 +150,8 @@ def _hold(folder: str) -> Hold | None:
 
 
 def _start_keeper(folder: str, image: int, server: Server, keeper: str, environ: Mapping[str, str], grace: int) -> str:
-    words = [keeper, folder, server.helper or "-", str(grace), *server.words, f"{folder}/tree"]
+    attributes = "none" if server.plain else "some"
+    words = [keeper, folder, server.helper or "-", str(grace), attributes, *server.words, f"{folder}/tree"]
     reader, writer = os.pipe()
     try:
         actions = [(os.POSIX_SPAWN_DUP2, image, 103), (os.POSIX_SPAWN_DUP2, writer, 104)]

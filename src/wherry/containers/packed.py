@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["as_mounted", "fitting", "image_of_file", "open_packed", "stamp_of"]
 
 _EVER = 365 * 86400
+_NOTHING = (1 << 64) - 1
+"""In a superblock: there is no such table."""
 _KEEPER = f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/_native/wherry-keeper"
 
 
@@ -164,14 +166,14 @@ def _servers(file: int, facts: PackedImage, way: str) -> Iterator[Server]:
     uid, gid = (os.geteuid(), os.getegid()) if helper else (0, 0)
     named = "".join(letter if letter.isalnum() else "_" for letter in os.path.basename(facts.path))[:60]
     options, owner = f"ro,offset={facts.offset},fsname={named}", f"uid={uid},gid={gid}"
-    last = "/proc/self/fd/3"
+    last, plain = "/proc/self/fd/3", facts.superblock is not None and facts.superblock.xattr_table == _NOTHING
     if programs.low and not helper and _is_all_root(file, facts):
-        yield Server((programs.low, "-f", "-o", options, last))
+        yield Server((programs.low, "-f", "-o", options, last), helper, plain)
     elif programs.low and gives_files(programs.low):
-        yield Server((programs.low, "-f", "-o", f"{options},{owner}", last), helper)
+        yield Server((programs.low, "-f", "-o", f"{options},{owner}", last), helper, plain)
     if programs.high:
         times = ",".join(f"{name}_timeout={_EVER}" for name in ("entry", "negative", "attr"))
-        yield Server((programs.high, "-f", "-o", f"{options},{owner},kernel_cache,{times}", last), helper)
+        yield Server((programs.high, "-f", "-o", f"{options},{owner},kernel_cache,{times}", last), helper, plain)
 
 
 def _is_all_root(file: int, facts: PackedImage) -> bool:
