@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import images
+from registry_server import RegistryServer, serve
 from waiting import until
 from wherry_command import Wherry
 
@@ -419,12 +423,25 @@ def test_a_file_is_turned_into_a_sandbox_and_back(apptainer: Wherry, sif: Path, 
         assert found["runscript"].startswith("#!/bin/sh") and "docker" in found["deffile"]
 
 
-def test_credentials_can_be_given_with_the_command(apptainer: Wherry, tiny: str, tmp_path: Path) -> None:
-    """By options or variables; wrong ones do no harm where none are asked for."""
-    given = {"APPTAINER_DOCKER_USERNAME": "ada", "APPTAINER_DOCKER_PASSWORD": "secret"}
-    apptainer.ok("pull", "a.sif", f"docker://{tiny}", cwd=tmp_path, env=given)
-    assert not list((apptainer.folder / "run").rglob("auth-*"))
-    assert "secret" not in str(list((apptainer.folder / "home").rglob("*")))
+def test_credentials_can_be_given_with_the_command(apptainer: Wherry, tmp_path: Path) -> None:
+    """By options or variables, for this command alone; ``registry login`` keeps them."""
+    with serve(tmp_path / "locked", users={"ada": "secret"}) as server:
+        copy = ["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", "--dest-creds", "ada:secret"]
+        name = f"docker://{server.address}/closed:1"
+        subprocess.run([*copy, f"oci:{images.image('tiny')}:latest", name], check=True)
+        apart = Wherry(tmp_path / "apart").named("apptainer")
+        refused = apart("pull", "a.sif", name, cwd=tmp_path)
+        assert refused.status == 255 and not (tmp_path / "a.sif").exists()
+        given = {"APPTAINER_DOCKER_USERNAME": "ada", "APPTAINER_DOCKER_PASSWORD": "secret"}
+        assert apart.ok("exec", name, "echo", "hello", env=given) == "hello\n"
+        apart.ok("pull", "--docker-username", "ada", "--docker-password", "secret", "a.sif", name, cwd=tmp_path)
+        assert apart("pull", "b.sif", name, cwd=tmp_path).status == 255
+        login = ("registry", "login", "-u", "ada", "--password-stdin", f"docker://{server.address}")
+        apart.ok(*login, stdin="secret\n")
+        apart.ok("pull", "b.sif", name, cwd=tmp_path)
+        apart.ok("registry", "logout", f"docker://{server.address}")
+        assert apart("pull", "c.sif", name, cwd=tmp_path).status == 255
+    assert not list((apart.folder / "run").rglob("auth-*"))
 
 
 def test_without_namespaces(apptainer: Wherry, tiny: str, sif: Path) -> None:
@@ -446,3 +463,25 @@ def test_a_file_can_be_executed(apptainer: Wherry, sif: Path) -> None:
     sif.chmod(0o755)
     done = subprocess.run([str(sif), "echo", "again"], env=named.environment, capture_output=True, text=True)
     assert done.stdout == "again\n", done.stderr
+
+
+def test_files_in_registries_and_on_web_servers(
+    apptainer: Wherry, sif: Path, registry: RegistryServer, tmp_path: Path
+) -> None:
+    """Sent, pulled and run by ``oras://``; pulled by the address of a file."""
+    place = f"oras://{registry.address}/lab/file:1"
+    apptainer.ok("push", str(sif), place)
+    apptainer.ok("pull", "back.sif", place, cwd=tmp_path)
+    assert (tmp_path / "back.sif").read_bytes() == sif.read_bytes()
+    assert apptainer.ok("exec", place, "echo", "hello") == "hello\n"
+    assert apptainer("push", str(sif), f"docker://{registry.address}/x").status == 255
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sif.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        apptainer.ok("pull", "web.sif", f"{address}/{sif.name}", cwd=tmp_path)
+        assert (tmp_path / "web.sif").read_bytes() == sif.read_bytes()
+        wrong = apptainer("pull", "w.sif", f"{address}/{sif.name}#sha256={'0' * 64}", cwd=tmp_path)
+        assert wrong.status == 255 and not list(tmp_path.glob("w.sif*"))
+        assert apptainer("pull", "no.sif", f"{address}/nosuch", cwd=tmp_path).status == 255
+        server.shutdown()

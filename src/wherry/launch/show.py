@@ -172,9 +172,8 @@ def _variables(plan: LaunchPlan) -> list[str]:
         elif item.kind in ("ENV_PASS", "ENV_TAKE"):
             found.append("yours, where set: " + " ".join(_words(item.fields[0])))
         elif item.kind == "ENV_NAMES":
-            found.append(
-                f"{' '.join(_words(item.fields[0]))}: the names of yours that begin with {' '.join(_words(item.fields[1]))}"
-            )
+            prefixes = " ".join(_words(item.fields[1]))
+            found.append(f"{' '.join(_words(item.fields[0]))}: the names of yours that begin with {prefixes}")
         elif item.kind == "ENV_BARE":
             found.append("yours, without what they begin with: " + " ".join(_words(item.fields[0])))
         elif item.kind == "ENV_WHEN":

@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from wherry.base.errors import Conflict, NotFound, UsageError, reason, remedy
 from wherry.cli.grammar import Given
-from wherry.shims.singularity.given import tell
+from wherry.shims.singularity.given import Asked, tell
 from wherry.shims.singularity.images import Meant, image_meant, scheme_of
 
 if TYPE_CHECKING:
     from wherry.base.progress import Progress
     from wherry.containers import World
 
-__all__ = ["credentials", "do_build", "do_pull", "do_push", "fetch_as"]
-
-_REGISTRY = ("", "docker")
+__all__ = ["credentials", "do_build", "do_pull", "do_push", "fetch_as", "fetch_missing"]
 
 
 def do_pull(face: str, given: Given, *, quiet: bool) -> int:
@@ -61,18 +61,17 @@ def do_build(face: str, given: Given, *, quiet: bool) -> int:
 
 
 def do_push(face: str, given: Given, *, quiet: bool) -> int:
-    """``push FILE oras://NAME``: a SIF file into a registry."""
+    """``push FILE.sif oras://NAME``: a SIF file to a registry."""
     from wherry import containers
     from wherry.cli.moving import shown
 
     path, uri = given.words
     if scheme_of(uri) != "oras":
-        raise UsageError(
-            f"cannot push '{path}' to '{uri}'", why="files are sent to registries only", hint="oras://REGISTRY/NAME:TAG"
-        )
+        hint = "an image that others run by docker://: wherry load -i FILE, wherry tag, wherry push"
+        raise UsageError(f"cannot push to '{uri}'", why="a file goes to a registry by oras:// alone", hint=hint)
     world = containers.World()
-    place = image_meant(path, world.outside).name
-    with shown(quiet) as progress, credentials(world, given, uri) as auth_file:
+    place = path if path.startswith(("/", "./", "../")) else f"./{path}"
+    with shown(quiet) as progress, credentials(world, _Login.of(given, world), uri) as auth_file:
         containers.push_artifact(place, uri, auth_file=auth_file, progress=progress, world=world)
     return 0
 
@@ -97,16 +96,52 @@ def _make(face: str, given: Given, meant: Meant, target: str, world: World, *, s
     if os.path.lexists(target.rstrip("/")) and not given.flag("force"):
         hint = f"{face} pull --force" if given.text("dir") is not None else "--force replaces it"
         raise Conflict(f"'{target}' exists", why="it will not be overwritten", hint=hint)
-    with shown(quiet) as progress, credentials(world, given, meant.name) as auth_file:
-        platform = _platform(given)
-        if scheme_of(meant.shown) in _REGISTRY and scheme_of(meant.shown):
+    with shown(quiet) as progress, credentials(world, _Login.of(given, world), meant.name) as auth_file:
+        platform, scheme = _platform(given), scheme_of(meant.shown)
+        if scheme == "docker":
             fetch_as(world, meant.name, auth_file, platform, progress)
-        if scheme_of(meant.shown) == "oras" and not sandbox:
-            containers.copy_artifact(world, meant.name, target, auth_file=auth_file, progress=progress)
-        elif sandbox:
+        if sandbox:
             _unpack(world, meant, target.rstrip("/"), platform, progress)
+        elif scheme == "oras":
+            containers.copy_artifact(world, meant.name, target, auth_file=auth_file, progress=progress)
+        elif scheme in ("http", "https"):
+            _download(world, meant.name, target, progress)
         else:
             containers.pack(meant.name, target, world=world, progress=progress, form="sif", platform=platform)
+
+
+def _download(world: World, url: str, target: str, progress: Progress) -> None:
+    """The file as the server has it; with ``#sha256=...`` behind its address as it is meant to be."""
+    from wherry.image import parse_source
+    from wherry.registry import download
+
+    source = parse_source(url)
+    assert source is not None
+    making = f"{target}.{os.getpid()}.partial"
+    try:
+        download(
+            source.place, making, source.checksum, settings=world.settings, outside=world.outside, progress=progress
+        )
+        os.rename(making, target)
+    except OSError as error:
+        raise UsageError(f"cannot write '{target}'", why=reason(error), hint=remedy(error, write=True)) from None
+    finally:
+        if os.path.lexists(making):
+            os.unlink(making)
+
+
+def fetch_missing(words: Asked, meant: Meant) -> None:
+    """The image of a start, with the credentials that its command line gives; nothing where it gives none."""
+    from wherry import containers
+    from wherry.cli.moving import shown
+
+    world = containers.World()  # what is looked at here says nothing of the plan
+    login = _Login(*(words.text(key) for key in ("docker_username", "docker_password", "authfile")))
+    if scheme_of(meant.shown) != "docker" or not (login.name or login.auth_file):
+        return
+    if isinstance(containers.resolve(world, meant.name, dry_run=True), containers.MissingImage):
+        with shown(False) as progress, credentials(world, login, meant.name) as auth_file:
+            fetch_as(world, meant.name, auth_file, None, progress)
 
 
 def fetch_as(world: World, name: str, auth_file: str, platform: str | None, progress: Progress) -> None:
@@ -159,25 +194,39 @@ def _variable(world: World, name: str) -> str:
     return world.outside.env(f"APPTAINER_{name}") or world.outside.env(f"SINGULARITY_{name}") or ""
 
 
+class _Login(msgspec.Struct, frozen=True):
+    """What a command line or the variables beside it say of credentials; all empty: those that everybody uses."""
+
+    name: str
+    password: str
+    auth_file: str
+
+    @classmethod
+    def of(cls, given: Given, world: World) -> _Login:
+        if given.flag("docker_login"):
+            raise UsageError(
+                "'--docker-login' is not possible", why="no password is asked for here", hint="wherry login"
+            )
+        if given.text("docker_host"):
+            tell("'--docker-host' is passed over: DOCKER_HOST names a docker daemon")
+        name = given.text("docker_username") or _variable(world, "DOCKER_USERNAME")
+        password = given.text("docker_password") or _variable(world, "DOCKER_PASSWORD")
+        return cls(name, password, given.text("authfile") or _variable(world, "AUTHFILE"))
+
+
 @contextmanager
-def credentials(world: World, given: Given, name: str) -> Iterator[str]:
-    """The file of credentials to use: ``--authfile``, or one with the user name and password that were given, which
+def credentials(world: World, login: _Login, name: str) -> Iterator[str]:
+    """The file of credentials to use: the one that is named, or one with the name and password that were given, which
     is there for this command alone; empty for those that everybody uses."""
-    user = given.text("docker_username") or _variable(world, "DOCKER_USERNAME")
-    password = given.text("docker_password") or _variable(world, "DOCKER_PASSWORD")
-    if given.flag("docker_login"):
-        raise UsageError("'--docker-login' is not possible", why="no password is asked for here", hint="wherry login")
-    if given.text("docker_host"):
-        tell("'--docker-host' is passed over: DOCKER_HOST names a docker daemon")
-    if not (user and password):
-        yield given.text("authfile") or ""
+    if not (login.name and login.password):
+        yield login.auth_file
         return
     import tempfile
 
     from wherry import containers
 
     host = containers.reference_of(world, name.removeprefix("oras://")).registry
-    secret = base64.b64encode(f"{user}:{password}".encode()).decode()
+    secret = base64.b64encode(f"{login.name}:{login.password}".encode()).decode()
     with tempfile.NamedTemporaryFile("w", dir=world.runtime, prefix="auth-") as file:  # only its owner may read it
         json.dump({"auths": {host: {"auth": secret}}}, file)
         file.flush()

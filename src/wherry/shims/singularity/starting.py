@@ -47,6 +47,10 @@ def act(face: str, verb: str, before: tuple[str, ...], given: Given, *, quiet: b
 
         return enter(verb, image, command, words, world)
     found = start_options(verb, image, command, words, world)
+    if words.text("docker_username") or words.text("authfile"):
+        from wherry.shims.singularity.bringing import fetch_missing
+
+        fetch_missing(words, image_meant(image, world.outside))
     from wherry.shims.starting import start
 
     prefix = (*before, *given.prefix) if found.reusable else ()
