@@ -211,3 +211,50 @@ def test_a_squashfs_file_runs_where_it_lies(ch_run: Wherry, tree: Path, tmp_path
     assert ch_run.ok("--set-env", str(packed), "--", "sh", "-c", "echo $FOO $MINE; ls /home") == "bar one\ninside\n"
     refused = ch_run("-w", str(packed), "--", "true")
     assert refused.status == 1 and "--write-fake" in refused.stderr
+
+
+def test_ch_image_and_ch_convert(ch_run: Wherry, tiny: str, tmp_path: Path) -> None:
+    """pull, list, and each form into each: the real ch-run takes the directory."""
+    image, convert = ch_run.named("ch-image"), ch_run.named("ch-convert")
+    image.ok("pull", tiny, "lab/tiny:1")
+    assert image.ok("list").splitlines() == [tiny, "lab/tiny:1"]
+    names = [str(tmp_path / name) for name in ("a.sqfs", "a.tar", "a.tar.gz", "a")]
+    for name in names:
+        convert.ok("lab/tiny:1", name)
+    convert.ok(names[0], str(tmp_path / "b.tar"))
+    convert.ok(names[1], str(tmp_path / "b"))
+    convert.ok("-i", "dir", names[3], str(tmp_path / "b.sqfs"))
+    for number, name in enumerate((names[0], names[1], names[2], names[3], str(tmp_path / "b.sqfs"))):
+        convert.ok(name, f"back:{number}")
+        assert ch_run.ok(f"back:{number}", "--", "echo", "x") == "x\n"
+    for name in ("a", "b"):
+        done = subprocess.run(
+            [REAL, str(tmp_path / name), "--", "echo", "real"], env=ch_run.environment, capture_output=True, text=True
+        )
+        assert done.stdout == "real\n", done.stderr
+    assert "PATH=" in ch_run.ok("--unset-env=*", "--set-env", names[3], "--", "/bin/env")
+    image.ok("delete", "back:0", "back:1")
+    assert "back:0" not in image.ok("list")
+
+
+@pytest.mark.parametrize(
+    ("face", "line"),
+    [
+        ("ch-image", "build ."),
+        ("ch-image", ""),
+        ("ch-image", "pull"),
+        ("ch-image", "-s /x list"),
+        ("ch-image", "--frob list"),
+        ("ch-image", "delete none"),
+        ("ch-convert", "one"),
+        ("ch-convert", "none:1 out.sqfs"),
+        ("ch-convert", "/nonexistent.tar out:1"),
+        ("ch-convert", "-o podman a b"),
+        ("ch-convert", "a:1 b:2"),
+        ("ch-convert", "/etc/hostname x:1"),
+    ],
+)
+def test_what_these_cannot_do_is_said(ch_run: Wherry, face: str, line: str) -> None:
+    result = ch_run.named(face)(*line.split())
+    assert result.status == 1 and result.stderr.splitlines()[-2].startswith(f"{face}: error: "), str(result)
+    assert list((ch_run.folder / "home").glob("out*")) == []

@@ -12,4 +12,6 @@ PEERS = {
     "apptainer": "singularity",
     "run-singularity": "singularity",
     "ch-run": "charliecloud",
+    "ch-image": "charliecloud",
+    "ch-convert": "charliecloud",
 }

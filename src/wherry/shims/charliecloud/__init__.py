@@ -1,4 +1,5 @@
-"""``ch-run``: a command in an unpacked image, with the caller's variables and the host's /tmp.
+"""``ch-run``: a command in an unpacked image, with the caller's variables and the host's /tmp; ``ch-image``,
+``ch-convert``.
 
 It speaks the command line of Charliecloud 0.31, and the options that came later. What Charliecloud does by namespaces
 is done by Wherry's own launcher, so processes inside have a process tree of their own.
@@ -21,6 +22,10 @@ def main(face: str, words: list[str]) -> int:
     from wherry.shims.charliecloud.words import NotUnderstood, read
 
     try:
+        if face != "ch-run":
+            from wherry.shims.charliecloud import images
+
+            return images.image(words) if face == "ch-image" else images.convert(words)
         given = read(words)
         if given.flag("version"):
             print(_VERSION, file=sys.stderr)  # as Charliecloud
@@ -40,5 +45,5 @@ def main(face: str, words: list[str]) -> int:
         print(f"ch-run: {error}\nTry `ch-run --help' for more information.", file=sys.stderr)
         return USAGE
     except WherryError as error:
-        print(f"ch-run: error: {error}" + (f"\n  next: {error.hint}" if error.hint else ""), file=sys.stderr)
+        print(f"{face}: error: {error}" + (f"\n  next: {error.hint}" if error.hint else ""), file=sys.stderr)
         return FAILED
