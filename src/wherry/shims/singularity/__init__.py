@@ -67,6 +67,8 @@ def _skip_globals(words: list[str]) -> int:
             return place
         else:
             raise UsageError(f"there is no option '{word}' before the verb")
+    if place > len(words):
+        raise UsageError(f"'{words[-1]}' lacks its value")
     return place
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import TextIO
 
 import msgspec
 
-from wherry.base.errors import NotFound, UsageError
+from wherry.base.errors import NotFound, UsageError, reason, remedy
 from wherry.cli.grammar import Given
 from wherry.containers import World
 from wherry.shims.singularity.given import Asked, asked, tell
@@ -43,6 +44,8 @@ def _start(given: Given, verb: str, *, quiet: bool) -> int:
     options = msgspec.structs.replace(
         found, detach=True, remove=True, name=name, labels=((_LABEL, image),), interactive=False, if_terminal=False
     )
+    if words.text("pid_file"):
+        _opened(words.text("pid_file")).close()  # what cannot be written is told before anything runs
     with shown(quiet) as progress:
         started = containers.prepare(options, world=world, progress=progress)
     started.begin_detached()
@@ -57,8 +60,15 @@ def _write_pid(path: str, name: str, world: World) -> None:
     from wherry import containers
 
     running = containers.find_container(world, name).running
-    with open(path, "w") as file:
+    with _opened(path) as file:
         file.write(f"{running.init_pid if running else 0}\n")
+
+
+def _opened(path: str) -> TextIO:
+    try:
+        return open(path, "w")
+    except OSError as error:
+        raise UsageError(f"cannot write '{path}'", why=reason(error), hint=remedy(error, write=True)) from None
 
 
 def do_list(face: str, given: Given, *, quiet: bool) -> int:
