@@ -223,6 +223,8 @@ def _file_system(
         *_as_root(),
         *(program, "-", f"/proc/self/fd/{file}", "-tar", *COMPRESSIONS[options.compression]),
         *("-b", str(options.block_size), "-offset", str(offset), "-noappend", "-no-progress", "-quiet"),
+        # Which of two equal files' ends is kept depends on how its threads meet (4.5.1, -reproducible or not).
+        "-no-duplicates",
         *("-root-mode", f"{seen.mode:o}", "-root-uid", str(seen.uid), "-root-gid", str(seen.gid)),
         *("-processors", str(len(os.sched_getaffinity(0)))),
     ]
