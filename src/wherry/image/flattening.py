@@ -170,9 +170,9 @@ _FICLONE = 0x40049409
 
 
 def _describe(directory: Entry, place: str) -> None:
-    for name in os.listxattr(directory.real):
-        if name.startswith("user.") and not name.startswith("user.overlay."):
-            with contextlib.suppress(OSError):  # a file system without attributes
+    with contextlib.suppress(OSError):  # file systems without attributes, the image's own or ours
+        for name in os.listxattr(directory.real):
+            if name.startswith("user.") and not name.startswith("user.overlay."):
                 os.setxattr(place, name, os.getxattr(directory.real, name))
     os.chmod(place, stat.S_IMODE(directory.mode) & _CLOSED)
     os.utime(place, ns=(directory.mtime_ns, directory.mtime_ns))
