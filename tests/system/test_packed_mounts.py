@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -237,3 +239,28 @@ def test_a_mount_goes_with_the_grace_that_is_set(wherry: Wherry, roots: Path) ->
     at_once = by(wherry, WHERRY_RUN_MOUNT_GRACE="0")
     at_once.ok("run", str(roots), "true")
     until(lambda: is_clean(at_once), 5)
+
+
+def test_attributes_are_there_where_a_file_has_some_and_not_asked_for_where_not(
+    wherry: Wherry, roots: Path, tmp_path: Path
+) -> None:
+    """Without any, the kernel was told so: each file that is opened is a question less."""
+    host = by(wherry, WHERRY_RUN_MOUNT="host", WHERRY_RUN_MOUNT_GRACE="30")
+    tree = tmp_path / "root"
+    (tree / "bin").mkdir(parents=True)
+    shutil.copy("/bin/busybox", tree / "bin" / "busybox")
+    os.setxattr(tree / "bin" / "busybox", "user.kept", b"1")
+    marked = tmp_path / "marked.sqfs"
+    subprocess.run(["mksquashfs", str(tree), str(marked), "-quiet", "-no-progress"], check=True, capture_output=True)
+    host.ok("run", str(marked), "/bin/busybox", "true")
+    (folder,) = mounts_of(host)
+    place = host.folder / "run" / "wherry" / "mounts"
+    assert os.getxattr(place / folder / "tree/bin/busybox", "user.kept") == b"1"
+    host.ok("run", str(roots), "true")
+    (other,) = set(mounts_of(host)) - {folder}
+    with pytest.raises(OSError) as error:
+        os.getxattr(place / other / "tree/bin/busybox", "user.kept")
+    assert error.value.errno == errno.EOPNOTSUPP
+    for pid in keepers(host)[0]:
+        os.kill(pid, 15)
+    until(lambda: is_clean(host))
