@@ -213,7 +213,7 @@ def test_what_cannot_be_had_is_refused_by_name(docker: Wherry, option: str, why:
         ("--network=bridge", "shares the host's network"),
         ("--cpu-shares=512", "--cpus bounds it"),
         ("--health-cmd=true", "health checks"),
-        ("--privileged", "own namespaces"),
+        ("--privileged=true", "own namespaces"),
         ("--ipc=host", "/dev/shm"),
     ],
 )

@@ -68,6 +68,9 @@ def lay_out(job: Job, *, private: bool, points: bool) -> Box:
     if job.person.private_home:
         before.append(Operation("MKDIR", (OWN + job.person.home, 0o700)))
     mounts: list[Mounted] = []
+    for path in job.options.places:
+        before.append(Operation("MKDIR", (OWN + path, 0o755)))
+        mounts.append(Mounted("bind", OWN + path, path, ("rbind", "nosuid", "nodev")))
     if not private:  # some programs put files of theirs there
         before.append(Operation("MKDIR", (f"{OWN}/run", 0o755)))
         mounts.append(Mounted("bind", f"{OWN}/run", "/run", ("rbind", "nosuid", "nodev")))

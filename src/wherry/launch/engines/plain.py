@@ -149,7 +149,8 @@ def require_no_colon(shown: tuple[Shown, ...], program: str) -> None:
 
 
 def _writable(job: Job) -> list[tuple[str, str, int]]:
-    return [entry for entry in _WRITABLE if entry[0] == "/tmp" or job.tree.exists(entry[0])]
+    found = [entry for entry in _WRITABLE if entry[0] == "/tmp" or job.tree.exists(entry[0])]
+    return found + [(path, f"place-{number}", 0o755) for number, path in enumerate(job.options.places)]
 
 
 def _folders(job: Job) -> list[Operation]:
