@@ -188,6 +188,18 @@ def test_protected_ones_are_not_removed(lab: Wherry) -> None:
     assert lab.ok("rmi", "tiny:latest") == "Info: deleting image: tiny:latest\n"
 
 
+def test_a_container_outlives_the_name_of_its_image(lab: Wherry) -> None:
+    """As udocker's, which are trees of their own; prune takes the image when the container has gone."""
+    for name in lab.ok("-q", "images").split()[::2]:
+        lab.ok("rmi", "-f", name)
+    assert lab.ok("-q", "images") == ""
+    Wherry(lab.folder).ok("prune", "-f")
+    assert lab.ok("-q", "run", "lab", "echo", "x") == "x\n"
+    lab.ok("rm", "lab")
+    Wherry(lab.folder).ok("prune", "-f", "-a")
+    assert Wherry(lab.folder).ok("images", "-q") == ""
+
+
 def test_inspect_gives_the_images_configuration(lab: Wherry) -> None:
     """As JSON, of image and container."""
     image, container = json.loads(lab.ok("inspect", "tiny:latest")), json.loads(lab.ok("inspect", "lab"))

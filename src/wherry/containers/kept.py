@@ -5,6 +5,7 @@
     containers/ID/container.json    what it was made from (:class:`Container`), replaced as a whole
     containers/ID/upper, work       its writable layer
     containers/ID/log.json          its output (Docker's json-file lines)
+    containers/ID/writer            locked while a run of udocker's kind writes that layer
     containers/ID/exit.json         how it ended last; absent while it runs, and when its end was never written
     containers/names/NAME           the id, made by link(2), which is exclusive on network file systems too
 

@@ -89,15 +89,21 @@ def do_save(given: Given, general: Given) -> int:
 
 
 def do_rmi(given: Given, general: Given) -> int:
-    """Remove an image's name and, with the last one, the image."""
+    """Remove an image's name and, with the last one, the image; a container that was made from it stays whole."""
     from wherry import containers
 
     world, image = places.open_world(general), _one(given)
-    if str(containers.reference_of(world, image)) in protected.names(world):
+    reference = containers.reference_of(world, image)
+    if str(reference) in protected.names(world):
         raise Conflict("image repository is protected", hint=f"udocker unprotect {image}")
     if not general.flag("quiet"):
         print(f"Info: deleting image: {image}")
-    containers.rmi(image, force=given.flag("force"), world=world)
+    name = world.store.name(reference)
+    needed = {container.image_digest for container in containers.kept_containers(world.containers)}
+    if name is not None and str(name.digest) in needed:
+        world.store.remove_name(reference)
+    else:
+        containers.rmi(image, force=given.flag("force"), world=world)
     return 0
 
 
