@@ -100,7 +100,7 @@ def test_a_dead_mount_is_no_hindrance(wherry: Wherry, image: Path) -> None:
 
 
 def test_kills_while_it_is_mounted_leave_nothing(wherry: Wherry, image: Path) -> None:
-    for _ in range(15):
+    for _ in range(8):
         kill_while_starting(wherry, image)
     assert wherry.ok("run", str(image), "echo", "well") == "well\n"
     until(lambda: (wherry.ok("ps"), is_clean(wherry))[1])
