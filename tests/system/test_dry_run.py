@@ -31,6 +31,7 @@ def full(tmp_path_factory: pytest.TempPathFactory, tiny: str, layered: str) -> I
     wherry.ok("save", "-q", "-o", str(wherry.folder / "tiny.tar"), "tiny")
     wherry.ok("run", "--name", "done", "tiny", "sh", "-c", "mkdir /data; echo 12345 > /data/file")
     wherry.ok("run", "-d", "--name", "busy", "tiny", "sleep", "600")
+    (wherry.folder / "udocker/repos").mkdir(parents=True)
     yield wherry
     wherry("rm", "-f", "busy", "done")
 
@@ -83,6 +84,10 @@ LINES: dict[str, tuple[str, ...]] = {
     "cp": ("done:/data", "{folder}/home"),
     "login": ("127.0.0.1:1",),
     "logout": ("127.0.0.1:1",),
+    "pack": ("tiny", "{folder}/home/new.sif"),
+    "import-store": ("--from", "udocker", "{folder}/udocker"),
+    "expose": ("--dir", "{folder}/home/new", "tiny", "true"),
+    "shim": ("install", "--dir", "{folder}/home/new", "docker"),
 }
 
 

@@ -58,7 +58,7 @@ def import_store(
 def plan_import_store(program: str = "auto", path: str = "", *, world: World | None = None) -> tuple[Change, ...]:
     """What :func:`import_store` would bring, with the bytes that it would read."""
     world = world or World(make_store=False)
-    held = _held(world)
+    held = _held(world, keep=False)
     return tuple(_change(world, theirs, held) for theirs in _found(world, program, path))
 
 
@@ -85,11 +85,11 @@ def _absolute(world: World, path: str) -> str:
     return os.path.normpath(os.path.join(world.outside.cwd(), os.path.expanduser(path))) if path else ""
 
 
-def _held(world: World) -> dict[str, Digest]:
+def _held(world: World, *, keep: bool = True) -> dict[str, Digest]:
     """The images that are here, by the digests of all that their records name: a configuration is one."""
     from wherry.store import listed
 
-    return {str(blob): record.digest for record in listed(world.store).records for blob in record.blobs}
+    return {str(blob): record.digest for record in listed(world.store, keep=keep).records for blob in record.blobs}
 
 
 def _known(world: World, theirs: Theirs, held: dict[str, Digest]) -> Digest | None:

@@ -137,13 +137,15 @@ def run(
 
 def images() -> list[ImageSummary]:
     """The images that are held here, also in the site's stores; by name."""
-    store = World().store
+    from wherry.store import listed
+
+    all_ = listed(World().store)
     names: dict[Digest, list[str]] = {}
-    for reference, name in store.names():
+    for reference, name in all_.names:
         names.setdefault(name.digest, []).append(reference.familiar)
     found = [
         ImageSummary(tuple(names.get(record.digest, ())), record.digest, record.size, record.created, record.pulled)
-        for record in store.image_records()
+        for record in all_.records
     ]
     return sorted(found, key=lambda image: (image.names or ("~",), str(image.digest)))
 

@@ -60,15 +60,15 @@ class _Known(msgspec.Struct, array_like=True):
 _NONE = (0, 0, 0)
 
 
-def listed(store: Store) -> Listed:
-    """All names and images of the stack, the user's own first."""
+def listed(store: Store, *, keep: bool = True) -> Listed:
+    """All names and images of the stack, the user's own first; without ``keep`` nothing is written."""
     names: dict[Reference, Name] = {}
     records: dict[Digest, ImageRecord] = {}
     for each in (store, *store.site):
         path = f"{store.path}/listed/{Digest.of(each.path.encode()).hex[:16]}"
         known = _recall(path, each.path)
         now = _look(each, known)
-        if now != known:
+        if keep and now != known:
             _keep(store, path, now)
         for reference, name in _names(now):
             names.setdefault(reference, name)

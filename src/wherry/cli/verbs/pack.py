@@ -21,10 +21,10 @@ VERB = Verb(
     options=(
         Option(
             ("--format",),
-            "sif or squashfs; default: squashfs for FILE.sqfs and the like, else sif",
+            "sif or squashfs (default: squashfs for FILE.sqfs and the like, else sif); or how --dry-run shows it",
             "text",
-            "sif|squashfs",
-            ("sif", "squashfs"),
+            "sif|squashfs|table|json",
+            ("sif", "squashfs", "table", "json"),
         ),
         Option(
             ("--compression",),

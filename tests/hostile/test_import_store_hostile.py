@@ -1,0 +1,139 @@
+"""``wherry import-store`` on stores that were broken or made to harm: each image is left with the reason, or taken."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wherry_command import Wherry
+
+CONFIG = "sha256:" + "ab" * 32
+MANIFEST: dict[str, Any] = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+    "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 2, "digest": CONFIG},
+    "layers": [],
+}
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Wherry:
+    """In an empty store, with no program in PATH."""
+    return Wherry(tmp_path / "wherry", {"PATH": str(tmp_path)})
+
+
+def udocker(folder: Path, manifest: bytes, name: str = "lab/tool/1") -> Path:
+    (folder / "repos" / name).mkdir(parents=True)
+    (folder / "layers").mkdir(exist_ok=True)
+    (folder / "repos" / name / "TAG").touch()
+    (folder / "repos" / name / "manifest").write_bytes(manifest)
+    return folder
+
+
+def left(wherry: Wherry, program: str, folder: Path) -> list[dict[str, Any]]:
+    """The rows of an import of which nothing came, and which did not break."""
+    result = wherry("import-store", "--from", program, str(folder), "--format", "json", timeout=60)
+    assert result.status == 125 and "bug in wherry" not in result.stderr and "Traceback" not in result.stderr
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert rows and {row["State"] for row in rows} == {"left"}, rows
+    assert all(row["Why"] for row in rows)
+    assert wherry.ok("images", "-q") == ""
+    assert not os.listdir(wherry.folder / "store/tmp")
+    return rows
+
+
+def secret(folder: Path) -> None:
+    """A blob that is a link to a file of the user's."""
+    (folder / "private").write_text("secret")
+    (folder / "layers" / CONFIG).symlink_to(folder / "private")
+
+
+def pipe(folder: Path) -> None:
+    os.mkfifo(folder / "layers" / CONFIG)
+
+
+def loop(folder: Path) -> None:
+    (folder / "layers" / CONFIG).symlink_to(CONFIG)
+
+
+def other_bytes(folder: Path) -> None:
+    (folder / "layers" / CONFIG).write_text("{}")
+
+
+@pytest.mark.parametrize("spoil", [secret, pipe, loop, other_bytes])
+def test_a_blob_that_is_not_what_its_name_says_is_left(
+    alone: Wherry, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    store = udocker(tmp_path / "u", json.dumps(MANIFEST).encode())
+    spoil(store)
+    left(alone, "udocker", store)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"",
+        b"[]",
+        b"\xff\xfe",
+        b'{"schemaVersion":1}',
+        json.dumps(
+            {**MANIFEST, "config": {"digest": "sha256:../../../etc/passwd", "size": 1, "mediaType": "x"}}
+        ).encode(),
+        json.dumps({**MANIFEST, "manifests": []}).encode(),
+        b"[" * 100_000,
+    ],
+)
+def test_a_manifest_that_is_none_is_left(alone: Wherry, tmp_path: Path, manifest: bytes) -> None:
+    left(alone, "udocker", udocker(tmp_path / "u", manifest))
+
+
+def test_a_store_that_contains_itself_ends(alone: Wherry, tmp_path: Path) -> None:
+    store = udocker(tmp_path / "u", b"{}")
+    (store / "repos/lab/again").symlink_to(store / "repos")
+    assert len(left(alone, "udocker", store)) == 1
+
+
+def test_a_container_without_files_is_left_and_one_with_odd_ones_comes_without_them(
+    alone: Wherry, tmp_path: Path
+) -> None:
+    store = udocker(tmp_path / "u", b"{}")
+    (store / "containers/one/ROOT").mkdir(parents=True)
+    (store / "containers/name").symlink_to("one")
+    (store / "containers/nowhere").symlink_to("gone")
+    (store / "containers/one/container.json").write_text('{"config": {"Env": [1, "A=b\\nc"], "Cmd": "x"}}')
+    assert {row["Theirs"] for row in left(alone, "udocker", store)} == {"lab/tool:1", "container name"}
+    root = store / "containers/one/ROOT"
+    (root / "bin").mkdir()
+    (root / "bin/file").write_text("x")
+    (root / "out").symlink_to("/etc/passwd")
+    os.mkfifo(root / "pipe")
+    result = alone("import-store", "--from", "udocker", str(store), "--format", "json")
+    states = {row["Theirs"]: row["State"] for row in map(json.loads, result.stdout.splitlines())}
+    assert states["container name"] == "brought", result.stderr
+
+
+@pytest.mark.parametrize("content", [b"SIF", b"\0" * 32 + b"SIF_MAGIC\0" + b"\0" * 100, b"hsqs" + b"\xff" * 200])
+def test_a_broken_file_in_apptainers_cache_is_left(alone: Wherry, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cache/oci-tmp").mkdir(parents=True)
+    (tmp_path / "cache/oci-tmp" / ("ab" * 32)).write_bytes(content)
+    if content == b"SIF":  # no image at all: passed over
+        result = alone("import-store", "--from", "apptainer", str(tmp_path / "cache"))
+        assert (result.status, result.stderr) == (0, "wherry: note: nothing was found\n")
+    else:
+        left(alone, "apptainer", tmp_path / "cache")
+
+
+def test_names_that_cannot_be_names_here_bring_the_image_all_the_same(alone: Wherry, tmp_path: Path) -> None:
+    tree = tmp_path / "ch/img/Not A%Name+1"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "bin/file").write_text("x")
+    result = alone("import-store", "--from", "charliecloud", str(tmp_path / "ch"), "--format", "json")
+    [row] = map(json.loads, result.stdout.splitlines())
+    assert (result.status, row["State"], row["Theirs"]) == (0, "brought", "Not A/Name:1")
+    alone.ok("prune", "-f")
+    assert len(alone.ok("images", "-q").split()) == 1
