@@ -13,6 +13,7 @@ from sif_files import Object, partition, sif_of, squashfs_of, tar_with
 from wherry.base.digest import Digest
 from wherry.base.errors import UnsupportedImage, WherryError
 from wherry.image import is_packed, packed_facts, unpack_packed, view
+from wherry.image.sif import read_sif, table_extent
 from wherry.store import Store, open_at
 from wherry_command import Wherry
 
@@ -236,3 +237,34 @@ def test_owners_modes_links_and_attributes_come_along(tmp_path: Path, store: Sto
     assert (there / "hole").read_bytes() == bytes(1 << 20)
     assert (there / "dir/file").stat().st_ino == (there / "dir/link").stat().st_ino
     assert not stat.S_IMODE((there / "dir/file").stat().st_mode) & stat.S_ISUID
+
+
+REFERENCE = Path("/usr/share/gocode/src/github.com/sylabs/sif/test/images")
+"""Files that the reference implementation of SIF wrote, old ones too (Debian: golang-github-sylabs-sif-dev)."""
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference implementation's SIF files are not here")
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("empty", []),
+        ("one-group", [0x4004, 0x4004]),
+        ("one-group-signed", [0x4004, 0x4004, 0x4005]),
+        ("one-group-signed-legacy", [0x4004, 0x4004, 0x4005]),
+        ("two-groups-signed-legacy-all", [0x4004, 0x4004, 0x4004, 0x4005, 0x4005]),
+        ("one-object-generic-json", [0x4006]),
+        ("one-object-crypt-message", [0x4008]),
+        ("one-object-sbom", [0x4009]),
+    ],
+)
+def test_the_reference_implementations_files_are_read(name: str, kinds: list[int]) -> None:
+    data = (REFERENCE / f"{name}.sif").read_bytes()
+    offset, length = table_extent(data[:4096], len(data), name)
+    found = read_sif(data[:4096], data[offset : offset + length], len(data), name)
+    assert [item.kind for item in found.objects] == kinds
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference implementation's SIF files are not here")
+def test_so_is_the_file_system_in_them() -> None:
+    facts = packed_facts(str(REFERENCE / "two-groups-signed.sif"))
+    assert (facts.form, facts.architecture, facts.compression, facts.offset) == ("sif", "386", "gzip", 36864)

@@ -33,6 +33,7 @@ __all__ = [
     "architecture_code",
     "place_objects",
     "read_sif",
+    "table_extent",
     "write_header",
 ]
 
