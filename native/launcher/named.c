@@ -10,7 +10,7 @@
 
 #include "mounts.h"
 
-enum { MOST = 256, MOST_LINKS = 16 };
+enum { MOST = 128, MOST_LINKS = 16 };
 
 /* Paths without repetition; beyond MOST they are passed over, for each takes a descriptor. */
 struct paths {

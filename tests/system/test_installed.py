@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from waiting import until
 from wherry_command import Wherry, installed
 
@@ -146,3 +148,19 @@ def test_an_option_says_more_than_the_word(seeded: Wherry, tmp_path: Path) -> No
     work.mkdir()
     shown = seeded.ok("run", "--installed", "-w", "/", "-v", f"{work}:/mnt/work", "tiny", "sh", "-c", "pwd; ls /mnt")
     assert shown.split()[0] == "/" and "work" in shown.split()
+
+
+@pytest.mark.parametrize("engine", ["proot", "site"])
+def test_other_engines_show_the_same_files(seeded: Wherry, tmp_path: Path, engine: str) -> None:
+    """All but what arguments name in the system's directories: that needs a root that can be changed."""
+    (tmp_path / "in.txt").write_text("content\n")
+    script = "pwd; cat in.txt; echo $HOME $MODE; cat; touch made"
+    words = ("run", "--installed", "--engine", engine, "tiny", "sh", "-c", script)
+    shown = seeded(*words, cwd=tmp_path, env={"MODE": "fast"}, stdin="through\n")
+    assert shown.stdout.splitlines() == [str(tmp_path), "content", f"{seeded.folder}/home fast", "through"]
+    assert (tmp_path / "made").exists()
+
+
+def test_a_dry_run_says_what_is_shown(seeded: Wherry, tmp_path: Path) -> None:
+    shown = seeded.ok("run", "--installed", "--dry-run", "tiny", "true", cwd=tmp_path)
+    assert "/tmp  the host's /tmp" in shown and "what the command's words name in the host's /bin /etc" in shown

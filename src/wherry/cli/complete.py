@@ -63,8 +63,9 @@ def _nothing() -> Iterable[str]:
 
 def _images() -> Iterable[str]:
     from wherry.containers import World
+    from wherry.store import listed
 
-    for reference, _ in World().store.names():
+    for reference, _ in listed(World().store).names:
         yield reference.familiar
         if reference.tag == "latest":
             yield reference.familiar.removesuffix(":latest")

@@ -161,6 +161,8 @@ def _seen(item: Operation) -> str:
         return f"{fields[0]}  read-only"
     if item.kind == "HOSTNAME":
         return f"the host name {fields[0]}"
+    if item.kind == "NAMED":
+        return f"what the command's words name in the host's {' '.join(_words(item.fields[0]))}, where the image lacks it"
     return "the loopback network alone" if item.kind == "LOOPBACK" else ""
 
 
