@@ -350,3 +350,82 @@ def test_import_and_export(shim: Wherry, tmp_path: Path) -> None:
     assert shim.ok("inspect", "-f", "{{.Id}}", "tree:2") == f"{identity}\n"
     shim.ok("rm", "tree")
     shim.ok("rmi", "tree:2")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("app:1", "pwd; id -u; id -g; id -un"),
+        ("app:1",),
+        ("--entrypoint", "", "app:1", "echo", "a"),
+        ("--entrypoint", "/bin/echo", "app:1"),
+        ("--entrypoint", "/bin/echo", "app:1", "--", "x"),
+        ("-w", "/new/folder", "app:1", "pwd"),
+        ("-u", "0", "tiny", "id"),
+        ("-u", "1234:5", "tiny", "sh", "-c", "id -u; id -g"),
+        ("-u", "nobody", "tiny", "sh", "-c", "id -un; echo $HOME"),
+        ("-e", "FLAVOUR=mint", "-e", "A=b c", "app:1", "echo $FLAVOUR $A"),
+        ("-h", "node-7", "tiny", "hostname"),
+        ("--read-only", "tiny", "sh", "-c", "touch /x 2>/dev/null || echo no"),
+        ("--tmpfs", "/t", "tiny", "sh", "-c", "grep -c ' /t tmpfs ' /proc/mounts"),
+        ("tiny", "sh", "-c", "exit 5"),
+        ("tiny", "nosuch"),
+        ("tiny", "/etc"),
+        ("--cap-drop", "ALL", "tiny", "grep", "CapEff", "/proc/self/status"),
+        ("tiny", "grep", "CapEff", "/proc/self/status"),
+        ("--cap-add", "SYS_NICE", "tiny", "grep", "CapEff", "/proc/self/status"),
+        ("--ulimit", "nofile=100:200", "tiny", "sh", "-c", "ulimit -n; ulimit -Hn"),
+        ("-v", "/data", "tiny", "sh", "-c", "ls -d /data; touch /data/x; ls /data"),
+        ("app:1", "ls -d /cache"),
+        ("--shm-size", "1m", "tiny", "sh", "-c", "df -k /dev/shm | tail -1 | awk '{print $2}'"),
+        ("--add-host", "a.b:10.0.0.9", "tiny", "grep", "10.0.0.9", "/etc/hosts"),
+        ("--label", "x", "tiny", "echo", "$$"),
+        ("--init", "tiny", "echo", "a"),
+    ],
+    ids=" ".join,
+)
+def test_run_does_what_dockers_does(shim: Wherry, real: Docker, words: tuple[str, ...]) -> None:
+    """Output and status, with the same words."""
+    line = ("run", "--rm", "--network", "none", *words)
+    command = ["docker", "--config", str(real.folder), "--host", real.address, *line]
+    theirs = subprocess.run(command, capture_output=True, text=True, check=False)
+    ours = shim(*line)
+    assert (ours.status, ours.stdout) == (theirs.returncode, theirs.stdout), theirs.stderr
+
+
+@pytest.fixture(scope="module")
+def podmans(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The real podman on a storage of its own."""
+    folder = tmp_path_factory.mktemp("podman")
+    return ["/usr/bin/podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--cgroup-manager=cgroupfs"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rm", "nosuch"),
+        ("rm", "-f", "nosuch"),
+        ("rmi", "nosuch"),
+        ("inspect", "nosuch"),
+        ("image", "inspect", "nosuch"),
+        ("stop", "nosuch"),
+        ("logs", "nosuch"),
+        ("exec", "nosuch", "true"),
+        ("volume", "rm", "nosuch"),
+        ("tag", "nosuch", "other"),
+        ("image", "exists", "nosuch"),
+        ("container", "exists", "nosuch"),
+        ("volume", "exists", "nosuch"),
+        ("images", "--nosuch"),
+        ("ps", "-aq"),
+        ("images", "-q", "nosuch"),
+        ("volume", "ls", "-q"),
+    ],
+    ids=" ".join,
+)
+def test_podmans_words_and_statuses(shim: Wherry, podmans: list[str], words: tuple[str, ...]) -> None:
+    theirs = subprocess.run([*podmans, *words], capture_output=True, text=True, check=False)
+    ours = shim.named("podman")(*words)
+    assert (ours.status, ours.stdout) == (theirs.returncode, theirs.stdout), theirs.stderr
+    first = theirs.stderr.split("\n")[0]
+    assert first in ours.stderr, theirs.stderr

@@ -8,19 +8,25 @@ import re
 from wherry.base.decimals import decimal
 from wherry.base.errors import UsageError
 
-__all__ = ["memory", "memory_and_swap", "processes", "processors"]
+__all__ = ["memory", "memory_and_swap", "processes", "processors", "size"]
 
 _LEAST_MEMORY = 6 << 20
 
 
+def size(text: str, option: str) -> int:
+    """An amount of bytes, written as for :func:`memory`, of any size."""
+    found = _bytes(text)
+    if found is None or found >= 1 << 63:
+        raise UsageError(f"'{option} {text}' is not an amount of memory", hint=f"{option} 512m, 4g, or bytes")
+    return found
+
+
 def memory(text: str, option: str = "--memory") -> int:
     """``512m``, ``1.5g``, ``2GiB`` or bytes, in bytes (powers of 1024); 0 is no limit."""
-    size = _bytes(text)
-    if size is None or size >= 1 << 63:
-        raise UsageError(f"'{option} {text}' is not an amount of memory", hint=f"{option} 512m, 4g, or bytes")
-    if 0 < size < _LEAST_MEMORY:
+    found = size(text, option)
+    if 0 < found < _LEAST_MEMORY:
         raise UsageError(f"'{option} {text}' is too little", why="no container starts in less than 6 MiB")
-    return size
+    return found
 
 
 def memory_and_swap(text: str, limit: int | None) -> int:

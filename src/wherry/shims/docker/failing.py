@@ -32,7 +32,7 @@ class Missing(NotFound):
 
 def report(call: Call, error: WherryError) -> int:
     """Say it on standard error as the peer would begin it; return the status."""
-    text = _podmans(error) if call.is_podman and isinstance(error, Missing) else str(error)
+    text = _podmans(call, error) if call.is_podman and isinstance(error, Missing) else str(error)
     hint = f"\n  next: {_OWN.sub(call.face, error.hint)}" if error.hint else ""
     sys.stdout.flush()
     sys.stderr.write(f"{_beginning(call, error)}{text}{hint}\n")
@@ -52,14 +52,15 @@ def _podmans_status(call: Call, error: WherryError) -> int:
     return 125
 
 
-def _podmans(error: Missing) -> str:
+def _podmans(call: Call, error: Missing) -> str:
     """The same in podman's words, which scripts look for."""
-    return {
+    text = {
         "container": f'no container with name or ID "{error.name}" found: no such container',
         "image": f"{error.name}: image not known",
         "volume": f'no volume with name "{error.name}" found: no such volume',
         "network": f"unable to find network with name or ID {error.name}: network not found",
-    }.get(error.kind, f'inspecting object: no such object: "{error.name}"')
+    }.get(error.kind, f'no such object: "{error.name}"')
+    return f"inspecting object: {text}" if call.verb.endswith("inspect") else text
 
 
 def _beginning(call: Call, error: WherryError) -> str:

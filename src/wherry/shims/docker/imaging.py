@@ -70,7 +70,7 @@ def _rmi(call: Call, given: Given) -> int:
         try:
             _remove(call, world, word, force=force or given.flag("all"))
         except NotFound:
-            missing = Missing("image", word if ":" in word else f"{word}:latest")
+            missing = Missing("image", word if ":" in word or call.is_podman else f"{word}:latest")
             if force or given.flag("ignore"):
                 continue
             status = report(call, missing)

@@ -67,11 +67,11 @@ def mounts(given: Given, world: World) -> tuple[tuple[str, ...], tuple[str, ...]
 def memory(call: Call, given: Given) -> tuple[str, ...]:
     """``--tmpfs``, the size of ``/dev/shm``, and what podman leaves writable in a read-only container."""
     found = list(given.many("tmpfs"))
-    size = given.text("shm_size")
-    if size and not any(text.split(":")[0] == "/dev/shm" for text in found):
-        from wherry.containers.amounts import memory as amount
+    wanted = given.text("shm_size")
+    if wanted and not any(text.split(":")[0] == "/dev/shm" for text in found):
+        from wherry.containers.amounts import size
 
-        number = amount(size, "--shm-size")
+        number = size(wanted, "--shm-size")
         if number:
             found.append(f"/dev/shm:size={number}")
     if call.is_podman and given.flag("read_only") and "--read-only-tmpfs=false" not in given.prefix:
