@@ -444,16 +444,20 @@ def test_credentials_can_be_given_with_the_command(apptainer: Wherry, tmp_path: 
     assert not list((apart.folder / "run").rglob("auth-*"))
 
 
-def test_without_namespaces(apptainer: Wherry, tiny: str, sif: Path) -> None:
+@pytest.mark.parametrize("engine", ["proot", "site"])
+def test_without_namespaces(apptainer: Wherry, tiny: str, sif: Path, engine: str) -> None:
     """The same words, by another engine; what that cannot do is refused with its name."""
-    proot = {"WHERRY_RUN_ENGINE": "proot", "SINGULARITYENV_A": "b"}
+    given = {"WHERRY_RUN_ENGINE": engine, "SINGULARITYENV_A": "b"}
+    home = apptainer.folder / "home"
     for image in (f"docker://{tiny}", str(sif)):
-        script = "echo $A $HOME; pwd; echo x >$HOME/by-proot"
-        found = apptainer.ok("exec", image, "sh", "-c", script, env=proot)
-        home = apptainer.folder / "home"
-        assert found == f"b {home}\n{home}\n" and (home / "by-proot").read_text() == "x\n"
-        refused = apptainer("exec", "--net", "--network", "none", image, "true", env=proot)
-        assert refused.status == 255 and "proot" in refused.stderr
+        script = f"echo $A $HOME; pwd; echo x >$HOME/by-{engine}; touch /bin/x"
+        found = apptainer("exec", image, "sh", "-c", script, env=given)
+        assert found.stdout == f"b {home}\n{home}\n" and found.status != 0, str(found)
+        assert (home / f"by-{engine}").read_text() == "x\n"
+        shown = apptainer.ok("exec", "--contain", image, "sh", "-c", f"ls {home} /tmp/pytest*; echo $HOME", env=given)
+        assert f"by-{engine}" not in shown and shown.endswith(f"{home}\n")
+        refused = apptainer("exec", "--net", "--network", "none", image, "true", env=given)
+        assert refused.status == 255 and engine in refused.stderr
 
 
 def test_a_file_can_be_executed(apptainer: Wherry, sif: Path) -> None:

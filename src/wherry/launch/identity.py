@@ -105,7 +105,7 @@ def _caller(
         home=folder,
         home_source="--home" if home else "built in",
         is_caller=True,
-        private_home=not (home or options.home_path),
+        private_home=not (home or options.home_path) or _is_empty(folder, options),
         passwd=_file(passwd),
         group=_file(group),
     )
@@ -157,10 +157,15 @@ def _other(
         home=folder,
         home_source="--home" if home else ("the image's passwd" if named else "built in"),
         is_caller=False,
-        private_home=not (named or home or options.home_path),
+        private_home=not (named or home or options.home_path) or _is_empty(folder, options),
         passwd=_file(passwd) if passwd is not None else None,
         group=_file(groups_file) if groups_file is not None else None,
     )
+
+
+def _is_empty(home: str, options: RunOptions) -> bool:
+    """Whether the home directory is one of those that are empty at first, and go with the container."""
+    return any(target == home for target, _ in options.first_tmpfs)
 
 
 def _check_groups(options: RunOptions) -> None:

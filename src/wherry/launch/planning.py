@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import posixpath
 
+import msgspec
+
 from wherry import __version__
 from wherry.base.errors import UsageError
 from wherry.base.settings import Settings
@@ -58,6 +60,8 @@ def plan_run(
 
         require_range(choice.engine)
     require_features(engine, options, person, host, isolated_network=isolated)
+    if options.first_tmpfs and "tmpfs" not in engine.features(host):  # its own empty directories take their place
+        options = msgspec.structs.replace(options, first_tmpfs=())
     names = names_layer(options, image, tree, person, surroundings, paths, isolated_network=isolated, kept=kept)
     plan = engine.plan(
         Job(

@@ -176,7 +176,9 @@ def _asked(options: RunOptions, person: Person, *, isolated_network: bool) -> li
             found.append(("bind-read-only", f"-v {bind.source}:{bind.target}:ro"))
         if not bind.recursive:
             found.append(("bind-nonrecursive", f"a bind of '{bind.source}' without what is mounted below"))
-    found += [("tmpfs", f"--tmpfs {target}") for target, _ in (*options.first_tmpfs, *options.tmpfs)]
+    found += [("tmpfs", f"--tmpfs {target}") for target, _ in options.tmpfs]
+    own = ("/tmp", "/var/tmp", person.home)  # every engine has these empty, and goes without a mount of its own
+    found += [("tmpfs", f"an empty {target}") for target, _ in options.first_tmpfs if target not in own]
     named = (
         ("read-only-root", "--read-only", options.read_only and options.scripts is None),
         ("private-network", "--network none", isolated_network),

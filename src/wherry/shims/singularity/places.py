@@ -57,7 +57,7 @@ def places(asked: Asked, outside: Outside) -> Places:
     tmpfs: dict[str, str] = {}
     if not contained:
         wanted = (("dev", "/dev"), ("tmp", "/tmp"), ("tmp", "/var/tmp"))
-        first += [Bind(path, path, optional=True) for name, path in wanted if not left_out & {name, path}]
+        first += [Bind(path, path) for name, path in wanted if not left_out & {name, path} and os.path.isdir(path)]
     elif "tmp" not in left_out:
         for path, name in (("/tmp", "tmp"), ("/var/tmp", "var_tmp")):
             _own(path, name, workdir, first, tmpfs)
