@@ -156,6 +156,13 @@ static int host_handover(struct start *start, const struct record *record, struc
     return start->handover != NULL ? 0 : failure_set(failure, STEP_SLOT, errno, "the command's files");
 }
 
+/* Where nobody listens the command goes on all the same. */
+static int host_say(const struct start *start, const struct record *record) {
+    const char *program = start->command[0] == NULL ? "" : start->command[0], *slash = strrchr(program, '/');
+    dprintf(STDOUT_FILENO, "%s%s\n", record->field[0].s.bytes, slash == NULL ? program : slash + 1);
+    return 0;
+}
+
 static int host_operation(struct start *start, const struct record *record, struct host *host,
                           struct failure *failure) {
     switch (record->kind) {
@@ -184,6 +191,7 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_FOLLOW: return (start->follow = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
     case OP_CGROUP: return cgroup_make(start, record, &host->bounds.cgroup, failure);
     case OP_MEMBER: return cgroup_join(start, record, &host->bounds.cgroup, failure);
+    case OP_SAY: return host_say(start, record);
     case OP_WATCH: bounds_watch(&host->bounds, record); return 0;
     case OP_UNTIL: host->until = until_find(record); return 0;
     case OP_SOURCES: return copy_check_sources(start, record, failure);

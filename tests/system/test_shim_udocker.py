@@ -127,6 +127,7 @@ def test_a_banner_is_shown_unless_told_otherwise(lab: Wherry) -> None:
     """On standard output, with the container's id."""
     shown = lab.ok("run", "lab", "echo", "hello")
     assert "STARTING" in shown and UUID.search(shown) and shown.endswith("executing: echo\nhello\n")
+    assert warm(lab, "run", "lab", "/bin/pwd").endswith("executing: pwd\n/root\n")
     assert lab.ok("run", "--nobanner", "lab", "echo", "hello") == "hello\n"
 
 

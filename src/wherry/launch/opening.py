@@ -69,6 +69,8 @@ def streams(job: Job) -> list[Operation]:
         found.append(Operation("LOG", (kept.log,)))
     descriptors = tuple(str(number) for number in sorted(set(options.preserve_fds)))
     found.append(Operation("FDS", (descriptors, _DESCRIPTOR_VARIABLES)))
+    if options.banner:
+        found.append(Operation("SAY", (options.banner,)))
     return found
 
 

@@ -101,6 +101,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     user_env: bool = False  # USER, LOGNAME and USERNAME say who that is inside
     from_home: bool = False  # where neither `workdir` nor the image says: starts in the home directory, not in /
     if_terminal: bool = False  # a terminal where all three standard streams are one
+    banner: str = ""  # written to standard output before the command's own, with the name of its program behind it
     log: bool = True  # keep the output of a container that stays
     installed: bool = False  # the host's files, directory and variables, as for a program that is installed here
     named: tuple[str, ...] = ()  # the image's directories where what arguments name on the host is shown too

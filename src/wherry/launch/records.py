@@ -76,6 +76,7 @@ OPERATIONS: dict[str, Kind] = {
     "POINT": _kind(128, "HOST", "sss", "source root path"),
     "MOUNTED": _kind(129, "HOST", "sl", "prefix variables"),
     "FAILED": _kind(135, "HOST", "u", "status"),
+    "SAY": _kind(140, "HOST", "s", "text"),
     "HOSTNAME": _kind(200, "INIT", "s", "name"),
     "OVERLAY": _kind(201, "INIT", "lsssu", "layers upper work mount_point bits"),
     "FUSE": _kind(202, "INIT", "ls", "argv mount_point"),

@@ -58,12 +58,10 @@ def run(given: Given, general: Given, prefix: tuple[str, ...]) -> NoReturn:
         _keep_to(given.text("cpuset_cpus") or "")
         prefix = ()  # the front would not do that
     if given.text("location") or (found is None and given.flag("rm")):
-        if not quiet:
-            _banner("", options)
-            prefix = ()  # nor that
         options = options if given.text("location") else _with_image(options, world, given)
+        options = msgspec.structs.replace(options, banner="" if quiet else _banner(options.image))
         _start(prefix, options, world, general)
-    _run_kept(world, given, options, found, prefix=prefix if quiet else (), quiet=quiet)
+    _run_kept(world, given, options, found, prefix=prefix, quiet=quiet)
 
 
 def _existing(world: World, given: Given, text: str) -> Found | None:
@@ -109,9 +107,11 @@ def _run_kept(
             containers.add_name(found.id, name, world=world)
         if given.flag("rm") and found.kept.protected:
             options = msgspec.structs.replace(options, remove=False)
-    options = msgspec.structs.replace(options, env=(*_about(world, container_id, options), *options.env))
-    if not quiet:
-        _banner(container_id, options)
+    options = msgspec.structs.replace(
+        options,
+        env=(*_about(world, container_id, options), *options.env),
+        banner="" if quiet else _banner(places.uuid(container_id)),
+    )
     saved = ("udocker", *prefix) if prefix and found is not None else ()
     containers.prepare_again(container_id, options, world=world, prefix=saved).execute()
 
@@ -162,9 +162,7 @@ def _keep_to(text: str) -> None:
         raise UsageError(f"--cpuset-cpus={text} cannot be", why=why, hint="as --cpuset-cpus=0-3,6") from None
 
 
-def _banner(container_id: str, options: RunOptions) -> None:
-    shown = places.uuid(container_id) if container_id else options.image
-    command = (*(options.entrypoint or ()), *options.command)
+def _banner(shown: str) -> str:
+    """udocker's, up to the name of the program."""
     edge, empty, middle = "*" * 78, f"*{' ' * 76}*", f"*{f'STARTING {shown}'.center(76)}*"
-    lines = [" ", *(f" {line} " for line in (edge, empty, middle, empty, edge))]
-    print("\n".join((*lines, f" executing: {os.path.basename(command[0])}" if command else "")), flush=True)
+    return "\n".join((" ", *(f" {line} " for line in (edge, empty, middle, empty, edge)), " executing: "))
