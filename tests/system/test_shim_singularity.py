@@ -40,6 +40,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path, text in {
         "env/10-docker2singularity.sh": 'export PATH="/opt/bin:/bin"\nexport FROM_DOCKER="${FROM_DOCKER:-"docker"}"\n',
         "env/90-environment.sh": 'export GREETING="of the image"\nexport MARK="it\'s $HOME"\n',
+        "env/99-base.sh": 'export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/.singularity.d/libs"\n',
         "env/95-apps.sh": 'if [ -n "$SINGULARITY_APPNAME" ]; then export SCIF_APPNAME=$SINGULARITY_APPNAME; fi\n',
         "runscript": '#!/bin/sh\necho "run: $GREETING:" "$@"\n',
         "startscript": '#!/bin/sh\necho "started $1" >"$HOME/started"\n',
@@ -102,9 +103,20 @@ def test_the_callers_variables_go_in(apptainer: Wherry, image: str) -> None:
     mine = {"MINE": "x y", "LD_LIBRARY_PATH": "/host", "WHERRY_DEBUG": "0", "SINGULARITY_TMPDIR": "/x"}
     found = _variables(apptainer.ok("exec", image, "env", env=mine))
     assert found["MINE"] == "x y" and found["HOME"] == str(apptainer.folder / "home")
-    assert found["LD_LIBRARY_PATH"] == "/.singularity.d/libs" and "/usr/local/sbin" not in found.get("MINE", "")
+    assert found["LD_LIBRARY_PATH"] == "/.singularity.d/libs"
     assert not {name for name in found if name.startswith("WHERRY_")} and "SINGULARITY_TMPDIR" not in found
     assert found["PATH"] != apptainer.environment["PATH"]
+
+
+def test_an_images_own_search_path_of_libraries_stays(apptainer: Wherry, tiny: str, tmp_path: Path) -> None:
+    """Of an image of a registry, of one with scripts, and of a file made of either; the caller can name another."""
+    layout, file = tmp_path / "layout", tmp_path / "x.sif"
+    images.write_layout(layout, [], {"Env": ["LD_LIBRARY_PATH=/opt/lib", "PATH=/bin"]}, base=images.image("tiny"))
+    apptainer.ok("build", str(file), f"oci:{layout}:latest")
+    for image in (f"oci:{layout}:latest", str(file)):
+        show = ("exec", image, "sh", "-c", "echo $LD_LIBRARY_PATH")
+        assert apptainer.ok(*show) == "/opt/lib:/.singularity.d/libs\n"
+        assert apptainer.ok(*show, env={"APPTAINERENV_LD_LIBRARY_PATH": "/mine"}) == "/mine\n"
 
 
 def test_prefixed_variables_win_over_the_images(apptainer: Wherry, image: str) -> None:
@@ -489,3 +501,30 @@ def test_files_in_registries_and_on_web_servers(
         assert wrong.status == 255 and not list(tmp_path.glob("w.sif*"))
         assert apptainer("pull", "no.sif", f"{address}/nosuch", cwd=tmp_path).status == 255
         server.shutdown()
+
+
+def test_images_in_other_forms(apptainer: Wherry, sif: Path, tmp_path: Path) -> None:
+    """Archives and layouts by their schemes; a squashfs alone, whatever it is called."""
+    plain = Wherry(apptainer.folder)
+    digest = plain.ok("images", "-q").split()[0]
+    plain.ok("tag", digest, "forms:1")
+    for form in ("docker-archive", "oci-archive", "oci"):
+        plain.ok("save", "-q", "--format", form, "-o", str(tmp_path / form), "forms:1")
+        assert apptainer.ok("exec", f"{form}:{tmp_path / form}", "echo", form) == f"{form}\n"
+    plain.ok("pack", "forms:1", str(tmp_path / "x.sqfs"))
+    (tmp_path / "x.sqfs").rename(tmp_path / "x.img")
+    assert apptainer.ok("run", str(tmp_path / "x.img"), "echo", "hello") == "hello\n"
+    apptainer.ok("build", str(tmp_path / "y.sif"), f"oci-archive:{tmp_path}/oci-archive")
+    assert apptainer.ok("exec", str(tmp_path / "y.sif"), "echo", "hello") == "hello\n"
+
+
+def test_a_terminal_where_all_streams_are_one(apptainer: Wherry, image: str, tmp_path: Path) -> None:
+    """So that a shell has job control; a stream that is redirected stays apart."""
+    line = f"apptainer exec {image} sh -c 'test -t 0 && test -t 1 && test -t 2 && echo all'"
+    environment = {**apptainer.environment, "SHELL": "/bin/sh"}
+    words = ["script", "-qec", line, "/dev/null"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, env=environment, capture_output=True, text=True, timeout=60)
+    assert "all\n" in done.stdout
+    apart = ["script", "-qec", f"apptainer exec {image} sh -c 'echo err >&2; echo out' 2>{tmp_path}/err", "/dev/null"]
+    done = subprocess.run(apart, stdin=subprocess.DEVNULL, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.endswith("out\n") and "err" not in done.stdout and (tmp_path / "err").read_text() == "err\n"

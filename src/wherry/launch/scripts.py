@@ -17,6 +17,8 @@ __all__ = ["SOURCING", "scripted_command", "scripted_variables"]
 
 _FOLDER = "/.singularity.d"
 _SHELL = "/bin/sh"
+_LIBRARIES = f"{_FOLDER}/libs"
+"""Where the peer puts libraries of the host; the scripts of its images add it to the search path themselves."""
 _PATHS = ("PATH", "PREPEND_PATH", "APPEND_PATH")
 
 SOURCING = r"""
@@ -106,9 +108,14 @@ def scripted_variables(scripts: Scripts, options: RunOptions, before: list[Varia
     kept_out = [f"!{prefix}{name}" for prefix in scripts.prefixes for name in (*_PATHS, "HOME")]
     found += [Variable(name, None, "your environment", "bare") for name in (*scripts.prefixes, *kept_out)]
     found += [_set(text, "--env or --env-file") for text in options.env]
-    images = next((item.value for item in reversed(before) if item.name == "PATH" and item.how == "set"), None)
-    path = ":".join(part for part in (scripts.before, scripts.path or images or DEFAULT_PATH, scripts.after) if part)
-    return [*found, Variable("PATH", path, "the image", "set")]
+    libraries = ":".join(part for part in (_images(before, "LD_LIBRARY_PATH"), _LIBRARIES) if part)
+    path = scripts.path or _images(before, "PATH") or DEFAULT_PATH
+    path = ":".join(part for part in (scripts.before, path, scripts.after) if part)
+    return [_set(f"LD_LIBRARY_PATH={libraries}", "the image"), *found, _set(f"PATH={path}", "the image")]
+
+
+def _images(before: list[Variable], name: str) -> str:
+    return next((item.value or "" for item in reversed(before) if item.name == name and item.how == "set"), "")
 
 
 def _has_scripts(tree: Tree) -> bool:

@@ -55,7 +55,6 @@ def variables(verb: str, image: str, asked: Asked, outside: Outside) -> Variable
         named.append("LANG=C")
     if verb == "shell":
         named.append("PS1=Apptainer> ")
-    named.append("LD_LIBRARY_PATH=/.singularity.d/libs")
     scripts = Scripts(
         verb,
         app=asked.text("app"),
