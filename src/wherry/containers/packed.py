@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import Conflict, HostLacks, NotFound, reason
+from wherry.base.errors import Conflict, HostLacks, ImageError, NotFound, reason
 from wherry.base.outside import caller_environment
 from wherry.base.progress import Progress, silent
 from wherry.containers.mounting import JOB_VARIABLES, Refused, Server, folder_of, mount, mount_key
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wherry.containers.kept import Container
 
-__all__ = ["as_mounted", "fitting", "image_of_file", "open_packed", "stamp_of"]
+__all__ = ["as_mounted", "fitting", "image_of_file", "open_packed", "stamp_of", "unreadable"]
 
 _EVER = 365 * 86400
 _NOTHING = (1 << 64) - 1
@@ -77,6 +77,19 @@ def as_mounted(world: World, image: Image, paths: Paths, engine: str) -> tuple[I
     layers = tuple(msgspec.structs.replace(layer, tree=tree) for layer in image.layers)
     paths = msgspec.structs.replace(paths, mounted=mounted, flat=tree if paths.flat else "")
     return msgspec.structs.replace(image, layers=layers), paths
+
+
+def unreadable(world: World, error: OSError) -> Exception:
+    """What to tell of an error while planning: the image file's where it came from its mount, else the error itself."""
+    name = error.filename if isinstance(error.filename, str) else ""
+    for tree, found in world.mounts.items():
+        if name.startswith(f"{tree}/"):
+            return ImageError(
+                f"the image file '{found.path}' cannot be read",
+                why=f"'{name[len(tree) :]}' in it: {reason(error)}",
+                hint="it is damaged: compare it with the one that it was copied from",
+            )
+    return error
 
 
 def stamp_of(world: World, image: Image) -> str:

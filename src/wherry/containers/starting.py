@@ -246,6 +246,20 @@ def _image(world: World, options: RunOptions, progress: Progress | None) -> Imag
 
 
 def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool = False) -> LaunchPlan:
+    try:
+        return _plan_of(world, options, image, kept, dry_run=dry_run)
+    except OSError as error:
+        if not world.mounts:
+            raise
+        from wherry.containers.packed import unreadable
+
+        told = unreadable(world, error)
+        if told is error:
+            raise
+        raise told from None
+
+
+def _plan_of(world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool) -> LaunchPlan:
     from wherry.image import directory_of, view
     from wherry.policy import ImageFacts, UserFacts, decide
 

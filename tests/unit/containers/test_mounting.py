@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from wherry.base.errors import ImageError
 from wherry.containers import mounting, unmounting
-from wherry.containers.mounting import Refused, Server, folder_of, mount, mount_key, readable_tree
+from wherry.containers.mounting import Hold, Refused, Server, folder_of, mount, mount_key, readable_tree
+from wherry.containers.packed import unreadable
+from wherry.containers.world import World
 from wherry.host import find_squashfuse, gives_files
 
 
@@ -108,3 +111,16 @@ def test_programs_are_found_in_the_search_path(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "squashfuse_ll").write_text("")
     (tmp_path / "squashfuse_ll").chmod(0o755)
     assert find_squashfuse().low == str(tmp_path / "squashfuse_ll")
+
+
+def test_an_error_of_a_mount_is_told_as_its_files() -> None:
+    world = World()
+    world.mounts["/proc/7/root/m/tree"] = mounting.Mount("/data/fit.sif", "/m", "/proc/7/root/m/tree", "", Hold(-1))
+    told = unreadable(world, OSError(5, "Input/output error", "/proc/7/root/m/tree/etc/passwd"))
+    assert isinstance(told, ImageError)
+    assert (told.what, told.why) == (
+        "the image file '/data/fit.sif' cannot be read",
+        "'/etc/passwd' in it: input/output error",
+    )
+    other = OSError(5, "Input/output error", "/proc/7/root/m/trees/x")
+    assert unreadable(world, other) is other
