@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -167,6 +167,36 @@ def test_containers_the_same_as_dockers(shim: Wherry, real: Docker) -> None:
     finally:
         shim("rm", "-f", "made")
         real("rm", "-f", "made")
+
+
+def test_every_field_of_dockers_documents_is_there(shim: Wherry, real: Docker) -> None:
+    """With a value of its kind: templates name any of them."""
+
+    def lacking(ours: object, theirs: object, place: str = "") -> Iterator[str]:
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            for key in theirs:
+                yield from lacking(ours[key], theirs[key], f"{place}.{key}") if key in ours else (f"{place}.{key}",)
+        elif ours is not None and theirs is not None and not isinstance(ours, type(theirs)):
+            yield f"{place}: {ours!r} for {theirs!r}"
+
+    obsolete = (".GraphDriver.Data", ".ContainerConfig")
+    make = ("create", "--name", "whole", "--network", "none", "-v", "/etc:/x:ro", "app:1", "true")
+    shim.ok(*make)
+    real(*make)
+    try:
+        for name in ("whole", "app:1"):
+            found = lacking(json.loads(shim.ok("inspect", name))[0], json.loads(real("inspect", name))[0])
+            assert [text for text in found if not text.startswith(obsolete)] == []
+    finally:
+        shim("rm", "-f", "whole")
+        real("rm", "-f", "whole")
+
+
+def test_tables_have_dockers_columns(shim: Wherry, real: Docker) -> None:
+    for words in (("images", "app"), ("ps", "-a"), ("volume", "ls", "-f", "name=nosuch"), ("history", "app:1")):
+        ours = [line.rstrip() for line in shim.ok(*words).splitlines()]
+        theirs = [line.rstrip() for line in real(*words).splitlines()]
+        assert ours == theirs, words
 
 
 def test_ps_as_a_table(shim: Wherry) -> None:

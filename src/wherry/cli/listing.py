@@ -33,10 +33,14 @@ Columns = Sequence[tuple[str, str]]
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
-def show(rows: Iterable[Row], columns: Columns, form: str | None) -> None:
-    """Print rows as ``--format`` asks: ``table`` (also None), ``json``, ``table TEMPLATE``, ``TEMPLATE``."""
+def show(rows: Iterable[Row], columns: Columns, form: str | None, *, width: int = 0, between: int = 3) -> None:
+    """Print rows as ``--format`` asks: ``table`` (also None), ``json``, ``table TEMPLATE``, ``TEMPLATE``.
+
+    ``width`` and ``between`` as in :func:`table`.
+    """
     if form in (None, "table", ""):
-        print(table([[_cell(row.get(field)) for _, field in columns] for row in rows], [name for name, _ in columns]))
+        cells = [[_cell(row.get(field)) for _, field in columns] for row in rows]
+        print(table(cells, [name for name, _ in columns], width=width, between=between))
         return
     assert form is not None
     if form == "json":
@@ -54,7 +58,7 @@ def show(rows: Iterable[Row], columns: Columns, form: str | None) -> None:
         known = {field: name for name, field in columns}
         heading = [known.get(field, field.upper()) for field in named]
         lines = [template.render(pattern, row).split("\t") for row in rows]
-        print(table(lines, heading))
+        print(table(lines, heading, width=width, between=between))
         return
     for row in rows:
         print(template.render(form, row))
@@ -75,15 +79,15 @@ def shortened(text: str, length: int, *, whole: bool) -> str:
     return text if whole or len(text) <= length else text[: length - 1] + "…"
 
 
-def table(rows: Sequence[Sequence[str]], heading: Sequence[str]) -> str:
-    """Columns side by side, three spaces between, nothing after the last."""
+def table(rows: Sequence[Sequence[str]], heading: Sequence[str], *, width: int = 0, between: int = 3) -> str:
+    """Columns side by side with ``between`` spaces between, each at least ``width`` wide; nothing after the last."""
     lines = [list(heading), *([*row] for row in rows)]
     count = max(len(line) for line in lines)
     for line in lines:
         line += [""] * (count - len(line))
-    widths = [max(len(line[index]) for line in lines) for index in range(count)]
+    widths = [max(width, between + max(len(line[index]) for line in lines)) for index in range(count)]
     return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "".join(cell.ljust(wide) for cell, wide in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 

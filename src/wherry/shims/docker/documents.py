@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wherry import containers
 from wherry.base.errors import NotFound
 from wherry.cli.template import Free
+from wherry.shims.docker.emptyfields import CONFIG, CONTAINER, ENDPOINT, HOST_CONFIG, IMAGE, NETWORK_SETTINGS
 from wherry.shims.docker.naming import name_for
 
 if TYPE_CHECKING:
@@ -39,17 +40,15 @@ def container_document(call: Call, world: World, found: Found, *, sizes: bool = 
     state |= {"Paused": False, "Restarting": False, "Dead": False}
     state["StartedAt"] = state["StartedAt"] or _NEVER
     state["FinishedAt"] = state["FinishedAt"] or _NEVER
-    document |= {"RestartCount": 0, "Driver": "overlay", "Platform": "linux", "ExecIDs": None}
+    document |= {**CONTAINER, "RestartCount": 0, "Driver": "overlay", "Platform": "linux", "ExecIDs": None}
+    document["Config"] = {**CONFIG, **document["Config"]}
     document["Config"] |= _config(image, document["Config"], options)
-    document["HostConfig"] |= _host_config(options)
+    document["HostConfig"] = {**HOST_CONFIG, **document["HostConfig"], **_host_config(options)}
     document["Mounts"] = [_mount(world, mount) for mount in document["Mounts"]]
     network = document["HostConfig"]["NetworkMode"]
     document["NetworkSettings"] = {
-        "Ports": {},
-        "IPAddress": "",
-        "Gateway": "",
-        "MacAddress": "",
-        "Networks": {network: {"IPAddress": "", "Gateway": "", "MacAddress": "", "NetworkID": ""}},
+        **NETWORK_SETTINGS,
+        "Networks": {network: ENDPOINT},
     }
     if sizes and found.kept is not None:
         folders = tuple(f"{parent}/{found.id}" for parent in dict.fromkeys(world.kept_parents))
@@ -108,6 +107,12 @@ def _host_config(options: RunOptions | None) -> dict[str, Any]:
         "Tmpfs": dict(options.tmpfs) if options and options.tmpfs else None,
         "IpcMode": "private",
         "PidMode": "",
+        "PidsLimit": (options.pids_limit or None) if options else None,
+        "ContainerIDFile": (options.cidfile or "") if options else "",
+        "ExtraHosts": [":".join(reversed(line.split("\t"))) for line in options.hosts] or None if options else None,
+        "Ulimits": [{"Name": one.name, "Soft": one.soft, "Hard": one.hard} for one in options.ulimits] or None
+        if options
+        else None,
     }
 
 
@@ -128,18 +133,16 @@ def image_document(call: Call, world: World, image: Image) -> dict[str, Any]:
     size = sum(layer.meta.size for layer in image.layers)
     record = world.store.image_record(image.digest)
     document = {
+        **IMAGE,
         "Id": identity.removeprefix("sha256:") if call.is_podman else identity,
         "RepoTags": shown,
         "RepoDigests": digests
         if call.is_podman
         else [text.removeprefix("docker.io/").removeprefix("library/") for text in digests],
-        "Parent": "",
-        "Comment": "",
         "Created": config.created,
-        "DockerVersion": "",
         "Author": config.author,
         "Config": {
-            "Hostname": "",
+            **CONFIG,
             "User": own.user,
             "ExposedPorts": {port: {} for port in own.exposed_ports},
             "Env": list(own.env),
@@ -147,7 +150,7 @@ def image_document(call: Call, world: World, image: Image) -> dict[str, Any]:
             "Cmd": list(own.cmd) or None,
             "Volumes": {volume: {} for volume in own.volumes} or None,
             "WorkingDir": own.working_dir,
-            "Labels": Free(own.labels),
+            "Labels": Free(own.labels) if own.labels else None,
             "StopSignal": own.stop_signal,
             "Healthcheck": own.healthcheck or None,
             "Shell": list(own.shell) or None,

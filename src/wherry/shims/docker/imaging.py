@@ -8,12 +8,12 @@ from typing import Any
 
 from wherry import containers
 from wherry.base.errors import NotFound, UsageError, WherryError
-from wherry.cli import listing
 from wherry.cli.grammar import Given
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import MANY, TEXT, Asked, Command, done
 from wherry.shims.docker.failing import Missing, report
 from wherry.shims.docker.finding import each, image, image_name
+from wherry.shims.docker.showing import show as show_rows
 
 __all__ = ["COMMANDS"]
 
@@ -37,7 +37,7 @@ def _images(call: Call, given: Given) -> int:
         form = given.text("format")
         if given.flag("noheading") and form is None:
             form = "\t".join(f"{{{{.{field}}}}}" for _, field in columns)
-        listing.show(plain, columns, form)
+        show_rows(call, plain, columns, form)
     return 0
 
 
@@ -127,7 +127,7 @@ def _history(call: Call, given: Given) -> int:
         print("".join(f"{row['ID']}\n" for row in rows), end="")
         return 0
     columns = (("IMAGE", "ID"), ("CREATED", "CreatedSince"), ("CREATED BY", "CreatedBy"), ("SIZE", "Size"))
-    listing.show(rows, (*columns, ("COMMENT", "Comment")), given.text("format"))
+    show_rows(call, rows, (*columns, ("COMMENT", "Comment")), given.text("format"))
     return 0
 
 

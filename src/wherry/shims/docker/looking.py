@@ -12,6 +12,7 @@ from wherry.cli.grammar import Given
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import MANY, TEXT, Asked, Command, done
 from wherry.shims.docker.finding import chosen, container, shown_name
+from wherry.shims.docker.showing import show as show_rows
 
 __all__ = ["COMMANDS"]
 
@@ -41,7 +42,7 @@ def _ps(call: Call, given: Given) -> int:
         plain = [{key: value for key, value in row.items() if not callable(value)} for row in rows]
         print(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
         return 0
-    _show(rows, columns, given)
+    _show(call, rows, columns, given)
     return 0
 
 
@@ -75,11 +76,11 @@ def _add_sizes(rows: list[dict[str, Any]]) -> None:
         row["Size"] = listing.bytes_for_people(size)
 
 
-def _show(rows: list[dict[str, Any]], columns: list[tuple[str, str]], given: Given) -> None:
+def _show(call: Call, rows: list[dict[str, Any]], columns: list[tuple[str, str]], given: Given) -> None:
     form = given.text("format")
     if form in (None, "", "table") and given.flag("noheading"):
         form = "\t".join(f"{{{{.{field}}}}}" for _, field in columns)
-    listing.show([row if form and "{{" in form else _plain(row) for row in rows], columns, form)
+    show_rows(call, [row if form and "{{" in form else _plain(row) for row in rows], columns, form)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

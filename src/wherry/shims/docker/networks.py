@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from wherry.base.errors import UsageError
-from wherry.cli import listing
 from wherry.cli.grammar import Given
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import MANY, TEXT, Asked, Command, done
 from wherry.shims.docker.inspecting import show
+from wherry.shims.docker.showing import show as show_rows
 
 __all__ = ["COMMANDS"]
 
@@ -24,7 +24,7 @@ def _ls(call: Call, given: Given) -> int:
         print("".join(f"{row['ID']}\n" for row in rows), end="")
         return 0
     columns = (("NETWORK ID", "ID"), ("NAME", "Name"), ("DRIVER", "Driver"), ("SCOPE", "Scope"))
-    listing.show(rows, columns, given.text("format"))
+    show_rows(call, rows, columns, given.text("format"))
     return 0
 
 
@@ -52,7 +52,7 @@ def _contexts(call: Call, given: Given) -> int:
         ("DOCKER ENDPOINT", "DockerEndpoint"),
         ("ERROR", "Error"),
     )
-    listing.show([row], columns, given.text("format"))
+    show_rows(call, [row], columns, given.text("format"))
     return 0
 
 

@@ -11,6 +11,7 @@ from wherry.cli import listing
 from wherry.cli.grammar import Given
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import MANY, TEXT, Asked, Command, done
+from wherry.shims.docker.showing import show as show_rows
 
 __all__ = ["COMMANDS"]
 
@@ -137,7 +138,7 @@ def _df(call: Call, given: Given) -> int:
         ("SIZE", "Size"),
         ("RECLAIMABLE", "Reclaimable"),
     )
-    listing.show(rows, columns, given.text("format"))
+    show_rows(call, rows, columns, given.text("format"))
     return 0
 
 

@@ -6,13 +6,13 @@ import sys
 
 from wherry import containers
 from wherry.base.errors import NotFound, UsageError
-from wherry.cli import listing
 from wherry.cli.grammar import Given
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import MANY, TEXT, Asked, Command, done
 from wherry.shims.docker.failing import Missing
 from wherry.shims.docker.finding import each
 from wherry.shims.docker.inspecting import show
+from wherry.shims.docker.showing import show as show_rows
 
 __all__ = ["COMMANDS"]
 
@@ -46,7 +46,7 @@ def _ls(call: Call, given: Given) -> int:
         }
         for volume in found
     ]
-    listing.show(rows, (("DRIVER", "Driver"), ("VOLUME NAME", "Name")), given.text("format"))
+    show_rows(call, rows, (("DRIVER", "Driver"), ("VOLUME NAME", "Name")), given.text("format"))
     return 0
 
 
