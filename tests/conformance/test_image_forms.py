@@ -210,3 +210,16 @@ def test_what_others_make_of_an_export_is_the_same(store: Store, tmp_path: Path)
     assert (out / "again").samefile(out / "bin" / ("n" * 130)) and (out / "s").readlink() == Path("t" * 150)
     assert (out / "old").stat().st_mtime == 1.25
     make_removable(out)
+
+
+def test_devices_go_out_as_far_as_nothing_hides_them(store: Store, tmp_path: Path) -> None:
+    """No tree holds them: the tables of the layers decide."""
+    lower = [directory("dev"), directory("gone"), directory("opaque")]
+    names = ("dev/null", "dev/removed", "dev/replaced", "gone/null", "opaque/null")
+    lower += [Item(name, tarfile.CHRTYPE, device=(1, 3), mode=0o666) for name in names]
+    upper = [whiteout("dev/removed"), file("dev/replaced"), whiteout("gone"), directory("opaque")]
+    upper += [file("opaque/.wh..wh..opq"), Item("opaque/new", tarfile.BLKTYPE, device=(8, 1))]
+    image = load_file(store, str(write_layout(tmp_path / "layout", [tar_of(lower), tar_of(upper)])))
+    with tarfile.open(fileobj=BytesIO(whole(image))) as tar:
+        found = {member.name: (member.type, member.devmajor, member.devminor) for member in tar if member.isdev()}
+    assert found == {"dev/null": (tarfile.CHRTYPE, 1, 3), "opaque/new": (tarfile.BLKTYPE, 8, 1)}

@@ -9,6 +9,7 @@ import os
 import socketserver
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -205,6 +206,14 @@ def test_a_damaged_layout_is_read_whole_or_refused(tmp_path: Path, position: int
         for image in load_images(store, str(tmp_path / "damaged")):
             assert os.path.exists(f"{image.layers[0].tree}/bin/sh")
     assert not left_over(store)
+
+
+@pytest.mark.parametrize("piece", [b"\n", b" ", b"#\n", b" \n#", b"\t#\n ", b"<", b"\r\n"])
+def test_much_of_little_is_looked_at_in_no_time(tmp_path: Path, piece: bytes) -> None:
+    (tmp_path / "any").write_bytes(piece * 100_000)
+    started = time.monotonic()
+    assert form_of(str(tmp_path / "any")).looks
+    assert time.monotonic() - started < 2
 
 
 def test_a_list_without_an_end_is_refused(store: Store, tmp_path: Path) -> None:

@@ -182,6 +182,16 @@ def test_a_url_with_a_checksum_is_fetched_once(
     assert not list((wherry.folder / "store" / "partial").iterdir())
 
 
+def test_many_who_want_one_file_fetch_it_once(wherry: Wherry, forms: Path, web: tuple[str, Path, list[object]]) -> None:
+    address, folder, asked = web
+    shutil.copy(forms / "a-docker-archive", folder / "image")
+    url = f"{address}/image#sha256={sha256(folder / 'image')}"
+    starts = [wherry.start("run", url, *ID, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    results = [(start.communicate()[0], start.returncode) for start in starts]
+    assert all(status == 0 and b"ID=tiny" in out for out, status in results)
+    assert len(asked) == 1
+
+
 def test_a_url_without_a_checksum_is_told_its_own(
     wherry: Wherry, forms: Path, web: tuple[str, Path, list[object]]
 ) -> None:

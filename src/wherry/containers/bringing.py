@@ -18,6 +18,7 @@ from wherry.base.progress import Progress, silent
 from wherry.image import ARCHIVES, Source, form_of, parse_checksum, parse_source
 
 if TYPE_CHECKING:
+    from wherry.base.outside import Stamp
     from wherry.containers.world import World
     from wherry.image import Form, Image
 
@@ -116,22 +117,30 @@ def open_source(
 def _open_url(world: World, source: Source, platform: str | None, progress: Progress, *, dry_run: bool) -> Image:
     from wherry.containers.downloading import downloaded
 
-    kept = world.store.blob_path(source.checksum) if source.checksum else None
-    key = _key("url", str(source.checksum), platform or "")
-    known = _known(world, key) if kept is None else None
-    if known is not None:
-        return known
-    if kept is None:
+    key, store = _key("url", str(source.checksum), platform or ""), world.store
+    while True:
+        kept = store.blob_path(source.checksum) if source.checksum else None
+        if kept is not None:
+            return open_file(world, str(source), kept, platform=platform, progress=progress, dry_run=dry_run)
+        known = _known(world, key)
+        if known is not None:
+            return known
         if dry_run:
             raise NotTakenIn(source)
-        with downloaded(world, source, progress) as path:
-            assert source.checksum is not None  # without one nothing is given out
-            if look_at(str(source), path).kind not in PACKED:
+        with downloaded(world, source, progress, lambda: _is_here(world, source, key)) as path:
+            if path and look_at(str(source), path).kind not in PACKED:
                 return _taken(world, key, path, str(source), platform)
-            from wherry.image import keep_packed
+            if path:
+                from wherry.image import keep_packed
 
-            kept = keep_packed(world.store, path, source.checksum, str(source))
-    return open_file(world, str(source), kept, platform=platform, progress=progress, dry_run=dry_run)
+                assert source.checksum is not None  # without one nothing is given out
+                keep_packed(store, path, source.checksum, str(source))
+
+
+def _is_here(world: World, source: Source, key: Digest) -> bool:
+    """Whether another has taken it in meanwhile."""
+    held = source.checksum is not None and world.store.has_blob(source.checksum)
+    return held or _known(world, key) is not None
 
 
 def open_file(
@@ -162,18 +171,23 @@ def open_file(
         return open_packed(world, path, dry_run=dry_run, progress=progress)
     stamps = [path] + [f"{path}/{name}" for name in ("index.json", "manifest.json") if os.path.isdir(path)]
     seen = [world.outside.stat(place) for place in stamps]
-    key = _key("file", path, wanted, platform or "", *map(str, seen))
-    known = _known(world, key)
-    if known is not None:
-        return known
-    if dry_run:
-        _require_image(text, form)
-        raise NotTakenIn(Source("file", text))
-    image = _taken_from(world, text, path, wanted, platform, progress)
-    newest = max(max(stamp.mtime_ns, stamp.ctime_ns) for stamp in seen)
-    if time.time() - newest / 1e9 > _SETTLED:
-        world.store.remember_file(key, image.digest, image.reference)
-    return image
+    key = _key("file", path, wanted, platform or "", *map(_stamp, seen))
+    while True:
+        known = _known(world, key)
+        if known is not None:
+            return known
+        if dry_run:
+            _require_image(text, form)
+            raise NotTakenIn(Source("file", text))
+        with world.store.flight(
+            f"file-{key.hex}", progress, lambda: _known(world, key) is not None, subject=text
+        ) as mine:
+            if mine:
+                image = _taken_from(world, text, path, wanted, platform, progress)
+                newest = max(max(stamp.mtime_ns, stamp.ctime_ns) for stamp in seen)
+                if time.time() - newest / 1e9 > _SETTLED:
+                    world.store.remember_file(key, image.digest, image.reference)
+                return image
 
 
 def packed_path(world: World, text: str) -> str | None:
@@ -343,6 +357,11 @@ def _check_form(source: Source, path: str) -> None:
         raise UsageError(
             f"'{source}' is not what it says", why=f"'{source.place}' is {what}", hint="name the file alone: ./FILE"
         )
+
+
+def _stamp(stamp: Stamp) -> str:
+    """Without the device: other nodes have the same file system under another number."""
+    return f"{stamp.inode}:{stamp.size}:{stamp.mtime_ns}:{stamp.ctime_ns}"
 
 
 def _key(*parts: str) -> Digest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,11 @@ __all__ = ["downloaded"]
 
 
 @contextmanager
-def downloaded(world: World, source: Source, progress: Progress = silent) -> Iterator[str]:
-    """The verified file, until the block ends; what was fetched of it goes on where it stopped.
+def downloaded(
+    world: World, source: Source, progress: Progress = silent, is_here: Callable[[], bool] = lambda: False
+) -> Iterator[str]:
+    """The verified file, until the block ends; what was fetched of it goes on where it stopped. Of several who want it
+    at once one fetches it; the others get no path once ``is_here`` says that what was made of it is there.
 
     Without a checksum it is fetched, and kept, and :class:`UsageError` tells its checksum: who names that the next time
     has it at once, and always the same bytes.
@@ -31,7 +34,10 @@ def downloaded(world: World, source: Source, progress: Progress = silent) -> Ite
 
     store, expected = world.store, source.checksum
     name = os.path.basename(source.place)
-    with store.flight(f"url-{source.place}", progress, lambda: False, subject=name):
+    with store.flight(f"url-{source.place}", progress, is_here, subject=name) as mine:
+        if not mine:
+            yield ""
+            return
         path = store.partial_path(expected or Digest.of(source.place.encode()))
         found = download(
             source.place,

@@ -25,20 +25,20 @@ _ROOT_NAMES = frozenset(
         *("root", "run", "sbin", "srv", "sys", "tmp", "usr", "var", ".dockerenv", ".singularity.d", "cvmfs", "afs"),
     }
 )
-_LOOKS: tuple[tuple[re.Pattern[bytes], str], ...] = (
-    (re.compile(rb"version https://git-lfs"), "a Git LFS pointer: 'git lfs pull' fetches what it stands for"),
-    (re.compile(rb"/annex/objects/"), "a git-annex pointer: 'git annex get' fetches what it stands for"),
-    (re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)", re.I), "a web page: its download went wrong"),
-    (re.compile(rb"\s*<\?xml|\s*<error", re.I), "an XML document: its download may have gone wrong"),
-    (re.compile(rb"\x7fELF"), "a program"),
-    (re.compile(rb"PK\x03\x04"), "a zip archive"),
-    (re.compile(rb"%PDF"), "a PDF document"),
-    (re.compile(rb"sqsh"), "a squashfs of the other byte order, as very old tools made it"),
-    (re.compile(rb"#!"), "a script"),
-    (re.compile(rb"\s*[\[{]"), "a JSON document"),
-    (re.compile(rb"(\s*#.*\n|\s*\n)*\s*(from|arg) \S", re.I), "a Dockerfile: the image has to be built from it first"),
+_LOOKS: tuple[tuple[bytes, str], ...] = (
+    (rb"version https://git-lfs", "a Git LFS pointer: 'git lfs pull' fetches what it stands for"),
+    (rb"/annex/objects/", "a git-annex pointer: 'git annex get' fetches what it stands for"),
+    (rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)", "a web page: its download went wrong"),
+    (rb"\s*<\?xml|\s*<error", "an XML document: its download may have gone wrong"),
+    (rb"\x7fELF", "a program"),
+    (rb"PK\x03\x04", "a zip archive"),
+    (rb"%PDF", "a PDF document"),
+    (rb"sqsh", "a squashfs of the other byte order, as very old tools made it"),
+    (rb"#!", "a script"),
+    (rb"\s*[\[{]", "a JSON document"),
+    (rb"([ \t\r]*(#[^\n]*)?\n)*[ \t]*(from|arg) \S", "a Dockerfile: the image has to be built from it first"),
     (
-        re.compile(rb"(\s*#.*\n|\s*\n)*\s*bootstrap:", re.I),
+        rb"([ \t\r]*(#[^\n]*)?\n)*[ \t]*bootstrap:",
         "a definition file: the image has to be built from it first",
     ),
 )
@@ -180,7 +180,7 @@ def _octal(field: bytes) -> int | None:
 
 def _looks(head: bytes) -> str:
     for pattern, words in _LOOKS:
-        if pattern.match(head):
+        if re.match(pattern, head, re.IGNORECASE):
             return words
     text = b"\0" not in head
     return "a text file" if text else "data of an unknown kind"

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from wherry.base.errors import ImageError, reason
 from wherry.image.headers import Member, header
 from wherry.image.local import Image
-from wherry.image.table import TableEntry, TarReader, read_entries, read_frames, read_whiteouts
+from wherry.image.table import TableEntry, TarReader, read_entries, read_frames
 from wherry.image.tree import Entry, Tree
 from wherry.store import Layer
 
@@ -57,7 +57,7 @@ class _Merged:
     def __init__(self, layers: tuple[Layer, ...], upper: str) -> None:
         self._view = Tree.of(layers, upper)
         self._facts = tuple(_Facts(layer.tree, layer.table, _read(layer)) for layer in reversed(layers))
-        self._devices = _devices(layers, self._view, upper)
+        self._devices = _devices([facts.entries for facts in reversed(self._facts)], self._view, upper)
         self._names: dict[tuple[int, int], str] = {}
 
     def members(self) -> Iterator[tuple[Member, str]]:
@@ -141,22 +141,17 @@ def _read(layer: Layer) -> dict[str, TableEntry]:
     return entries
 
 
-def _devices(layers: tuple[Layer, ...], view: Tree, upper: str) -> dict[str, dict[str, Member]]:
+def _devices(layers: Sequence[dict[str, TableEntry]], view: Tree, upper: str) -> dict[str, dict[str, Member]]:
     """Devices, which no tree holds, by folder and name, as far as no higher layer hides them."""
     found: dict[str, TableEntry] = {}
-    for layer in layers:
-        if not layer.table:
-            continue
-        if found:
-            hidden = read_whiteouts(layer.table)
-            for path in list(found):
-                parents = {"/".join(path.split("/")[:count]) for count in range(path.count("/") + 1)}
-                if hidden.opaque & parents or hidden.removed & {path, *parents}:
-                    del found[path]
-        for entry in read_entries(layer.table):
-            found.pop(entry.path, None)
-            if entry.kind in ("char", "block"):
-                found[entry.path] = entry
+    for entries in layers:
+        for path in list(found):
+            folders = ["/".join(path.split("/")[:count]) for count in range(path.count("/") + 1)]
+            marks = [f"{folder}/.wh..wh..opq".lstrip("/") for folder in folders]
+            marks += [_whiteout(each) for each in (path, *folders) if each]
+            if path in entries or any(mark in entries for mark in marks):
+                del found[path]
+        found.update({path: entry for path, entry in entries.items() if entry.kind in ("char", "block")})
     placed: dict[str, dict[str, Member]] = {}
     for path, entry in found.items():
         folder, _, name = path.rpartition("/")
@@ -167,6 +162,11 @@ def _devices(layers: tuple[Layer, ...], view: Tree, upper: str) -> dict[str, dic
         member = _member(inside, entry.kind, entry, None)
         placed.setdefault(parent.path.strip("/"), {})[name] = member
     return placed
+
+
+def _whiteout(path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.wh.{name}".lstrip("/")
 
 
 def _member(

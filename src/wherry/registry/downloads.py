@@ -53,7 +53,7 @@ def download(
         raise UsageError(
             f"'{url}' is not fetched",
             why="anybody on the way can change what comes by http",
-            hint="https://, or #sha256=HEX",
+            hint="write https://, or add its checksum: #sha256=HEX; a registry's image is named without 'http://'",
         )
     session = open_session(settings, outside, pace=pace, progress=progress)
     try:
