@@ -81,7 +81,8 @@ def read(outside: Outside) -> RegistriesConf:
 def read_names(outside: Outside, name: str) -> RegistriesConf:
     """Only what may say where the short name ``name`` leads; raises as :func:`read`.
 
-    It is asked at every start, and distributions bring long lists of aliases: files that name it nowhere are not parsed.
+    It is asked at every start, and distributions bring long lists of aliases: files that name it nowhere are
+    not parsed.
     """
     search: tuple[str, ...] = ()
     aliases: dict[str, str] = {}

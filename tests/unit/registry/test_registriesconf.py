@@ -50,7 +50,7 @@ def test_a_name_is_found_in_files_that_mention_it_and_only_those_are_parsed(tmp_
     assert registriesconf.read_names(outside, "short").aliases["short"] == "x.example/long"
     assert registriesconf.read_names(outside, "abc").aliases["abc"] == "x.example/abc"
     assert registriesconf.read_names(outside, "hidden").aliases.get("hidden") is None
-    with pytest.raises(SettingsError, match="broken.conf"):
+    with pytest.raises(SettingsError, match=r"broken\.conf"):
         registriesconf.read_names(outside, "other")
     assert str(tmp_path / "config/containers/registries.conf.d/broken.conf") in {each.name for each in outside.inputs}
 
