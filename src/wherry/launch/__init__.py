@@ -28,6 +28,7 @@ from wherry.launch.surroundings import Surroundings, survey
 
 if TYPE_CHECKING:
     from wherry.launch.installed import as_installed
+    from wherry.launch.scripts import scripted_exec
 
 __all__ = [
     "BATCH_MARKERS",
@@ -57,6 +58,7 @@ __all__ = [
     "plan_exec",
     "plan_run",
     "save",
+    "scripted_exec",
     "show",
     "show_json",
     "start",
@@ -69,9 +71,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name != "as_installed":  # few starts need it
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from wherry.launch.installed import as_installed
+_LATER = {"as_installed": "installed", "scripted_exec": "scripts"}
+"""What few starts need."""
 
-    return as_installed
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

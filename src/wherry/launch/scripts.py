@@ -13,7 +13,7 @@ from wherry.launch.environment import DEFAULT_PATH, Variable
 from wherry.launch.options import RunOptions, Scripts
 from wherry.launch.views import Image, Tree
 
-__all__ = ["SOURCING", "scripted_command", "scripted_variables"]
+__all__ = ["SOURCING", "scripted_command", "scripted_exec", "scripted_variables"]
 
 _FOLDER = "/.singularity.d"
 _SHELL = "/bin/sh"
@@ -24,14 +24,14 @@ _PATHS = ("PATH", "PREPEND_PATH", "APPEND_PATH")
 SOURCING = r"""
 for __w in /.singularity.d/env/*.sh; do if [ -r "$__w" ]; then . "$__w"; fi; done
 unset IFS
-for __w in $__given $__asked; do
+for __w in $__given $__asked $__now; do
   __n=${__w#*ENV_}
   case $__n in PATH|PREPEND_PATH|APPEND_PATH|HOME) ;; *) eval "export $__n=\"\${$__w}\"";; esac
 done
-unset $__given $__asked
+unset $__given $__asked $__now
 if [ -n "$__path" ]; then PATH=$__path; fi
 export PATH="${__before:+$__before:}$PATH${__after:+:$__after}"
-unset __w __n __given __asked __path __before __after
+unset __w __n __given __asked __now __path __before __after
 """
 """Reads the image's environment; what the caller asked for by prefixed variables comes last. In the words of POSIX, for
 the shell is the image's."""
@@ -88,6 +88,24 @@ def scripted_command(
     return (_SHELL, "-c", SOURCING + action, "sh"), ()
 
 
+def scripted_exec(
+    scripts: Scripts, command: tuple[str, ...], env: tuple[str, ...], image: Image, tree: Tree
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Command and variables of a further process in a container that was started so; raises as the former."""
+    entry, default = scripted_command(scripts, RunOptions(command=command), image, tree)
+    words = (*entry, *(command or default))
+    if not _has_scripts(tree):
+        return words, env
+    return words, tuple(f"{item.name}={item.value}" for item in _asked(scripts, env, "__now"))
+
+
+def _asked(scripts: Scripts, env: tuple[str, ...], name: str = "__asked") -> list[Variable]:
+    """What was asked for on the command line, as the scripts' end takes it: ``name`` lists it."""
+    last = scripts.prefixes[-1] if scripts.prefixes else ""
+    found = [_set(f"{last}{text}", "--env or --env-file") for text in env]
+    return [*found, Variable(name, " ".join(item.name for item in found), "--env or --env-file", "set")]
+
+
 def _execute(program: str) -> str:
     from shlex import quote
 
@@ -99,12 +117,15 @@ def scripted_variables(scripts: Scripts, options: RunOptions, before: list[Varia
     found = [_set(text, "Apptainer's habit") for text in scripts.variables]
     if _has_scripts(tree):
         raw = [Variable(f"{prefix}*", None, "your environment", "take") for prefix in scripts.prefixes]
-        last = scripts.prefixes[-1] if scripts.prefixes else ""
-        asked = [_set(f"{last}{text}", "--env or --env-file") for text in options.env]
-        asked.append(Variable("__asked", " ".join(variable.name for variable in asked), "--env or --env-file", "set"))
         given = Variable("__given", " ".join(scripts.prefixes), "your environment", "names")
         paths = (("__path", scripts.path), ("__before", scripts.before), ("__after", scripts.after))
-        return [*found, *raw, given, *asked, *(Variable(name, value, "built in", "set") for name, value in paths)]
+        return [
+            *found,
+            *raw,
+            given,
+            *_asked(scripts, options.env),
+            *(Variable(name, value, "built in", "set") for name, value in paths),
+        ]
     kept_out = [f"!{prefix}{name}" for prefix in scripts.prefixes for name in (*_PATHS, "HOME")]
     found += [Variable(name, None, "your environment", "bare") for name in (*scripts.prefixes, *kept_out)]
     found += [_set(text, "--env or --env-file") for text in options.env]

@@ -12,6 +12,7 @@ from wherry.cli.parse import parse
 from wherry.containers import World
 from wherry.launch import Bind, RunOptions
 from wherry.shims.singularity.given import asked
+from wherry.shims.singularity.images import allow_http, image_meant
 from wherry.shims.singularity.starting import flags_of, start_options
 from wherry.shims.singularity.words import ACTIONS, verb_of
 
@@ -225,6 +226,15 @@ def test_a_gpu_that_is_not_there_is_only_a_note(capsys: pytest.CaptureFixture[st
     else:
         assert options_of("--nv") == options_of()
         assert "--nv" in capsys.readouterr().err
+
+
+def test_plain_http_is_for_one_registry_and_one_command() -> None:
+    """``--no-https`` says so of the image's own."""
+    world = World(Outside({"HOME": "/home/alice"}))
+    allow_http(world, image_meant("docker://registry.example:5000/a/b:1", world.outside))
+    assert world.settings.flag("registry.registry.example:5000.insecure")
+    assert not world.settings.flag("registry.docker.io.insecure")
+    allow_http(world, image_meant("/usr", world.outside))  # a directory has no registry
 
 
 def test_the_file_of_variables_is_read(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from wherry.base.errors import Conflict, NotFound, UsageError, reason, remedy
 from wherry.cli.grammar import Given
 from wherry.shims.singularity.given import Asked, tell
-from wherry.shims.singularity.images import Meant, image_meant, scheme_of
+from wherry.shims.singularity.images import Meant, allow_http, image_meant, scheme_of
 
 if TYPE_CHECKING:
     from wherry.base.progress import Progress
@@ -96,6 +96,8 @@ def _make(face: str, given: Given, meant: Meant, target: str, world: World, *, s
     if os.path.lexists(target.rstrip("/")) and not given.flag("force"):
         hint = f"{face} pull --force" if given.text("dir") is not None else "--force replaces it"
         raise Conflict(f"'{target}' exists", why="it will not be overwritten", hint=hint)
+    if given.flag("nohttps"):
+        allow_http(world, meant)
     with shown(quiet) as progress, credentials(world, _Login.of(given, world), meant.name) as auth_file:
         platform, scheme = _platform(given), scheme_of(meant.shown)
         if scheme == "docker":

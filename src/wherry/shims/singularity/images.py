@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import posixpath
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.errors import NotFound, UsageError
 from wherry.base.outside import Outside
 
-__all__ = ["Meant", "image_meant", "scheme_of"]
+if TYPE_CHECKING:
+    from wherry.containers import World
+
+__all__ = ["Meant", "allow_http", "image_meant", "scheme_of"]
 
 _REFUSED = {
     "library": "the Sylabs library speaks a protocol of its own",
@@ -27,6 +31,16 @@ class Meant(msgspec.Struct, frozen=True):
 
     name: str
     shown: str
+
+
+def allow_http(world: World, meant: Meant) -> None:
+    """``--no-https``: the registry of this image may be reached by plain http, for this command."""
+    from wherry.containers import reference_of
+
+    scheme = scheme_of(meant.shown)
+    if scheme in ("docker", "oras"):
+        host = reference_of(world, meant.name.removeprefix("oras://")).registry
+        world.settings = world.settings.with_flag(f"registry.{host}.insecure", True, "--no-https")
 
 
 def scheme_of(text: str) -> str:

@@ -115,8 +115,8 @@ def enter(verb: str, image: str, command: tuple[str, ...], words: Asked, world: 
     """``exec``, ``run`` or ``shell`` with ``instance://NAME``."""
     from wherry import containers
     from wherry.image import view
-    from wherry.launch import ExecOptions, RunOptions, Scripts
-    from wherry.launch.scripts import scripted_command
+    from wherry.launch import ExecOptions, scripted_exec
+    from wherry.shims.singularity.variables import variables
 
     name = image.removeprefix("instance://")
     found = containers.find_container(world, name)
@@ -124,13 +124,13 @@ def enter(verb: str, image: str, command: tuple[str, ...], words: Asked, world: 
         raise NotFound(f"no instance '{name}' runs", hint="apptainer instance list")
     resolved = containers.resolve(world, found.kept.options.image)
     assert isinstance(resolved, containers.Resolved)
-    scripts = Scripts(verb, app=words.text("app"), shell=words.text("shell"))
-    asked_for = RunOptions(command=command)
-    entry, default = scripted_command(scripts, asked_for, resolved.image, view(resolved.image))
+    has = variables(verb, dict(found.kept.options.labels)[_LABEL], words, world.outside)
+    argv, env = scripted_exec(has.scripts, command, has.env, resolved.image, view(resolved.image))
     terminal = all(os.isatty(stream.fileno()) for stream in (sys.stdin, sys.stdout, sys.stderr))
     options = ExecOptions(
         container=name,
-        command=(*entry, *(command or default)),
+        command=argv,
+        env=env,
         workdir=words.text("pwd") or None,
         interactive=True,
         terminal=terminal,

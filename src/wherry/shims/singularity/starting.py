@@ -13,7 +13,7 @@ from wherry.cli.grammar import Given
 from wherry.containers import World, amounts
 from wherry.launch.options import RunOptions
 from wherry.shims.singularity.given import Asked, asked, split, tell
-from wherry.shims.singularity.images import image_meant
+from wherry.shims.singularity.images import allow_http, image_meant
 from wherry.shims.singularity.places import places
 from wherry.shims.singularity.variables import variables
 from wherry.shims.singularity.words import ACTIONS, SHELL_ONLY, START_ONLY, Flag
@@ -47,6 +47,8 @@ def act(face: str, verb: str, before: tuple[str, ...], given: Given, *, quiet: b
 
         return enter(verb, image, command, words, world)
     found = start_options(verb, image, command, words, world)
+    if words.on("nohttps"):
+        allow_http(world, image_meant(image, world.outside))
     if words.text("docker_username") or words.text("authfile"):
         from wherry.shims.singularity.bringing import fetch_missing
 
