@@ -162,7 +162,8 @@ def _seen(item: Operation) -> str:
     if item.kind == "HOSTNAME":
         return f"the host name {fields[0]}"
     if item.kind == "NAMED":
-        return f"what the command's words name in the host's {' '.join(_words(item.fields[0]))}, where the image lacks it"
+        own = " ".join(_words(item.fields[0]))
+        return f"what the command's words name in the host's {own}, where the image lacks it"
     return "the loopback network alone" if item.kind == "LOOPBACK" else ""
 
 
