@@ -22,8 +22,6 @@ _HARMLESS = (
 )
 _SUFFIXES = ((".sqfs", "squash"), (".tar", "tar"), (".tar.gz", "tar"), (".tgz", "tar"))
 _FORMS = ("ch-image", "dir", "squash", "tar")
-_PLACES = ("dev", "proc", "sys", "etc", "tmp", "ch", *(f"mnt/{number}" for number in range(10)))
-"""What ``ch-run`` wants to find in a directory."""
 
 
 def image(words: list[str]) -> int:
@@ -93,6 +91,7 @@ def _write_root(world: World, source: str, target: str, wanted: str) -> None:
         return
     from wherry.containers import Resolved, resolve
     from wherry.image import write_out
+    from wherry.shims.charliecloud.places import make_places
 
     found = resolve(world, source, pull="never")
     assert isinstance(found, Resolved)
@@ -100,11 +99,7 @@ def _write_root(world: World, source: str, target: str, wanted: str) -> None:
         raise Conflict(f"'{target}' exists", hint="remove it, or name another")
     write_out(found.image, target)
     os.chmod(target, 0o755)
-    for name in _PLACES:
-        os.makedirs(f"{target}/{name}", exist_ok=True)
-    if not os.path.exists(f"{target}/ch/environment"):
-        with open(f"{target}/ch/environment", "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write("".join(f"{line}\n" for line in found.image.config.config.env or ()))
+    make_places(target, found.image.config.config.env or ())
 
 
 def _write_tar(world: World, source: str, target: str) -> None:
