@@ -59,8 +59,9 @@ def test_the_same_image_gives_the_same_bytes(store: Store, layered_image: Image,
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["image.sif", "image.sqfs"])
-@pytest.mark.parametrize("kind", ["layered", "small"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("image.sif", "layered"), ("image.sqfs", "layered"), ("image.sif", "small")]
+)
 def test_all_of_the_image_comes_back(
     store: Store, request: pytest.FixtureRequest, tmp_path: Path, name: str, kind: str
 ) -> None:

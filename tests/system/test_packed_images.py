@@ -131,6 +131,34 @@ def test_charliecloud_says_its_variables_in_a_file_of_its_own(tmp_path: Path) ->
     assert facts.config.config.env == ("PATH=/a:/b", "LANG=C")
 
 
+ENROOT = b"""# org.example.kind test
+
+mkdir -p "/opt/data" 2> /dev/null
+cd "/opt/data" && unset OLDPWD || exit 1
+
+if [ -s /etc/rc.local ]; then
+    . /etc/rc.local
+fi
+
+if [ $# -gt 0 ]; then
+    exec '/bin/echo' "$@"
+else
+    exec '/bin/echo' 'by default'
+fi
+"""
+
+
+def test_an_image_of_enroot_runs_by_its_script(tmp_path: Path, wherry: Wherry) -> None:
+    root = {**files(), "etc/rc": ENROOT, "etc/environment": b"WHERE=enroot\n", "opt/data/x": b""}
+    root = {name: content for name, content in root.items() if not name.startswith((".singularity.d", "singularity"))}
+    path = squashfs_of(tmp_path / "image.sqsh", tar_with(root, PROGRAMS))
+    facts = packed_facts(str(path))
+    assert facts.labels == {"org.example.kind": "test"}
+    assert facts.config.config.env == ("WHERE=enroot",)
+    assert wherry.ok("run", str(path)) == "by default\n"
+    assert wherry.ok("run", str(path), "hello") == "hello\n"
+
+
 def oci_sif(layers: int, tmp_path: Path, media: str = "application/vnd.sylabs.image.layer.v1.squashfs") -> bytes:
     squashfs = squashfs_of(tmp_path / "fs", tar_with({"bin/sh": b"x", "etc/name": b"oci\n"})).read_bytes()
     config = json.dumps(

@@ -2,7 +2,8 @@
 
 Their images say in shell what they set and run: ``env/*.sh`` is sourced before anything is executed, ``runscript`` is
 what ``run`` executes. ``actions/exec`` does the former and executes its arguments, so it is the entry point.
-Others pack root file systems, too: Charliecloud leaves ``ch/environment``, enroot ``etc/environment``.
+Others pack root file systems, too: Charliecloud leaves ``ch/environment``, enroot ``etc/environment`` and ``etc/rc``,
+which sets up and executes entry point and command.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ class FolderFiles:
 
 def container_config(files: Files) -> ContainerConfig:
     """How an image is run whose makers left no OCI configuration."""
+    start = files.read("etc/rc") or b""
+    if b"/etc/rc.local" in start and b"exec " in start and not files.executable(_EXEC):
+        return _of_enroot(files, start.decode(errors="replace"))
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ("/bin/sh",)
     if files.executable(_EXEC):
@@ -84,7 +88,17 @@ def _variables(files: Files) -> tuple[str, ...]:
         found = _EXPORT.findall(text)
         if found:
             return tuple(f"{name}={_ESCAPED.sub(_SELF, default or plain)}" for name, default, plain in found)
-    lines = (files.read("ch/environment") or b"").decode("utf-8", "surrogateescape").splitlines()
+    return _lines_of(files, "ch/environment")
+
+
+def _of_enroot(files: Files, script: str) -> ContainerConfig:
+    """Its script begins with the labels as comments, and knows what to execute without arguments."""
+    labels = dict(re.findall(r"^# (\S+) (.*)$", script.partition("\n\n")[0], re.MULTILINE))
+    return ContainerConfig(env=_lines_of(files, "etc/environment"), entrypoint=("/bin/sh", "/etc/rc"), labels=labels)
+
+
+def _lines_of(files: Files, path: str) -> tuple[str, ...]:
+    lines = (files.read(path) or b"").decode("utf-8", "surrogateescape").splitlines()
     return tuple(line for line in lines if re.match(r"[A-Za-z_]\w*=", line))
 
 
