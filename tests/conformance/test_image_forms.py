@@ -18,6 +18,7 @@ import zstandard
 
 import images
 from layers import Item, directory, file, hardlink, make_removable, symlink, tar_of, whiteout, write_layout
+from wherry.base.errors import BrokenArchive
 from wherry.image import (
     Image,
     Imported,
@@ -108,6 +109,18 @@ def test_an_archive_is_read_in_each_compression(
     save_images(store, [layered], str(tmp_path / "saved"), "oci-archive")
     (tmp_path / "packed").write_bytes(pack((tmp_path / "saved").read_bytes()))
     assert whole(load_file(other, str(tmp_path / "packed"))) == whole(layered)
+
+
+def test_an_archive_that_somebody_unpacked_is_read(other: Store, layered: Image, tmp_path: Path) -> None:
+    copy(f"oci:{images.image('layered')}:latest", f"docker-archive:{tmp_path}/theirs:{NAME}")
+    (tmp_path / "folder").mkdir()
+    subprocess.run(["tar", "-xf", str(tmp_path / "theirs"), "-C", str(tmp_path / "folder")], check=True)
+    assert form_of(str(tmp_path / "folder")).kind == "archive"
+    assert whole(load_file(other, str(tmp_path / "folder"))) == whole(layered)
+    (tmp_path / "folder" / "manifest.json").unlink()
+    (tmp_path / "old").write_bytes(b"".join(folder_tar(str(tmp_path / "folder"))))
+    with pytest.raises(BrokenArchive, match=r"Docker before 1\.10"):
+        load_file(other, str(tmp_path / "old"))
 
 
 def test_several_images_share_an_archive_and_their_layers(
