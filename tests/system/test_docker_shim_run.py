@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import images
+from waiting import until
 from wherry_command import Result, Wherry
 
 CONFIG = {
@@ -296,3 +297,25 @@ def test_podman_keeps_the_callers_id(docker: Wherry, pushed: Callable[..., str])
     assert podman.ok("run", "--rm", "--umask", "0077", "tiny", "sh", "-c", "umask") == "0077\n"
     assert podman.ok("run", "--rm", "--replace", "--name", "x-1", "tiny", "echo", "a") == "a\n"
     assert podman.ok("run", "--rm", "--entrypoint", '["echo", "b"]', "tiny", "c") == "b c\n"
+
+
+def test_a_container_without_a_name_is_shown_with_one(docker: Wherry) -> None:
+    """One that goes when it ends, and is started by a saved plan, has the name that its id gives."""
+    running = docker.start("run", "--rm", "tiny", "sleep", "60")
+    try:
+        until(lambda: docker.ok("ps", "-q", "-f", "ancestor=tiny") != "")
+        name = docker.ok("ps", "--format", "{{.Names}}").split()[0]
+        assert re.fullmatch(r"[a-z]+_[a-z]+", name)
+        assert docker.ok("inspect", "-f", "{{.Name}}", name) == f"/{name}\n"
+        assert docker.ok("kill", name) == f"{name}\n"
+        assert running.wait(20) == 137
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_the_platform_of_the_environment(docker: Wherry) -> None:
+    other = {"DOCKER_DEFAULT_PLATFORM": "linux/s390x"}
+    result = docker("run", "--rm", "--pull", "never", "tiny", "true", env=other)
+    assert result.status == 125
+    assert "s390x" in result.stderr

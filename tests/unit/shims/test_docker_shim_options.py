@@ -43,8 +43,15 @@ def known(command: Command, peer: str) -> set[str]:
     return {name for option in command.options if option.only in ("", peer) for name in option.names}
 
 
+def is_of_other(peer: str, verb: str) -> bool:
+    """Whether only the other peer has the verb."""
+    first, last = verb.split(" ")[0], verb.split(" ")[-1]
+    return last in ("untag", "exists") if peer == "docker" else first == "context"
+
+
 def verbs() -> list[tuple[str, str]]:
-    return [(peer, verb) for peer in PEERS for verb in VERBS if peer == "podman" or verb != "untag"]
+    grouped = [name for words in GROUPS.values() for name in words.values() if " " in name and "list" not in name]
+    return [(peer, verb) for peer in PEERS for verb in (*VERBS, *grouped) if not is_of_other(peer, verb)]
 
 
 @pytest.mark.parametrize(("peer", "verb"), verbs())

@@ -50,8 +50,9 @@ def start_options(call: Call, given: Given, world: World) -> RunOptions:
     options |= {"volume": (*volumes, *devices), "mount": mounts, "tmpfs": mounting.memory(call, given)}
     options |= _pull(call, given) | _security(call, given) | _processors(given) | _podmans(given)
     options["label"] = (*_labels(given), *given.many("label"))
-    if "," in "".join(given.many("env_file")):
-        options["env_file"] = given.many("env_file")
+    platform = world.outside.env("DOCKER_DEFAULT_PLATFORM") if not call.is_podman else None
+    if platform:
+        options.setdefault("platform", platform)
     network = networking.network(call, given)
     if network:
         options["network"] = network

@@ -23,6 +23,9 @@ def _ls(call: Call, given: Given) -> int:
     if given.flag("quiet"):
         print("".join(f"{row['ID']}\n" for row in rows), end="")
         return 0
+    if given.flag("noheading") and not given.text("format"):
+        print("".join(f"{row['ID']}  {row['Name']}  {row['Driver']}\n" for row in rows), end="")
+        return 0
     columns = (("NETWORK ID", "ID"), ("NAME", "Name"), ("DRIVER", "Driver"), ("SCOPE", "Scope"))
     show_rows(call, rows, columns, given.text("format"))
     return 0
@@ -74,7 +77,13 @@ _NETWORK_LIST = Command(
     _ls,
     "[OPTIONS]",
     "List networks",
-    (_QUIET, done("-f", "--filter", kind=MANY), _FORMAT, Asked(("--no-trunc",), "flag", "idle")),
+    (
+        _QUIET,
+        done("-f", "--filter", kind=MANY),
+        _FORMAT,
+        Asked(("--no-trunc",), "flag", "idle"),
+        done("-n", "--noheading", only="podman"),
+    ),
 )
 _CONTEXT_LIST = Command(_contexts, "[OPTIONS]", "List contexts", (_QUIET, _FORMAT))
 

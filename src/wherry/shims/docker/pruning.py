@@ -154,26 +154,19 @@ def _room(kind: str, count: int, active: int, size: int, unused: int) -> dict[st
     }
 
 
-def _cleanup(call: Call, given: Given) -> int:
-    """podman's: what a container leaves mounted. Here the kernel unmounts all when it ends."""
-    return 0
-
-
+_EXTERNAL = Asked(("--external",), "flag", "idle", only="podman")
 _COMMON = (done("-f", "--force"), done("--filter", kind=MANY))
 
 COMMANDS = {
     "container prune": Command(_containers, "[OPTIONS]", "Remove all stopped containers", _COMMON),
-    "image prune": Command(_images, "[OPTIONS]", "Remove unused images", (*_COMMON, done("-a", "--all"))),
+    "image prune": Command(_images, "[OPTIONS]", "Remove unused images", (*_COMMON, done("-a", "--all"), _EXTERNAL)),
     "system prune": Command(
         _system,
         "[OPTIONS]",
         "Remove unused data",
-        (*_COMMON, done("-a", "--all"), done("--volumes"), Asked(("--external",), "flag", "idle", only="podman")),
+        (*_COMMON, done("-a", "--all"), done("--volumes"), _EXTERNAL),
     ),
     "system df": Command(
         _df, "[OPTIONS]", "Show disk usage", (done("--format", kind=TEXT), Asked(("-v", "--verbose"), "flag", "idle"))
-    ),
-    "container cleanup": Command(
-        _cleanup, "CONTAINER...", "Unmount what a container left: nothing", (done("-a", "--all"),), most=-1
     ),
 }

@@ -35,7 +35,6 @@ GROUPS: dict[str, dict[str, str]] = {
         "inspect": "container inspect",
         "prune": "container prune",
         "exists": "container exists",
-        "cleanup": "container cleanup",
     },
     "image": {
         **dict.fromkeys(("ls", "list"), "images"),
@@ -59,7 +58,6 @@ _GROUPED = {
     **{f"volume {name}": "volumes" for name in ("create", "ls", "list", "rm", "inspect", "prune")},
     **{f"network {name}": "networks" for name in ("ls", "list", "inspect", "prune")},
     **{f"context {name}": "networks" for name in ("ls", "list", "show", "use")},
-    "container cleanup": "pruning",
 }
 
 _YET = "it comes with a later release"
@@ -105,6 +103,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "plugin": ("plug-ins are the daemon's", "leave it out"),
     "machine": ("no virtual machine is needed", "leave it out"),
     "unshare": ("Wherry starts containers itself", "docker run -u root"),
+    "container cleanup": ("the kernel unmounts all when a container ends", "leave it out"),
     "init": ("a container is made ready when it starts", "podman start CONTAINER"),
     "unmount": ("a container's tree is mounted in its own namespace only", "leave it out"),
     "mount": ("a container's tree is mounted in its own namespace only", "docker cp CONTAINER:PATH ."),
