@@ -64,6 +64,7 @@ static void widen(void) {
 }
 
 static noreturn void become(const struct server *server, int words, pid_t keeper, uid_t uid, gid_t gid, char **argv) {
+    static const int expected[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE};
     sigset_t mask;
     dup2(words, 2);
     if (server->helper == NULL && map_to_root(uid, gid) != 0) {
@@ -82,6 +83,7 @@ static noreturn void become(const struct server *server, int words, pid_t keeper
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
     sigprocmask(SIG_SETMASK, &mask, NULL);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) signal(expected[i], SIG_DFL); /* nohup(1) ignores */
     prctl(PR_SET_PDEATHSIG, server->helper == NULL ? SIGKILL : SIGHUP);
     if (getppid() != keeper) _exit(1);
     execv(argv[0], argv);

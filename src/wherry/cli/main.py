@@ -129,7 +129,9 @@ def complain(error: WherryError) -> int:
         import traceback
 
         traceback.print_exception(error)
-    _say(f"wherry: {error}" + (f"\n  next: {error.hint}" if error.hint else ""))
+    from wherry.cli.listing import visible
+
+    _say(f"wherry: {visible(str(error))}" + (f"\n  next: {visible(error.hint)}" if error.hint else ""))
     return error.exit_code
 
 

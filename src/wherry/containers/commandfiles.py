@@ -11,7 +11,7 @@ import shlex
 
 import msgspec
 
-from wherry.base.errors import WherryError, reason, remedy
+from wherry.base.errors import UsageError, WherryError, reason, remedy
 from wherry.containers.placing import typed_program
 from wherry.containers.world import World
 
@@ -36,7 +36,10 @@ class Exposed(msgspec.Struct, frozen=True):
 
 
 def write_command(each: Exposed, world: World) -> None:
-    """Make or replace the script."""
+    """Make or replace the script; raises :class:`UsageError` for a file's name that no line of it can hold."""
+    for text in (each.image, each.path, each.module):
+        if not text.isprintable():
+            raise UsageError(f"cannot expose '{text}'", why="there are bytes in it that are no text", hint="rename it")
     folder = os.path.dirname(each.path)
     temporary = f"{folder}/.{each.name}.{os.getpid()}"
     try:

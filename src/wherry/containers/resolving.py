@@ -90,23 +90,28 @@ def image_named(world: World) -> str:
 def file_meant(world: World, text: str) -> str | None:
     """The absolute path when ``text`` means a file or folder, None when it is an image's name.
 
-    A bare name is an image's name unless a regular file of that name is an image; a directory needs a slash.
+    A bare name is an image's name unless a regular file of that name is an image; where everybody may write, one that
+    is neither ours nor root's is none. A directory needs a slash.
     """
     if text.startswith(("/", "./", "../")) or text.endswith("/"):
         path = text if text.startswith("/") else f"{world.outside.cwd()}/{text}"
         path = os.path.normpath(path)
         world.outside.stat(path)
         return path
-    if "@" in text or not world.outside.local_file(text):
+    if not world.files or "@" in text or not world.outside.local_file(text):
         return None
     from wherry.image import form_of
 
     path = os.path.normpath(f"{world.outside.cwd()}/{text}")
     world.outside.stat(path)
     try:
-        return path if form_of(path).kind else None
+        return path if _is_trusted(path) and form_of(path).kind else None
     except OSError:
         return None
+
+
+def _is_trusted(path: str) -> bool:
+    return os.stat(path).st_uid in (0, os.geteuid()) or not os.stat(os.path.dirname(path)).st_mode & 0o002
 
 
 def source_meant(text: str) -> Source | None:

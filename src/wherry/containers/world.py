@@ -21,13 +21,20 @@ __all__ = ["World"]
 class World:
     """One command's view. ``outside`` records all that is consulted, so that a plan made from it knows its inputs.
 
-    Without ``make_store`` a store that is missing is not made, for those who only look (``--dry-run``).
+    Without ``make_store`` a store that is missing is not made, for those who only look (``--dry-run``). Without
+    ``files`` a bare name is never a file of the current directory: a peer's users know no such rule.
     """
 
     def __init__(
-        self, outside: Outside | None = None, settings: Settings | None = None, *, make_store: bool = True
+        self,
+        outside: Outside | None = None,
+        settings: Settings | None = None,
+        *,
+        make_store: bool = True,
+        files: bool = True,
     ) -> None:
         self._make_store = make_store
+        self.files = files
         self.outside = Outside() if outside is None else outside
         self.mounts: dict[str, Mount] = {}
         """Mounts of packed images by the tree where they can be read, held until what is started has its own hold."""

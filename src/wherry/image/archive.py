@@ -79,7 +79,9 @@ def preview_load(
 ) -> tuple[ArchivedImage, ...]:
     """What :func:`load_images` would bring; changes nothing. Raises as that does."""
     path = os.path.abspath(path)
-    with _opened(path, _temporary()) as layout:
+    # Beside the store, where one looks whether there is room: the temporary directory is often memory.
+    folder = _work(store, path) if os.path.isdir(store.path) else _temporary()
+    with _opened(path, folder) as layout:
         found = tuple(archived_images(layout, path, platform, wanted))
     if not found:
         raise _empty(path)

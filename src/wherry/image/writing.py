@@ -28,14 +28,17 @@ class Writer(Protocol):
 
 @contextmanager
 def tar_writer(path: str) -> Iterator[Writer]:
-    """A tar at ``path``: a regular file appears when it is whole, a pipe or device is written as it comes."""
-    direct = os.path.exists(path) and not os.path.isfile(path)
+    """A tar at ``path``: a regular file appears when it is whole, a pipe or device is written as it comes; standard
+    output (``/dev/stdout``), too, wherever it leads, behind what is there."""
+    standard = path == "/dev/stdout"
+    direct = standard or (os.path.exists(path) and not os.path.isfile(path))
     path = path if direct else os.path.realpath(path)
     work = path if direct else f"{path}.partial-{os.getpid()}"
     try:
         with _translated(path):
             mode = "wb" if direct else "xb"
-            with open(work, mode, buffering=1 << 20) as file, tarfile.open(fileobj=file, mode="w|") as archive:
+            target = os.dup(1) if standard else work
+            with open(target, mode, buffering=1 << 20) as file, tarfile.open(fileobj=file, mode="w|") as archive:
                 yield _Tar(archive)
             if not direct:
                 if os.path.exists(path):

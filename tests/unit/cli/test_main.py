@@ -40,6 +40,11 @@ def call(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
             125,
             "wherry: no image 'x': it was never pulled\n  next: wherry pull x\n",
         ),
+        (
+            NotFound("no 'a\x1b[2K\r\n  next: evil'", hint="b\x07"),
+            125,
+            "wherry: no 'a\\x1b[2K\\r\\n  next: evil'\n  next: b\\x07\n",
+        ),
         (CommandNotFound("no 'x' in the container"), 127, "wherry: no 'x' in the container\n"),
         (KeyboardInterrupt(), 130, ""),
         (MemoryError(), 125, "wherry: out of memory\n  next: ask for more"),

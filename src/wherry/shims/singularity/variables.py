@@ -84,7 +84,7 @@ def _given(asked: Asked, outside: Outside) -> dict[str, str]:
     for text in asked.many("env"):
         for pair in _pairs(text):
             name, equals, value = pair.partition("=")
-            if not equals or not name:
+            if not equals or not (name.isascii() and name.isidentifier()):
                 raise UsageError(f"'--env {text}' names no variable", hint="--env NAME=VALUE[,NAME=VALUE]")
             found[name] = value
     return found

@@ -37,7 +37,7 @@ def open_world(general: Given) -> World:
     elif folder and not settings.has("store.path"):
         store = f"{os.path.join(outside.cwd(), folder)}/wherry"
         settings = settings.with_flag("store.path", store, "UDOCKER_DIR")
-    return World(outside, settings)
+    return World(outside, settings, files=False)
 
 
 def uuid(container_id: str) -> str:
