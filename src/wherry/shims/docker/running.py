@@ -24,7 +24,7 @@ __all__ = ["COMMANDS"]
 def _run(call: Call, given: Given) -> int:
     from wherry.shims.starting import start
 
-    world = containers.World()
+    world = containers.World(files=False)
     options = _found(world, start_options(call, given, world))
     own = _own_settings(given)
     if options.detach or options.name or not options.remove:
@@ -37,7 +37,7 @@ def _run(call: Call, given: Given) -> int:
 def _create(call: Call, given: Given) -> int:
     from wherry.cli.moving import shown
 
-    world = containers.World()
+    world = containers.World(files=False)
     options = _named(call, given, world, _found(world, start_options(call, given, world)))
     with shown(given.flag("quiet")) as progress:
         print(containers.create(options, world=world, progress=progress))
