@@ -164,7 +164,8 @@ def _exported(variable: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         return ""
     quoted = re.sub(r'([\\"`$])', r"\\\1", value)
-    return f'export {name}="{quoted}"\n' if name == "PATH" else f'export {name}="${{{name}:-"{quoted}"}}"\n'
+    unless = "" if name == "PATH" else f'[ -n "${{{name}:-}}" ] || '
+    return f'{unless}{name}="{quoted}"\nexport {name}\n'
 
 
 def _runscript(config: ContainerConfig) -> str:
