@@ -8,8 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from wherry.base.outside import Outside
+from wherry.containers import World
+from wherry.containers.theirs import find_theirs
 from wherry_command import Wherry
 
 CONFIG = "sha256:" + "ab" * 32
@@ -137,3 +141,51 @@ def test_names_that_cannot_be_names_here_bring_the_image_all_the_same(alone: Whe
     assert (result.status, row["State"], row["Theirs"]) == (0, "brought", "Not A/Name:1")
     alone.ok("prune", "-f")
     assert len(alone.ok("images", "-q").split()) == 1
+
+
+def world_of(folder: Path) -> World:
+    """One whose place for Charliecloud is ``FOLDER.ch``, in ``/var/tmp`` by a detour: the real one is other tests'."""
+    world = World(Outside({"HOME": str(folder)}), make_store=False)
+    world.host = msgspec.structs.replace(world.host, user=f"../..{folder}")
+    return world
+
+
+def test_what_others_can_write_is_left_unless_it_is_named(tmp_path: Path) -> None:
+    place, world = tmp_path / "me.ch", world_of(tmp_path / "me")
+    (place / "img/debian+12/bin").mkdir(parents=True)
+    assert [item.name for item in find_theirs("charliecloud", "", world)] == ["debian:12"]
+    place.chmod(0o777)
+    [item] = find_theirs("charliecloud", "", world)
+    assert os.path.realpath(item.name) == os.path.realpath(place) and not item.references
+    assert "others can write there" in item.why
+    assert [item.name for item in find_theirs("charliecloud", str(place), world)] == ["debian:12"]
+
+
+def test_what_somebody_else_keeps_where_ours_would_be_is_left(alone: Wherry, tmp_path: Path) -> None:
+    """Links to root's, since nobody else's can be made here."""
+    for name in (".udocker", ".apptainer/cache"):
+        place = alone.folder / "home" / name
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to("/usr")
+    for program in ("udocker", "apptainer"):
+        result = alone("import-store", "--from", program, "--format", "json")
+        [row] = map(json.loads, result.stdout.splitlines())
+        assert (result.status, row["State"]) == (125, "left") and "somebody else's" in row["Why"], str(result)
+    (tmp_path / "me.ch").symlink_to("/usr")
+    [item] = find_theirs("charliecloud", "", world_of(tmp_path / "me"))
+    assert "somebody else's" in item.why
+
+
+def test_what_somebody_else_made_has_no_names_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Though its place is given: it could call itself debian."""
+    (tmp_path / "ch/img/debian+12/bin").mkdir(parents=True)
+    (tmp_path / "udocker/containers/one/ROOT/bin").mkdir(parents=True)
+    (tmp_path / "udocker/repos").mkdir()
+    world = world_of(tmp_path)
+    for program, place in (("charliecloud", "ch"), ("udocker", "udocker")):
+        [mine] = find_theirs(program, str(tmp_path / place), world)
+        assert mine.references
+        with monkeypatch.context() as context:
+            context.setattr(os, "geteuid", lambda: 65533)
+            [theirs] = find_theirs(program, str(tmp_path / place), world)
+        assert theirs.references == () and theirs.name == mine.name

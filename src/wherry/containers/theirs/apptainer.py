@@ -16,7 +16,7 @@ import msgspec
 
 from wherry.base.errors import InvalidName, NotFound, WherryError
 from wherry.base.reference import Reference
-from wherry.containers.theirs.held import Theirs, blobs_of, of_layers
+from wherry.containers.theirs.held import Theirs, blobs_of, is_ours, not_ours, of_layers
 from wherry.image import Index, PackedImage, is_packed, packed_facts, read_document
 
 if TYPE_CHECKING:
@@ -33,10 +33,14 @@ _NAMED = re.compile(r"(.+)_([A-Za-z0-9._-]+)\.sif")
 
 def found(path: str, world: World) -> Iterator[Theirs]:
     """All images of the caches; those of the variables and of the home unless a path is given."""
-    tops = [path] if path else _usual(world)
+    usual = _usual(world)
+    tops = [path] if path else [*_named(world), *usual]
     if path and not any(os.path.isdir(f"{path}/{name}") for name in (*_FILES, *_BLOBS)):
         raise NotFound(f"'{path}' is no cache of Apptainer", why=f"it has none of {', '.join((*_FILES, *_BLOBS))}")
     for top in dict.fromkeys(tops):
+        if not path and top in usual and (left := not_ours("apptainer", top)) is not None:
+            yield left
+            continue
         files = list(_files(top))
         names = {os.path.basename(item.place): item.references for item in files}
         layers = [item for name in _BLOBS for item in _layers(f"{top}/{name}", names)]
@@ -45,11 +49,14 @@ def found(path: str, world: World) -> Iterator[Theirs]:
         yield from (item for item in files if os.path.basename(item.place) not in whole)
 
 
-def _usual(world: World) -> list[str]:
+def _named(world: World) -> list[str]:
     variables = (world.outside.env(name) for name in ("APPTAINER_CACHEDIR", "SINGULARITY_CACHEDIR"))
+    return [folder for value in variables if value for folder in (f"{value}/cache", value)]
+
+
+def _usual(world: World) -> list[str]:
     home = world.outside.home()
-    named = [folder for value in variables if value for folder in (f"{value}/cache", value)]
-    return [folder for folder in (*named, f"{home}/.apptainer/cache", f"{home}/.singularity/cache") if folder]
+    return [f"{home}/.apptainer/cache", f"{home}/.singularity/cache"]
 
 
 def _files(top: str) -> Iterator[Theirs]:
@@ -69,7 +76,7 @@ def _file(path: str, kind: str) -> Theirs:
         facts = packed_facts(path)
     except WherryError as error:
         return msgspec.structs.replace(common, why=error.why or error.what)
-    return msgspec.structs.replace(common, references=_references(facts, path, kind))
+    return msgspec.structs.replace(common, references=_references(facts, path, kind) if is_ours(path) else ())
 
 
 def _references(facts: PackedImage, path: str, kind: str) -> tuple[str, ...]:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.errors import NotFound
-from wherry.containers.theirs.held import Theirs, blobs_of, command_changes, of_layers, tree_bytes
+from wherry.containers.theirs.held import (
+    Theirs,
+    blobs_of,
+    command_changes,
+    is_ours,
+    not_ours,
+    of_layers,
+    tree_bytes,
+)
 
 if TYPE_CHECKING:
     from wherry.containers.world import World
@@ -19,7 +27,11 @@ __all__ = ["found"]
 
 def found(path: str, world: World) -> Iterator[Theirs]:
     """All images; ``$CH_IMAGE_STORAGE`` or ``/var/tmp/$USER.ch`` unless a path is given."""
-    top = path or world.outside.env("CH_IMAGE_STORAGE") or f"/var/tmp/{world.host.user}.ch"
+    named = path or world.outside.env("CH_IMAGE_STORAGE")
+    top = named or f"/var/tmp/{world.host.user}.ch"
+    if not named and (left := not_ours("charliecloud", top)) is not None:
+        yield left
+        return
     if path and not os.path.isdir(f"{top}/img"):
         raise NotFound(f"'{path}' is no storage of Charliecloud", why="there is no folder 'img' in it")
     cache = f"{top}/dlcache"
@@ -36,11 +48,12 @@ def found(path: str, world: World) -> Iterator[Theirs]:
 def _image(tree: str, folder: str, cache: str, blobs: dict[str, str], architecture: str) -> Theirs:
     """By its layers where all are in the cache still, else by its files."""
     name = folder.replace("%", "/").replace("+", ":")
+    references = (name,) if is_ours(tree) else ()
     if os.path.exists(f"{tree}/ch/config.pulled.json"):  # what 'ch-image build' made has none
         for kind in (f"%{architecture}", "%skinny", ""):
             try:
                 with open(f"{cache}/{folder}{kind}.manifest.json", "rb") as file:
-                    pulled = of_layers("charliecloud", name, (name,), file.read(), blobs)
+                    pulled = of_layers("charliecloud", name, references, file.read(), blobs)
             except OSError:
                 continue
             if not pulled.why:
@@ -51,7 +64,7 @@ def _image(tree: str, folder: str, cache: str, blobs: dict[str, str], architectu
         name=name,
         kind="tree",
         place=tree,
-        references=(name,),
+        references=references,
         size=tree_bytes(tree),
         changes=_changes(tree),
         why=why,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.digest import Digest
-from wherry.base.errors import InvalidName, WherryError
+from wherry.base.errors import InvalidName, WherryError, reason
 from wherry.image import read_manifest
 
 if TYPE_CHECKING:
     from wherry.containers.world import World
 
-__all__ = ["Theirs", "blobs_of", "command_changes", "find_theirs", "of_layers", "tree_bytes"]
+__all__ = ["Theirs", "blobs_of", "command_changes", "find_theirs", "is_ours", "not_ours", "of_layers", "tree_bytes"]
 
 
 class Theirs(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,10 +45,44 @@ class Theirs(msgspec.Struct, frozen=True, kw_only=True):
 def find_theirs(program: str, path: str, world: World) -> tuple[Theirs, ...]:
     """The images of a program, at ``path`` or where they usually are; none where there are none.
 
+    What is somebody else's gives images, but no names: it could call itself anything.
+
     Raises :class:`NotFound` for a ``path`` that is no store of that program, :class:`WherryError`.
     """
-    found = import_module(f"wherry.containers.theirs.{program}").found(path, world)
+    found: Iterator[Theirs] = import_module(f"wherry.containers.theirs.{program}").found(path, world)
+    if path and not is_ours(path):
+        found = (msgspec.structs.replace(item, references=()) for item in found)
     return tuple(sorted(found, key=lambda item: (item.name, item.place)))
+
+
+def is_ours(path: str) -> bool:
+    """Whether who runs this, or root, has made it."""
+    try:
+        return os.stat(path).st_uid in (0, os.geteuid())
+    except OSError:
+        return True  # there is nothing of anybody's
+
+
+def not_ours(program: str, path: str) -> Theirs | None:
+    """Why a store is left that nobody named, but that lies where it usually does; None for one that may be read.
+
+    Some of these places are for everybody (``/var/tmp``), so that anybody can be there first.
+    """
+    try:
+        own, found = os.lstat(path), os.stat(path)
+    except FileNotFoundError:
+        return None  # its reader finds nothing either
+    except OSError as error:
+        why = reason(error)
+    else:
+        if {own.st_uid, found.st_uid} != {os.geteuid()}:
+            why = "it is somebody else's"
+        elif stat.S_ISDIR(found.st_mode) and found.st_mode & 0o022:
+            why = "others can write there"
+        else:
+            return None
+    why += f"; if you trust it: wherry import-store --from {program} {path}"
+    return Theirs(program=program, name=path, kind="tree", place=path, why=why)
 
 
 def of_layers(program: str, name: str, references: tuple[str, ...], manifest: bytes, blobs: dict[str, str]) -> Theirs:

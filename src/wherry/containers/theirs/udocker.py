@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.errors import NotFound, reason
-from wherry.containers.theirs.held import Theirs, blobs_of, command_changes, of_layers, tree_bytes
+from wherry.containers.theirs.held import (
+    Theirs,
+    blobs_of,
+    command_changes,
+    is_ours,
+    not_ours,
+    of_layers,
+    tree_bytes,
+)
 
 if TYPE_CHECKING:
     from wherry.containers.world import World
@@ -22,7 +30,11 @@ __all__ = ["found"]
 
 def found(path: str, world: World) -> Iterator[Theirs]:
     """All images and containers; ``$UDOCKER_DIR`` or ``~/.udocker`` unless a path is given."""
-    top = path or world.outside.env("UDOCKER_DIR") or f"{world.outside.home()}/.udocker"
+    named = path or world.outside.env("UDOCKER_DIR")
+    top = named or f"{world.outside.home()}/.udocker"
+    if not named and (left := not_ours("udocker", top)) is not None:
+        yield left
+        return
     if path and not os.path.isdir(f"{top}/repos"):
         raise NotFound(f"'{path}' is no store of udocker", why="there is no folder 'repos' in it")
     blobs = blobs_of(f"{top}/layers", "sha256:")
@@ -42,7 +54,7 @@ def _image(folder: str, name: str, files: list[str], blobs: dict[str, str]) -> T
         return Theirs(program="udocker", name=name, kind="layers", place=folder, why=why)
     try:
         with open(f"{folder}/manifest", "rb") as file:
-            return of_layers("udocker", name, (name,), file.read(), blobs)
+            return of_layers("udocker", name, (name,) if is_ours(folder) else (), file.read(), blobs)
     except OSError as error:
         return Theirs(program="udocker", name=name, kind="layers", place=folder, why=reason(error))
 
@@ -67,7 +79,7 @@ def _containers(folder: str) -> Iterator[Theirs]:
             name=f"container {called[0]}",
             kind="tree",
             place=root,
-            references=tuple(f"localhost/udocker/{name.lower()}:latest" for name in called),
+            references=tuple(f"localhost/udocker/{name.lower()}:latest" for name in called if is_ours(root)),
             size=tree_bytes(root),
             changes=_changes(entry.path),
             why="" if os.listdir(root) else "it has no files: it was made without unpacking its image",

@@ -1,4 +1,4 @@
-"""What ``ch-run`` wants to find in a directory, made in one that came from an image: no link of the image is followed."""
+"""What ``ch-run`` wants to find in a directory, made in one of an image: no link of the image is followed."""
 
 from __future__ import annotations
 
