@@ -83,14 +83,13 @@ def test_a_broken_cache_is_read_as_none(tmp_path: Path) -> None:
 
 def test_the_trials_leave_nothing_behind(tmp_path: Path) -> None:
     """No mount, no process, no file."""
-    before = Path("/proc/self/mountinfo").read_text()
     folder = tmp_path / "runtime"
     folder.mkdir(mode=0o700)
     assert trial.try_namespaces(str(folder)).namespaces
     assert trial.try_overlay(str(tmp_path), volatile=True)
     assert os.listdir(folder) == []
     assert os.listdir(tmp_path) == ["runtime"]
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()  # others mount things meanwhile
 
 
 def test_a_machine_without_namespaces_says_why(tmp_path: Path) -> None:
