@@ -69,6 +69,10 @@ def test_each_kind_of_installation_gives_a_command_that_works(
     assert program.stat().st_mode & stat.S_IXUSR
     assert program.read_bytes()[:4] == b"\x7fELF"
     assert dynamic_loader(program) == "", "the command is static, so that a start loads nothing"
+    path = f"{command.parent}:/usr/bin:/bin"
+    [link] = run([str(command), "shim", "install", "apptainer"], tmp_path, PATH=path).split()
+    assert link == f"{command.parent}/apptainer", "a shim lies where the command is found"
+    assert run([link, "--version"], tmp_path, PATH="/usr/bin:/bin").startswith("apptainer version ")
 
 
 def test_what_modules_of_a_site_set_for_another_python_does_not_matter(tmp_path: Path) -> None:
