@@ -91,3 +91,18 @@ def test_a_volume_never_leads_elsewhere(docker: Wherry) -> None:
     docker("volume", "rm", "-f", *docker.ok("volume", "ls", "-q").split())
     docker("run", "--rm", "-v", "..:/x", "tiny", "true", cwd=docker.folder / "home")
     assert docker.ok("volume", "ls", "-q") == ""
+
+
+def test_an_image_fills_a_volume_with_nothing_of_the_hosts(docker: Wherry, tmp_path: Path) -> None:
+    """Links in the image are copied as links, a path through one is looked up in the image."""
+    layer = images.Layer().directory("data").symlink("data/out", "/etc").symlink("way", "/etc").directory("etc")
+    layer = layer.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
+    images.write_layout(tmp_path / "image", [layer.tar()], {}, base=images.image("tiny"))
+    wherry = Wherry(docker.folder)
+    wherry.ok("tag", wherry.ok("load", "-q", f"{tmp_path}/image").strip(), "links")
+    docker.ok("run", "--rm", "-v", "links-1:/data", "-v", "links-2:/way", "links", "true")
+    first = Path(docker.ok("volume", "inspect", "-f", "{{.Mountpoint}}", "links-1").strip())
+    assert (first / "out").is_symlink()
+    second = Path(docker.ok("volume", "inspect", "-f", "{{.Mountpoint}}", "links-2").strip())
+    assert sorted(path.name for path in second.iterdir()) == ["group", "os-release", "passwd"]
+    assert docker.ok("volume", "rm", "links-1", "links-2") == "links-1\nlinks-2\n"

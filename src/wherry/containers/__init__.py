@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from wherry.containers.unused import remove_names, unused_names
     from wherry.containers.variables import environment
     from wherry.containers.volumes import (
+        fill_volume,
         Volume,
         all_volumes,
         find_volume,
@@ -152,6 +153,7 @@ _HOMES = {
     "exposed": "exposing",
     "fetch": "pulling",
     "fetch_artifact": "artifacts",
+    "fill_volume": "volumes",
     "find_container": "lookup",
     "find_record": "records",
     "find_volume": "volumes",
@@ -292,6 +294,7 @@ __all__ = [
     "exposed",
     "fetch",
     "fetch_artifact",
+    "fill_volume",
     "find_container",
     "find_record",
     "find_volume",

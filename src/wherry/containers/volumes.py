@@ -8,15 +8,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.errors import Conflict, InvalidName, NotFound, StoreError, reason
 from wherry.containers.world import World
 
-__all__ = ["Volume", "all_volumes", "find_volume", "is_volume_name", "make_volume", "remove_volume", "users_of_volume"]
+if TYPE_CHECKING:
+    from wherry.image import Entry, Image, Tree
+
+__all__ = [
+    "Volume",
+    "all_volumes",
+    "fill_volume",
+    "find_volume",
+    "is_volume_name",
+    "make_volume",
+    "remove_volume",
+    "users_of_volume",
+]
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _OPEN = 0o755
@@ -79,6 +94,50 @@ def all_volumes(world: World) -> list[Volume]:
     except OSError:
         return []
     return [found for name in names if (found := _read(world, name)) is not None]
+
+
+def fill_volume(world: World, volume: Volume, image: Image, path: str) -> None:
+    """Give an empty volume what the image has at ``path``, as Docker does at the first use. Atomic; owners are ours.
+
+    One that holds something, or is being filled by another process, is left.
+    """
+    from wherry.containers.trees import remove_tree
+    from wherry.image import view
+
+    tree = view(image)
+    found = tree.stat(path)
+    if found is None or not found.is_dir or os.listdir(volume.path) or not tree.entries(found):
+        return
+    made = f"{os.path.dirname(volume.path)}/filling-{os.getpid()}"
+    try:
+        _copy(tree, found, made)
+        os.rename(made, volume.path)  # over an empty directory only
+    except OSError as error:
+        remove_tree(made)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise StoreError(
+                f"cannot fill the volume '{volume.name}'", why=f"{error.filename}: {reason(error)}"
+            ) from None
+
+
+def _copy(tree: Tree, directory: Entry, target: str) -> None:
+    left, folders = [(directory, target)], []
+    while left:
+        found, place = left.pop()
+        os.mkdir(place, 0o700)
+        folders.append((place, found.mode & 0o777 | 0o700))
+        for entry in tree.entries(found):
+            inside = f"{place}/{entry.path.rpartition('/')[2]}"
+            if entry.is_dir:
+                left.append((entry, inside))
+            elif entry.target:
+                os.symlink(entry.target, inside)
+            elif entry.is_file:
+                shutil.copyfile(entry.real, inside)
+                os.chmod(inside, entry.mode & 0o777)
+                os.utime(inside, ns=(entry.mtime_ns, entry.mtime_ns))
+    for place, mode in folders:
+        os.chmod(place, mode)
 
 
 def users_of_volume(world: World, volume: Volume) -> list[str]:

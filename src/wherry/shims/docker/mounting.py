@@ -15,10 +15,10 @@ from wherry.cli.grammar import Given
 from wherry.shims.docker.call import Call
 
 if TYPE_CHECKING:
-    from wherry.containers import World
+    from wherry.containers import Volume, World
     from wherry.launch.options import Bind
 
-__all__ = ["device", "from_others", "memory", "mounts", "volumes"]
+__all__ = ["device", "from_others", "memory", "mounts", "unfilled", "volumes"]
 
 _PASSED_OVER = frozenset(("nocopy", "copy", "dev", "exec", "suid", "nosuid", "nodev", "noexec", "U", "rbind", "bind"))
 
@@ -42,6 +42,24 @@ def volumes(call: Call, given: Given, world: World) -> tuple[tuple[str, ...], tu
             source = _source(world, source)
         bound.append(":".join((source, target, *([",".join(kept)] if kept else []))))
     return tuple(bound), tuple(places)
+
+
+def unfilled(given: Given, world: World) -> list[tuple[Volume, str]]:
+    """Named volumes that are empty, with where they are seen: they get what the image has there."""
+    found = []
+    for text in given.many("volume"):
+        name, _, rest = text.partition(":")
+        target, _, options = rest.partition(":")
+        if target and containers.is_volume_name(name) and "nocopy" not in options.split(","):
+            found.append((name, target))
+    for text in given.many("mount"):
+        fields = dict(part.partition("=")[::2] for part in text.split(","))
+        name = fields.get("source", fields.get("src", ""))
+        target = next((fields[key] for key in ("target", "destination", "dst") if key in fields), "")
+        if fields.get("type", "volume") == "volume" and name and target and "volume-nocopy" not in fields:
+            found.append((name, target))
+    volumes_ = [(containers.find_volume(world, name), target) for name, target in found]
+    return [(volume, target) for volume, target in volumes_ if not os.listdir(volume.path)]
 
 
 def mounts(given: Given, world: World) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,6 +13,7 @@ from wherry.cli.grammar import Given
 from wherry.shims.docker.asking import start_options
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import Command
+from wherry.shims.docker.mounting import unfilled
 from wherry.shims.docker.startoptions import RUN, START
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ __all__ = ["COMMANDS"]
 def _run(call: Call, given: Given) -> int:
     from wherry.shims.starting import start
 
-    world = containers.World(files=False)
+    world = containers.World()
     options = _found(world, start_options(call, given, world))
+    _fill(given, world, options)
     own = _own_settings(given)
     if options.detach or options.name or not options.remove:
         options = _named(call, given, world, options)
@@ -37,8 +39,9 @@ def _run(call: Call, given: Given) -> int:
 def _create(call: Call, given: Given) -> int:
     from wherry.cli.moving import shown
 
-    world = containers.World(files=False)
+    world = containers.World()
     options = _named(call, given, world, _found(world, start_options(call, given, world)))
+    _fill(given, world, options)
     with shown(given.flag("quiet")) as progress:
         print(containers.create(options, world=world, progress=progress))
     return 0
@@ -50,6 +53,22 @@ def _found(world: containers.World, options: RunOptions) -> RunOptions:
         return options
     digest = containers.image_by_config(world, options.image)
     return options if digest is None else msgspec.structs.replace(options, image=str(digest))
+
+
+def _fill(given: Given, world: containers.World, options: RunOptions) -> None:
+    """The image is fetched for it where it has to be: what is in it goes into empty volumes."""
+    empty = unfilled(given, world) if given.many("volume") or given.many("mount") else []
+    if not empty:
+        return
+    from wherry.cli.moving import shown
+
+    with shown(given.flag("quiet")) as progress:
+        found = containers.resolve(
+            world, options.image, pull=options.pull, platform=options.platform, progress=progress
+        )
+    if isinstance(found, containers.Resolved):
+        for volume, target in empty:
+            containers.fill_volume(world, volume, found.image, target)
 
 
 def _named(call: Call, given: Given, world: containers.World, options: RunOptions) -> RunOptions:
