@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from sif_files import Object, partition, sif_of, squashfs_of, tar_with
 from wherry.base.outside import Outside
 from wherry.containers import World
 from wherry.containers.theirs import find_theirs
@@ -189,3 +190,18 @@ def test_what_somebody_else_made_has_no_names_here(monkeypatch: pytest.MonkeyPat
             context.setattr(os, "geteuid", lambda: 65533)
             [theirs] = find_theirs(program, str(tmp_path / place), world)
         assert theirs.references == () and theirs.name == mine.name
+
+
+def test_only_what_apptainer_made_itself_is_called_what_its_definition_says(tmp_path: Path) -> None:
+    """A file from a library was made by somebody, who wrote the definition in it."""
+    system = squashfs_of(tmp_path / "fs", tar_with({"bin/sh": b"x"})).read_bytes()
+    definition = Object(0x4001, b"Bootstrap: docker\nFrom: debian:12\n")
+    for kind in ("oci-tmp", "library", "oras", "shub", "net"):
+        (tmp_path / "cache" / kind).mkdir(parents=True)
+        (tmp_path / "cache" / kind / f"{kind}_latest.sif").write_bytes(sif_of([definition, partition(system)]))
+    found = find_theirs("apptainer", str(tmp_path / "cache"), world_of(tmp_path))
+    names = {item.references for item in found}
+    assert names == {
+        ("debian:12",),
+        *((f"localhost/{kind}/{kind}:latest",) for kind in ("library", "oras", "shub", "net")),
+    }

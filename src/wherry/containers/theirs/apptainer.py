@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["found"]
 
-_FILES = ("oci-tmp", "library", "oras", "shub", "net")
+_OWN = "oci-tmp"
+_FILES = (_OWN, "library", "oras", "shub", "net")
 _BLOBS = ("blob", "oci")
 _FROM = re.compile(r"^\s*from:\s*(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
 _BOOTSTRAP = re.compile(r"^\s*bootstrap:\s*docker\s*$", re.IGNORECASE | re.MULTILINE)
@@ -80,10 +81,13 @@ def _file(path: str, kind: str) -> Theirs:
 
 
 def _references(facts: PackedImage, path: str, kind: str) -> tuple[str, ...]:
-    """What the file was pulled as: by its definition, else by its name in old caches (``whalesay_latest.sif``)."""
-    origin = _FROM.search(facts.definition)
-    if origin and _BOOTSTRAP.search(facts.definition):
-        return _good(origin[1])
+    """What the file was pulled as: by the definition in what Apptainer itself made of a registry's image, else by the
+    name in old caches (``whalesay_latest.sif``). The definition in a file that somebody else made says what they like.
+    """
+    if kind == _OWN:
+        origin = _FROM.search(facts.definition)
+        if origin and _BOOTSTRAP.search(facts.definition):
+            return _good(origin[1])
     named = _NAMED.fullmatch(os.path.basename(path))
     return _good(f"localhost/{kind}/{named[1].lower()}:{named[2]}") if named else ()
 
