@@ -292,3 +292,34 @@ def test_another_modulefile_is_never_replaced(seeded: Wherry, tmp_path: Path) ->
     refused = seeded("expose", "--module", str(modules), "tiny", "cat")
     assert refused.status == 125 and "was not made by 'wherry expose'" in refused.stderr
     assert not (modules / ".commands").exists()
+
+
+def test_images_in_files_are_run_in_place_or_by_their_digest(seeded: Wherry, folder: Path, tmp_path: Path) -> None:
+    layout, sif = tmp_path / "layout", tmp_path / "tiny.sif"
+    seeded.ok("save", "-q", "--format", "oci", "-o", str(layout), "tiny")
+    seeded.ok("pack", "-q", "tiny", str(sif))
+    home = seeded.folder / "home"
+    words = ("docker://tiny", f"oci:{layout}", f"oci:{os.path.relpath(layout, home)}", f"sif:{sif}", str(sif))
+    for number, word in enumerate(words):
+        seeded.ok("expose", "--dir", str(folder), "--as", f"say{number}=echo {number}", word)
+        assert call(seeded, folder / f"say{number}", cwd=tmp_path) == f"{number}\n", word
+    sif.rename(tmp_path / "moved.sif")
+    call(seeded, folder / "say4", status=125)
+    assert call(seeded, folder / "say1") == "1\n"
+
+
+def test_an_update_of_an_image_that_no_registry_has_takes_what_is_held(
+    wherry: Wherry, registry: object, folder: Path, tmp_path: Path
+) -> None:
+    name = f"{registry.address}/only/here:1"  # type: ignore[attr-defined]
+    for version in ("1", "2"):
+        layer = images.Layer().file("bin/tool", f"#!/bin/sh\necho version {version}\n".encode(), 0o755)
+        images.write_layout(tmp_path / version, [images.tiny_layer(), layer.tar()], {})
+        digest = wherry.ok("load", "-q", str(tmp_path / version)).strip()
+        wherry.ok("tag", digest, name)
+        if version == "1":
+            wherry.ok("expose", "--dir", str(folder), name, "tool")
+    assert "update" in wherry.ok("expose", "--update", "--dry-run", "--dir", str(folder))
+    result = wherry("expose", "--update", "--dir", str(folder))
+    assert result.status == 0 and "as held here" in result.stderr, result
+    assert call(wherry, folder / "tool") == "version 2\n"

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import Conflict, NotFound, UsageError, WherryError, reason
-from wherry.base.progress import Progress, silent
+from wherry.base.errors import Conflict, NotFound, RegistryError, UsageError, WherryError, reason
+from wherry.base.progress import Event, Progress, silent
 from wherry.containers.changes import Change
 from wherry.containers.commandfiles import Exposed, commands_in, read_command, write_command
 from wherry.containers.holding import hold
 from wherry.containers.modules import HIDDEN, Module, module_files, remove_module, write_module
 from wherry.containers.placing import absolute, found_programs, home_folder, search_path
-from wherry.containers.resolving import MissingImage, Resolved, file_meant, resolve
+from wherry.containers.resolving import MissingImage, Resolved, file_meant, resolve, source_meant
 from wherry.containers.world import World
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def update_exposed(
     """
     world = world or World()
     before = exposed(folder, names, world=world)
-    images = {each.image: _image(world, each.image, pull="always", progress=progress) for each in before}
+    images = {text: _newest(world, text, progress) for text in {each.image: None for each in before}}
     after = []
     for each in before:
         image = images[each.image]
@@ -140,10 +140,17 @@ def plan_update_exposed(
     found = []
     with connect(world.settings, Outside()) as registry:
         for each in exposed(folder, names, world=world):
-            if file_meant(world, each.image) or is_digits(each.image):
+            if _elsewhere(world, each.image) or is_digits(each.image):
                 continue
             reference = reference_of(world, each.image)
-            word = str(reference.at(preview_pull(world.store, registry, reference).digest))
+            try:
+                digest = preview_pull(world.store, registry, reference).digest
+            except RegistryError:
+                held = world.store.name(reference)
+                if held is None:
+                    raise
+                digest = held.digest
+            word = str(reference.at(digest))
             if word != each.word:
                 found.append(Change("update", "command", each.path, word))
     return tuple(found)
@@ -184,9 +191,22 @@ def _named(names: Iterable[str], folder: str, world: World) -> tuple[Exposed, ..
 
 
 def _image(world: World, text: str, *, pull: str | None = None, progress: Progress = silent) -> Image:
-    found = resolve(world, text, pull=None if file_meant(world, text) else pull, progress=progress)
+    found = resolve(world, text, pull=None if _elsewhere(world, text) else pull, progress=progress)
     assert isinstance(found, Resolved)
     return found.image
+
+
+def _newest(world: World, text: str, progress: Progress) -> Image:
+    """What the registry has by that name; what is held here, where it does not say (as of images that are loaded)."""
+    try:
+        return _image(world, text, pull="always", progress=progress)
+    except RegistryError as error:
+        try:
+            held = _image(world, text, pull="never", progress=progress)
+        except NotFound:
+            raise error from None
+        progress(Event(text, "as held here", message=error.what))
+        return held
 
 
 def _exposed(world: World, wanted: Exposing, image: Image) -> tuple[tuple[Exposed, ...], Module | None]:
@@ -194,7 +214,7 @@ def _exposed(world: World, wanted: Exposing, image: Image) -> tuple[tuple[Expose
     module, folder = _placed(world, wanted, image, [name for name, _ in commands])
     word = _word(world, wanted.image, image)
     options = _options(world, wanted)
-    name = word if word.startswith("/") else wanted.image
+    name = _elsewhere(world, wanted.image) or wanted.image
     path = module.path if module else ""
     made = (Exposed(each, f"{folder}/{each}", name, word, command, options, path) for each, command in commands)
     return tuple(made), module
@@ -264,12 +284,23 @@ def _word(world: World, text: str, image: Image) -> str:
     from wherry.containers.naming import is_digits, reference_of
     from wherry.image import directory_of
 
-    path = file_meant(world, text)
-    if path is not None and directory_of(image):
-        return f"{path}/" if os.path.isdir(path) else path
-    if path is not None or is_digits(text):
+    elsewhere = _elsewhere(world, text)
+    if elsewhere is not None and directory_of(image):
+        return elsewhere
+    if elsewhere is not None or is_digits(text):
         return str(image.digest)
     return str(reference_of(world, text).at(image.digest))
+
+
+def _elsewhere(world: World, text: str) -> str | None:
+    """The text, paths made absolute, when it means a file or another place; None for a registry's name."""
+    path = file_meant(world, text)
+    if path is not None:
+        return f"{path}/" if os.path.isdir(path) else path
+    source = source_meant(text)
+    if source is None or not source.is_path:
+        return None if source is None else text
+    return str(msgspec.structs.replace(source, place=absolute(source.place, world)))
 
 
 def _options(world: World, wanted: Exposing) -> tuple[str, ...]:
