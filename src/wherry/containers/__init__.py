@@ -95,9 +95,9 @@ if TYPE_CHECKING:
     from wherry.containers.unused import remove_names, unused_names
     from wherry.containers.variables import environment
     from wherry.containers.volumes import (
-        fill_volume,
         Volume,
         all_volumes,
+        fill_volume,
         find_volume,
         is_volume_name,
         make_volume,
