@@ -25,6 +25,7 @@ _ROOT_NAMES = frozenset(
         *("root", "run", "sbin", "srv", "sys", "tmp", "usr", "var", ".dockerenv", ".singularity.d", "cvmfs", "afs"),
     }
 )
+_PAX_LENGTH = re.compile(rb"(\d{1,9}) ")
 _LOOKS: tuple[tuple[bytes, str], ...] = (
     (rb"version https://git-lfs", "a Git LFS pointer: 'git lfs pull' fetches what it stands for"),
     (rb"/annex/objects/", "a git-annex pointer: 'git annex get' fetches what it stands for"),
@@ -124,12 +125,25 @@ def tar_names(data: bytes) -> Iterator[tuple[str, bool]]:
         if kind == b"L":
             longer = content.rstrip(b"\0").decode(errors="replace")
         elif kind in (b"x", b"g"):
-            found = re.search(rb"\d+ path=(.*)\n", content)
-            longer = found[1].decode(errors="replace") if found and kind == b"x" else longer
+            longer = (_pax_path(content) if kind == b"x" else "") or longer
         elif kind != b"K":
             name = longer or block[:100].rstrip(b"\0").decode(errors="replace")
             longer = ""
             yield "/".join(part for part in name.split("/") if part not in ("", ".")), kind == b"5"
+
+
+def _pax_path(records: bytes) -> str:
+    """The name in an extended header, empty without one; each record tells its length (``LENGTH KEY=VALUE``)."""
+    at, path = 0, b""
+    while found := _PAX_LENGTH.match(records, at):
+        length = int(found[1])
+        key, _, value = records[found.end() : at + length].partition(b"=")
+        if key == b"path":
+            path = value.rstrip(b"\n")
+        if at + length <= found.end():
+            break
+        at += length
+    return path.decode(errors="replace")
 
 
 def _form_of_tar(data: bytes) -> Form | None:
@@ -172,10 +186,9 @@ def _octal(field: bytes) -> int | None:
     if field[:1] in (b"\x80",):  # base 256, for what is too large
         return int.from_bytes(field[1:], "big")
     text = field.strip(b"\0 ")
-    try:
-        return int(text, 8) if text else 0
-    except ValueError:
+    if not re.fullmatch(b"[0-7]*", text):  # int() would take a sign, too: a header that leads back
         return None
+    return int(text, 8) if text else 0
 
 
 def _looks(head: bytes) -> str:

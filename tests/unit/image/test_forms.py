@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,50 @@ def test_a_pipe_is_not_read(tmp_path: Path) -> None:
 
     os.mkfifo(tmp_path / "pipe")
     assert form_of(str(tmp_path / "pipe")).looks == "a device, pipe or socket"
+
+
+def headers(*fields: tuple[bytes, bytes, bytes]) -> bytes:
+    """Tar headers of a name, a size and a kind, each with its right checksum."""
+    data = b""
+    for name, size, kind in fields:
+        block = bytearray(512)
+        block[: len(name)], block[124 : 124 + len(size)], block[156:157] = name, size, kind
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+        data += bytes(block)
+    return data
+
+
+@pytest.mark.parametrize("size", [b"-1000", b"-0000001000 ", b"+17", b"1_0", b"0o17", b"\xff" * 12])
+def test_a_size_that_is_none_ends_the_reading(size: bytes) -> None:
+    """One below nothing would lead back to its own header for ever."""
+    assert list(tar_names(headers((b"bin/sh", size, b"0")))) == []
+
+
+def pax(*records: bytes) -> bytes:
+    """An extended header of these records, then a file 'short'."""
+    content = b"".join(records)
+    block = headers((b"PaxHeaders/x", b"%o" % len(content), b"x"))
+    return block + content + bytes(-len(content) % 512) + headers((b"short", b"0", b"0"))
+
+
+@pytest.mark.parametrize(
+    ("records", "name"),
+    [
+        ([b"17 path=bin/long\n"], "bin/long"),
+        ([b"11 mtime=1\n", b"17 path=bin/long\n"], "bin/long"),
+        ([b"21 comment=8 path=a/\n", b"17 path=bin/long\n"], "bin/long"),
+        ([b"21 comment=8 path=a/\n"], "short"),
+        ([b"0 path=bin/long\n"], "short"),
+        ([b"x"], "short"),
+        ([], "short"),
+    ],
+)
+def test_a_long_name_is_taken_from_the_record_that_has_it(records: list[bytes], name: str) -> None:
+    assert [found for found, _ in tar_names(pax(*records))] == [name]
+
+
+def test_an_extended_header_of_digits_is_read_in_no_time() -> None:
+    started = time.monotonic()
+    assert [found for found, _ in tar_names(pax(b"1" * 60_000))] == ["short"]
+    assert time.monotonic() - started < 2
