@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import subprocess
+import time
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -243,3 +247,68 @@ def test_a_hostile_one_is_called_so(store: Store, tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(data.replace(b"abcdefgh", b"../../ab"))
     with pytest.raises(HostileArchive):
         unpack_packed(store, str(tmp_path / "out"))
+
+
+def metadata(data: bytes) -> bytes:
+    """A table: blocks of 8 KiB, compressed, each with its length."""
+    blocks = (zlib.compress(data[at : at + 8192], 9) for at in range(0, len(data), 8192))
+    return b"".join(struct.pack("<H", len(block)) + block for block in blocks)
+
+
+def crowded(names: int, blocks: int, *, first: bytes = b"") -> bytes:
+    """A file system of one directory, in which many names lead to one file that is said to have so many blocks."""
+    listing, left = b"", ([first] if first else []) + [b"%08d" % number for number in range(names)]
+    for part in (left[at : at + 256] for at in range(0, len(left), 256)):
+        listing += struct.pack("<IIi", len(part) - 1, 0, 0)
+        listing += b"".join(struct.pack("<HhHH", 40, 0, 2, len(name) - 1) + name for name in part)
+    root = struct.pack("<HHHHII", 8, 0o755, 0, 0, 0, 1)
+    root += struct.pack("<IIIIHHI", 2, len(listing) + 3, 0, 1, 0, 0, 0xFFFFFFFF)
+    file = struct.pack("<HHHHII", 2, 0o644, 0, 0, 0, 2)
+    file += struct.pack("<IIII", 96, 0xFFFFFFFF, 0, blocks * 4096) + bytes(4 * blocks)
+    inode_table, directory_table, ids = metadata(root + file), metadata(listing), metadata(bytes(4))
+    tables = list(itertools.accumulate((96, *map(len, (inode_table, directory_table, ids)))))
+    size, nothing = tables[3] + 8, (1 << 64) - 1
+    head = struct.pack(
+        "<4sIIIIHHHHHHQQQQQQQQ", b"hsqs", 1 << 31, 0, 4096, 0, 1, 12, 0, 1, 4, 0,
+        0, size, tables[3], nothing, tables[0], tables[1], nothing, nothing,
+    )  # fmt: skip
+    return head + inode_table + directory_table + ids + struct.pack("<Q", tables[2])
+
+
+def test_the_crowded_one_is_good_while_it_is_small(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "few").write_bytes(crowded(3, 2, first=b".x"))
+    image = unpack_packed(store, str(tmp_path / "few"))
+    assert sorted(os.listdir(image.layers[0].tree)) == [".x", "00000000", "00000001", "00000002"]
+    assert os.path.getsize(f"{image.layers[0].tree}/00000001") == 8192
+
+
+def test_many_names_of_a_large_file_take_no_memory(tmp_path: Path) -> None:
+    """What stands for the file is read once for each name, and not held."""
+    path = tmp_path / "many"
+    path.write_bytes(crowded(4096, 15_000))
+    assert path.stat().st_size < 64 << 10
+    tracemalloc.start()
+    try:
+        with path.open("rb") as file:
+            superblock = read_superblock(file.read(SIZE), path.stat().st_size, "it")
+            assert sum(1 for _ in Squashfs(file.fileno(), 0, superblock, "it").walk()) == 4097
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_names_than_the_tables_have_room_for_are_refused(store: Store, tmp_path: Path) -> None:
+    started = time.process_time()
+    assert "names" in refused(store, tmp_path / "names", crowded(200_000, 1))
+    assert time.process_time() - started < 20
+
+
+def test_nothing_is_looked_for_among_very_many_names(tmp_path: Path) -> None:
+    path = tmp_path / "names"
+    path.write_bytes(crowded(120_000, 1))
+    with path.open("rb") as file:
+        superblock = read_superblock(file.read(SIZE), path.stat().st_size, "it")
+        tree = Squashfs(file.fileno(), 0, superblock, "it")
+        assert tree.find("00000001") and tree.find(".singularity.d/runscript") is None
+        with pytest.raises(HostileArchive, match="looked for"):
+            tree.find("etc/rc")

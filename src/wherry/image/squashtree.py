@@ -1,7 +1,7 @@
 """Reading a squashfs without mounting it: look-ups, and the whole of it as a tar, as layers come.
 
 Every number in the file may lie: positions are checked by what is read there, a directory is entered once, and what
-has more names than a file system of that many inodes can have is refused.
+has more names than a file system with such tables can have is refused. Nothing is held that grows with the numbers.
 """
 
 from __future__ import annotations
@@ -26,6 +26,17 @@ _BLOCK = 8192
 
 _KEPT, _KEPT_FRAGMENTS = 2048, 16
 _MOST_LINKS = 40
+_MOST_NAMES = 10_000_000
+_MOST_LOOKED_AT = 100_000
+"""Names in the directories that one look-up passes."""
+
+_LONGEST_PATH = 64 << 10
+_SMALLEST_INODE, _SMALLEST_BLOCK = 20, 8
+"""Bytes of an inode, and of a block of metadata with its length, compressed as well as can be."""
+
+_AT_ONCE = 4096
+"""Sizes of blocks that are read together."""
+
 _STORED = 1 << 24
 """The bit in a block's size that says: not compressed."""
 
@@ -45,7 +56,8 @@ _NO_FRAGMENT = 0xFFFFFFFF
 
 class Inode(msgspec.Struct, frozen=True):
     """A file of any kind: ``mode`` as of stat(2), ``size`` in bytes, ``device`` as (major, minor), ``target`` of a
-    symbolic link; the rest says where its content is."""
+    symbolic link; the rest says where its content is: ``listed`` is where the sizes of its ``blocks`` begin, as a block
+    of metadata and an offset in it."""
 
     number: int
     mode: int
@@ -58,7 +70,8 @@ class Inode(msgspec.Struct, frozen=True):
     start: int = 0
     offset: int = 0
     fragment: int = _NO_FRAGMENT
-    blocks: tuple[int, ...] = ()
+    blocks: int = 0
+    listed: tuple[int, int] = (0, 0)
     xattr: int = _NO_XATTR
     links: int = 1
 
@@ -88,16 +101,14 @@ class Squashfs:
             raise self.damaged("its root is no directory")
         return found
 
-    def entries(self, directory: Inode) -> Iterator[tuple[bytes, Inode]]:
-        """What a directory holds, in the order that it is stored, which is by name."""
-        for name, reference in self._listing(directory):
-            yield name, self._inode(reference)
-
     def find(self, path: str) -> Inode | None:
-        """What is at ``path``, symbolic links followed within the file system; None when there is nothing."""
+        """What is at ``path``, symbolic links followed within the file system; None when there is nothing.
+
+        Raises :class:`HostileArchive` where that has to be looked for among very many names.
+        """
         todo = [part for part in reversed(os.fsencode(path).split(b"/")) if part]
         trail = [self.root()]
-        links = 0
+        links, left = 0, _MOST_LOOKED_AT
         while todo:
             part = todo.pop()
             if part == b".":
@@ -105,7 +116,7 @@ class Squashfs:
             if part == b"..":
                 del trail[1 if len(trail) == 1 else -1 :]
                 continue
-            found = self._child(trail[-1], part)
+            found, left = self._child(trail[-1], part, left)
             if found is None:
                 return None
             if stat.S_ISLNK(found.mode):
@@ -119,18 +130,25 @@ class Squashfs:
             trail.append(found)
         return trail[-1]
 
-    def _child(self, directory: Inode, wanted: bytes) -> Inode | None:
+    def _child(self, directory: Inode, wanted: bytes, left: int) -> tuple[Inode | None, int]:
+        """And how many of ``left`` names are left to look at. They are sorted: what comes behind is not there."""
         if not stat.S_ISDIR(directory.mode):
-            return None
+            return None, left
         for name, reference in self._listing(directory):
+            left -= 1
+            if left < 0:
+                why = f"this would have to be looked for among more than {_MOST_LOOKED_AT} names"
+                raise self._hostile(os.fsdecode(wanted), why)
             if name == wanted:
-                return self._inode(reference)
-        return None
+                return self._inode(reference), left
+            if name > wanted:
+                break
+        return None, left
 
     def content(self, file: Inode) -> Iterator[bytes]:
         """A regular file's bytes, a block at a time."""
         size, left, at = self.superblock.block_size, file.size, file.start
-        for block in file.blocks:
+        for block in self._blocks(file):
             wanted = min(size, left)
             data, at = self._data(at, block, wanted)
             yield data
@@ -140,6 +158,15 @@ class Squashfs:
             if len(tail) < file.offset + left:
                 raise self.damaged("the end of a file lies outside of its fragment")
             yield tail[file.offset : file.offset + left]
+
+    def _blocks(self, file: Inode) -> Iterator[int]:
+        """Their sizes, read as they are wanted: a file may be said to have millions."""
+        left = file.blocks
+        cursor = _Cursor(self, *file.listed) if left else None
+        while left and cursor is not None:
+            count = min(left, _AT_ONCE)
+            yield from struct.unpack(f"<{count}I", cursor.take(4 * count))
+            left -= count
 
     def xattrs(self, inode: Inode) -> dict[str, bytes]:
         """Extended attributes, with their whole names."""
@@ -175,24 +202,38 @@ class Squashfs:
 
     def walk(self) -> Iterator[tuple[str, Inode]]:
         """Everything with its path below the root (empty: the root itself), directories before what is in them."""
-        budget = 16 * self.superblock.inodes + 4096
-        entered = set()
         root = self.root()
-        pending: list[tuple[str, Inode]] = [("", root)]
+        yield "", root
+        entered = {root.number}
+        left = most = self._most_names()
+        pending = [("", self._listing(root))]
         while pending:
-            path, inode = pending.pop()
-            budget -= 1
-            if budget < 0:
-                raise self._hostile(path, f"it has many more names than its {self.superblock.inodes} inodes can have")
+            prefix, listing = pending[-1]
+            name, reference = next(listing, (b"", 0))
+            if not name:
+                pending.pop()
+                continue
+            path = prefix + os.fsdecode(name)
+            left -= 1
+            if left < 0:
+                raise self._hostile(path, f"it has more than {most} names, many more than its tables have room for")
+            if len(path) > _LONGEST_PATH:
+                raise self._hostile(path[:80], f"a path has more than {_LONGEST_PATH} characters")
+            inode = self._inode(reference)
             yield path, inode
             if not stat.S_ISDIR(inode.mode):
                 continue
             if inode.number in entered:
                 raise self._hostile(path, "a directory lies within itself, or in two places")
             entered.add(inode.number)
-            prefix = f"{path}/" if path else ""
-            below = [(prefix + os.fsdecode(name), child) for name, child in self.entries(inode)]
-            pending.extend(reversed(below))
+            pending.append((f"{path}/", self._listing(inode)))
+
+    def _most_names(self) -> int:
+        """As hard links, an inode has several; how many inodes there are is not believed beyond what the table can
+        hold."""
+        found = self.superblock
+        blocks = (found.directory_table - found.inode_table) // _SMALLEST_BLOCK + 1
+        return min(16 * min(found.inodes, blocks * _BLOCK // _SMALLEST_INODE) + 4096, _MOST_NAMES)
 
     # ---- what is stored ---------------------------------------------------------------------------------------------
 
@@ -260,7 +301,6 @@ class Squashfs:
             raise self._hostile("", f"a file is said to have {size} bytes, in an image of {self.superblock.size}")
         whole, rest = divmod(size, self.superblock.block_size)
         count = whole + (rest > 0 and fragment == _NO_FRAGMENT)
-        blocks = struct.unpack(f"<{count}I", cursor.take(4 * count))
         return replace(
             inode,
             start=start,
@@ -269,7 +309,8 @@ class Squashfs:
             size=size,
             links=links,
             xattr=xattr,
-            blocks=blocks,
+            blocks=count,
+            listed=cursor.place,
         )
 
     def _tail(self, file: Inode) -> bytes:
@@ -358,10 +399,16 @@ class _Cursor:
 
     def __init__(self, squashfs: Squashfs, block: int, offset: int) -> None:
         self._squashfs = squashfs
+        self._block = block
         self._data, self._next = squashfs.metadata(block)
         self._at = offset
         if offset > len(self._data):
             raise squashfs.damaged("something is said to lie behind the block that it is in")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where the next byte is: a block, and the offset in it."""
+        return self._block, self._at
 
     def take(self, size: int) -> bytes:
         end = self._at + size
@@ -372,6 +419,7 @@ class _Cursor:
         pieces = [self._data[self._at :]]
         size -= len(pieces[0])
         while size:
+            self._block = self._next
             self._data, self._next = self._squashfs.metadata(self._next)
             pieces.append(self._data[:size])
             self._at = len(pieces[-1])
