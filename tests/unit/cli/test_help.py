@@ -72,5 +72,5 @@ def test_every_verb_module_is_in_the_catalogue() -> None:
 
     from wherry.cli import verbs
 
-    found = {module.name.rstrip("_") for module in pkgutil.iter_modules(verbs.__path__)}
+    found = {module.name.rstrip("_").replace("_", "-") for module in pkgutil.iter_modules(verbs.__path__)}
     assert set(catalogue.NAMES) == found
