@@ -447,7 +447,7 @@ def podmans(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         ("images", "--nosuch"),
         ("ps", "-aq"),
         ("images", "-q", "nosuch"),
-        ("volume", "ls", "-q"),
+        ("volume", "ls", "-q", "--filter", "name=nosuch"),
     ],
     ids=" ".join,
 )
