@@ -50,6 +50,14 @@ class Digest(msgspec.Struct, frozen=True, order=True):
         found = _sha256_of(data) if self.algorithm == "sha256" else _new(self.algorithm, data).hexdigest()
         return found == self.hex
 
+    def is_of_file(self, path: str) -> bool:
+        """Whether the file's bytes have this digest."""
+        hasher = self.hasher()
+        with open(path, "rb", buffering=0) as file:
+            while chunk := file.read(1 << 20):
+                hasher.update(chunk)
+        return hasher.digest() == self
+
     @property
     def short(self) -> str:
         """Twelve hex digits, as tables show them."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from wherry.base.digest import Digest
-from wherry.base.errors import UsageError
+from wherry.base.errors import DigestMismatch, UsageError
 from wherry.base.outside import Outside
 from wherry.base.progress import Progress, silent
 
@@ -34,11 +34,12 @@ def downloaded(
 
     store, expected = world.store, source.checksum
     name = os.path.basename(source.place)
-    with store.flight(f"url-{source.place}", progress, is_here, subject=name) as mine:
-        if not mine:
+    key = f"blob-{expected.hex}" if expected else f"url-{source.place}"  # many addresses may give the same file
+    with ExitStack() as stack:
+        if not stack.enter_context(store.flight(key, progress, is_here, subject=name)):
             yield ""
             return
-        path = store.partial_path(expected or Digest.of(source.place.encode()))
+        path = stack.enter_context(store.partial(expected or Digest.of(source.place.encode())))
         found = download(
             source.place,
             path,
@@ -55,6 +56,9 @@ def downloaded(
                 why=f"nobody has said what has to come; what came now is {found}, and is not used yet",
                 hint=f"if that is what its makers say: '{source.place}#{found.algorithm}={found.hex}'",
             )
+        if not expected.is_of_file(path):
+            os.unlink(path)
+            raise DigestMismatch(f"'{source.place}' was changed after it came", hint="fetch it again")
         yield path
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

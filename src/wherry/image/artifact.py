@@ -110,18 +110,25 @@ def _created(data: bytes) -> str:
 def _download(store: Store, registry: Registry, reference: Reference, layer: Descriptor, progress: Progress) -> None:
     """The blob into the store; what an earlier process left is gone on with."""
     store.require_space(layer.size, f"'{reference.familiar}'")
-    partial = store.partial_path(layer.digest)
-    again = os.path.exists(partial)
+    again = os.path.exists(store.partial_path(layer.digest))
     try:
-        _bring(store, registry, reference, layer, partial, progress)
+        _bring(store, registry, reference, layer, progress)
     except DigestMismatch:
         if not again:
             raise
-        _bring(store, registry, reference, layer, partial, progress)  # what was left was bad, and is gone now
-    store.keep_blob(partial, layer.digest)
+        _bring(store, registry, reference, layer, progress)  # what was left was bad, and is gone now
 
 
-def _bring(
+def _bring(store: Store, registry: Registry, reference: Reference, layer: Descriptor, progress: Progress) -> None:
+    with store.partial(layer.digest) as partial:
+        _fetch(store, registry, reference, layer, partial, progress)
+        if not layer.digest.is_of_file(partial):
+            os.unlink(partial)
+            raise DigestMismatch(f"'{reference.familiar}' was changed after it came", hint="pull it again")
+        store.keep_blob(partial, layer.digest)
+
+
+def _fetch(
     store: Store, registry: Registry, reference: Reference, layer: Descriptor, partial: str, progress: Progress
 ) -> None:
     hasher = layer.digest.hasher()

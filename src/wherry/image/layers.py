@@ -219,11 +219,17 @@ class _Job:
             return self._attempt()  # what an earlier process had left was bad, and is gone now
 
     def _attempt(self) -> Layer:
+        if not self._source.resumable:
+            return self._unpack("")
+        with self._store.partial(self._descriptor.digest) as partial:
+            self._had_partial = os.path.exists(partial) and os.path.getsize(partial) > 0
+            return self._unpack(partial)
+
+    def _unpack(self, partial: str) -> Layer:
+        """The layer, while its blob's bytes are kept in ``partial``, unless that is empty."""
         from wherry.image.pipeline import unpack
 
         store, wanted = self._store, self._wanted
-        partial = store.partial_path(self._descriptor.digest) if self._source.resumable else ""
-        self._had_partial = bool(partial) and os.path.exists(partial)
         work = store.new_work()
         try:
             unpacked = unpack(
@@ -259,6 +265,9 @@ class _Job:
     def _put_away(self, partial: str, *, keep: bool) -> None:
         """Before the sync, so that what is not needed is never written to the disk."""
         if keep:
+            if not self._descriptor.digest.is_of_file(partial):
+                os.unlink(partial)
+                raise DigestMismatch(f"layer {self._descriptor.digest.short} was changed after it came", hint="again")
             self._store.keep_blob(partial, self._descriptor.digest)
             return
         with contextlib.suppress(FileNotFoundError):  # two fetched it at once, which is harmless

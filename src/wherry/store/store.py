@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from wherry.base.digest import Digest
@@ -135,6 +136,20 @@ class Store:
         with self._reported("download a layer"):
             make_folder(folder)
         return f"{folder}/{digest.hex}"
+
+    @contextmanager
+    def partial(self, digest: Digest) -> Iterator[str]:
+        """:meth:`partial_path` for one who writes there, until the block ends; another place while somebody else does.
+
+        What has come is verified by whoever keeps it.
+        """
+        from wherry.store.partials import held_partial
+
+        path = self.partial_path(digest)
+        with ExitStack() as stack:
+            with self._reported("download a layer"):
+                path = stack.enter_context(held_partial(path))
+            yield path
 
     # ---- layers: unpacked trees ------------------------------------------------------------------------------------
 
