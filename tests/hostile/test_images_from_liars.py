@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import json
 import os
 import socketserver
@@ -19,11 +20,36 @@ from hypothesis import strategies as st
 
 from layers import Item, directory, file, hardlink, symlink, tar_of, write_layout
 from stores import left_over
+from waiting import until
 from wherry.base.digest import Digest
-from wherry.base.errors import ImageError, NetworkFailed, NotFound, RegistryError, UsageError, WherryError
+from wherry.base.errors import (
+    DigestMismatch,
+    ImageError,
+    NetworkFailed,
+    NotFound,
+    RegistryError,
+    UsageError,
+    WherryError,
+)
 from wherry.base.outside import Outside
+from wherry.base.progress import Event
 from wherry.base.settings import load as load_settings
-from wherry.image import form_of, import_folder, import_tar, load_images, save_images
+from wherry.containers import World
+from wherry.containers.downloading import downloaded
+from wherry.image import (
+    Source,
+    flatten,
+    folder_tar,
+    form_of,
+    import_folder,
+    import_tar,
+    load_images,
+    open_directory,
+    pack,
+    root_tar,
+    save_images,
+    write_out,
+)
 from wherry.image.saving import FORMATS
 from wherry.registry import Pace, download
 from wherry.store import Store, open_at
@@ -227,6 +253,88 @@ def test_a_list_without_an_end_is_refused(store: Store, tmp_path: Path) -> None:
     assert_unchanged(store)
 
 
+def test_a_list_that_nests_without_an_end_is_refused(store: Store, tmp_path: Path) -> None:
+    path = _archive(tmp_path / "a", "docker-archive")
+    nested = b'[{"Extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]"
+    with tarfile.open(path) as old, tarfile.open(tmp_path / "b", "w") as new:
+        for member in old:
+            content = old.extractfile(member) if member.isreg() else None
+            if member.name == "manifest.json":
+                member.size, content = len(nested), io.BytesIO(nested)
+            if member.name not in ("index.json", "oci-layout"):
+                new.addfile(member, content)
+    with pytest.raises(ImageError, match=r"manifest\.json"):
+        load_images(store, str(tmp_path / "b"))
+    assert_unchanged(store)
+
+
+@pytest.mark.parametrize(
+    ("item", "form"),
+    [
+        (Item("oci-layout", pax={"comment": "x" * (2 << 20)}), tarfile.PAX_FORMAT),
+        (Item("x" * (2 << 20)), tarfile.GNU_FORMAT),
+        (symlink("a", "x" * (2 << 20)), tarfile.GNU_FORMAT),
+    ],
+)
+def test_a_header_that_claims_to_be_huge_is_refused(store: Store, tmp_path: Path, item: Item, form: int) -> None:
+    """It would have to be held in memory."""
+    (tmp_path / "a").write_bytes(tar_of([file("oci-layout", b"{}"), item], form))
+    with pytest.raises(ImageError, match="has a header of"):
+        load_images(store, str(tmp_path / "a"))
+    assert_unchanged(store)
+
+
+# ---- folders
+
+
+def _deep(folder: Path, levels: int = 1100) -> Path:
+    """Deeper than calls can nest; ``bin`` makes it a root file system."""
+    (folder / "bin").mkdir(parents=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=descriptor)
+        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(os.open("end", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+    os.close(descriptor)
+    return folder
+
+
+def test_a_folder_deeper_than_calls_nest_comes_in_and_goes_out(store: Store, tmp_path: Path) -> None:
+    image = import_folder(store, str(_deep(tmp_path / "deep")))
+    end = "d/" * 1100 + "end"
+    assert os.path.exists(f"{image.layers[0].tree}/{end}")
+    assert sum(map(len, root_tar(image))) > 1100 * 512
+    write_out(image, str(tmp_path / "out"))
+    assert os.path.exists(f"{tmp_path}/out/{end}")
+    assert os.path.exists(f"{flatten(store, image, plain=True)}/{end}")
+    pack(store, open_directory(str(tmp_path / "out")), str(tmp_path / "file.sqfs"))
+
+
+@pytest.mark.parametrize("other", ["another", "link", "pipe", "nothing"])
+def test_a_file_that_is_replaced_while_it_is_read_ends_the_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """A link that came there would give away what it leads to, a pipe would never end."""
+    place = tmp_path / "root/bin/file"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"x" * 100)
+    (tmp_path / "secret").write_bytes(b"y" * 100)
+    chunks = folder_tar(str(tmp_path / "root"))
+    while b"bin/file" not in next(chunks):
+        pass
+    place.rename(tmp_path / "old")
+    if other == "another":
+        place.write_bytes(b"z" * 100)
+    elif other == "link":
+        place.symlink_to(tmp_path / "secret")
+    elif other == "pipe":
+        os.mkfifo(place)
+    with pytest.raises(ImageError, match="replaced"):
+        list(chunks)
+
+
 # ---- what is written
 
 
@@ -400,3 +508,50 @@ def test_bombs_behind_a_url_are_stopped(tmp_path: Path) -> None:
         result = wherry("load", f"{url}#sha256={Digest.of(bomb).hex}")
     assert result.status == 125 and "Traceback" not in result.stderr
     assert_unchanged(open_at(str(wherry.folder / "store")))
+
+
+def test_another_address_with_the_same_checksum_writes_nowhere_else(tmp_path: Path) -> None:
+    """It waits for the first one, and its answer is never mixed with that one's."""
+    waiting, world = threading.Event(), World(Outside({"HOME": str(tmp_path)}), make_store=True)
+    world.store = open_at(str(tmp_path / "store"))
+    got: list[bytes] = []
+
+    def honest(handler: socketserver.StreamRequestHandler) -> None:
+        handler.wfile.write(_OK % len(CONTENT) + CONTENT[:1000])
+        waiting.wait(20)
+        handler.wfile.write(CONTENT[1000:])
+
+    def fetch(url: str) -> None:
+        def tell(event: Event) -> None:
+            if event.stage == "waiting":
+                waiting.set()
+
+        with contextlib.suppress(WherryError), downloaded(world, Source("url", url, checksum=SUM), tell) as path:
+            got.append(Path(path).read_bytes())
+
+    with _server(honest) as good, _server(_OK % len(CONTENT) + CONTENT[::-1]) as evil:
+        first = threading.Thread(target=fetch, args=(good,))
+        first.start()
+        until(lambda: os.path.exists(partial := world.store.partial_path(SUM)) and os.path.getsize(partial) >= 1000)
+        second = threading.Thread(target=fetch, args=(evil,))
+        second.start()
+        for thread in (first, second):
+            thread.join(30)
+    assert got == [CONTENT]
+
+
+def test_what_was_changed_behind_its_back_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no lock keeps others off, the file is compared once more."""
+
+    def changed(url: str, path: str, expected: Digest, **more: object) -> Digest:
+        found = _fetch(url, Path(path), expected)
+        Path(path).write_bytes(CONTENT[::-1])
+        return found
+
+    world = World(Outside({"HOME": str(tmp_path)}))
+    world.store = open_at(str(tmp_path / "store"))
+    monkeypatch.setattr("wherry.registry.download", changed)
+    honest = _OK % len(CONTENT) + CONTENT
+    with _server(honest) as url, pytest.raises(DigestMismatch), downloaded(world, Source("url", url, checksum=SUM)):
+        pytest.fail("it was given out")
+    assert os.listdir(f"{world.store.path}/partial") == []

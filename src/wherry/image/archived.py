@@ -116,7 +116,7 @@ def _dir_image(layout: Layout, path: str, platform: str | None) -> Iterator[Arch
 def _docker_images(layout: Layout, path: str, wanted: str) -> Iterator[ArchivedImage]:
     try:
         listed = msgspec.json.decode(layout.read("manifest.json"), type=list[_DockerImage])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenArchive(f"'{path}' is not an image", why=f"its 'manifest.json': {error}") from None
     if wanted:
         names = [tuple(item.repo_tags or ()) for item in listed]

@@ -112,24 +112,30 @@ def _make(store: Store, image: Image, chain: str, progress: Progress, *, plain: 
 
 
 def _copy(tree: Tree, directory: Entry, target: str, *, plain: bool, links: bool = True) -> int:
-    """Make a directory's content; return the bytes that had to be copied."""
+    """Make a directory's content; return the bytes that had to be copied. Images may be deeper than calls can nest."""
     copied = 0
-    for entry in tree.entries(directory):
-        place = f"{target}/{entry.path.rpartition('/')[2]}"
-        if entry.is_dir:
-            os.mkdir(place, 0o700)
-            copied += _copy(tree, entry, place, plain=plain, links=links)
-        elif plain and entry.is_file and entry.mode & 0o700 == 0:
-            os.link(entry.real, place)  # not even we may read it, and it has no write bit
-        elif plain:
-            copied += _put(entry, place)
-            if entry.is_file:
-                os.chmod(place, stat.S_IMODE(entry.mode) & 0o555)
-        else:
-            copied += _link(entry, place) if links else _put(entry, place)
-    _describe(directory, target)
-    if plain:
-        os.chmod(target, stat.S_IMODE(directory.mode) & 0o1555 | 0o500)
+    pending = [(directory, target, False)]
+    while pending:
+        directory, target, full = pending.pop()
+        if full:
+            _describe(directory, target)
+            if plain:
+                os.chmod(target, stat.S_IMODE(directory.mode) & 0o1555 | 0o500)
+            continue
+        pending.append((directory, target, True))
+        for entry in tree.entries(directory):
+            place = f"{target}/{entry.path.rpartition('/')[2]}"
+            if entry.is_dir:
+                os.mkdir(place, 0o700)
+                pending.append((entry, place, False))
+            elif plain and entry.is_file and entry.mode & 0o700 == 0:
+                os.link(entry.real, place)  # not even we may read it, and it has no write bit
+            elif plain:
+                copied += _put(entry, place)
+                if entry.is_file:
+                    os.chmod(place, stat.S_IMODE(entry.mode) & 0o555)
+            else:
+                copied += _link(entry, place) if links else _put(entry, place)
     return copied
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import IO
 
 import msgspec
 
@@ -63,12 +65,12 @@ def import_folder(store: Store, path: str, told: Imported = Imported(), progress
 def folder_tar(path: str) -> Iterator[bytes]:
     """A folder's files as a tar, sorted; sockets are left out, devices too (an ordinary user has none)."""
     names: dict[tuple[int, int], str] = {}
-    for member, real in _walk(path, "", names):
+    for member, real, status in _walk(path, names):
         yield header(member)
         if member.kind != "file" or not member.size:
             continue
         left = member.size
-        with open(real, "rb", buffering=0) as file:
+        with _opened(real, status) as file:
             while left and (chunk := file.read(min(left, _CHUNK))):
                 left -= len(chunk)
                 yield chunk
@@ -76,6 +78,21 @@ def folder_tar(path: str) -> Iterator[bytes]:
             raise ImageError(f"'{real}' became shorter while it was read", hint="again, when nothing writes there")
         yield bytes(-member.size % _BLOCK)
     yield bytes(2 * _BLOCK)
+
+
+def _opened(path: str, status: os.stat_result) -> IO[bytes]:
+    """The file that was there when it was looked at: what came there since may be another's, or a pipe without end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOENT, errno.ENXIO):
+            raise
+        descriptor = -1
+    if descriptor >= 0:
+        if os.path.samestat(os.fstat(descriptor), status):
+            return open(descriptor, "rb", buffering=0)
+        os.close(descriptor)
+    raise ImageError(f"'{path}' was replaced while it was read", hint="again, when nothing writes there")
 
 
 def _import(
@@ -198,7 +215,7 @@ def _counted(chunks: Iterable[bytes], subject: str, size: int, progress: Progres
 
 def _total(path: str) -> int:
     try:
-        return sum(member.size for member, _ in _walk(path, "", {})) + _BLOCK
+        return sum(member.size for member, *_ in _walk(path, {})) + _BLOCK
     except OSError as error:
         raise ImageError(f"'{path}' cannot be read", why=reason(error)) from None
 
@@ -206,12 +223,28 @@ def _total(path: str) -> int:
 _KINDS = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "symlink", stat.S_IFIFO: "fifo"}
 
 
-def _walk(top: str, path: str, names: dict[tuple[int, int], str]) -> Iterator[tuple[Member, str]]:
-    real = f"{top}/{path}" if path else top
-    found = os.stat(real) if not path else os.lstat(real)
+def _walk(top: str, names: dict[tuple[int, int], str]) -> Iterator[tuple[Member, str, os.stat_result]]:
+    """Each entry, where it is, and what was seen there. Folders may be deeper than calls can nest."""
+    pending = [iter([""])]
+    while pending:
+        path = next(pending[-1], None)
+        if path is None:
+            pending.pop()
+            continue
+        real = f"{top}/{path}" if path else top
+        status = os.lstat(real) if path else os.stat(real)
+        member = _member(path, real, status, names)
+        if member is None:
+            continue
+        yield member, real, status
+        if member.kind == "dir":
+            pending.append(iter([f"{path}/{name}".lstrip("/") for name in sorted(os.listdir(real))]))
+
+
+def _member(path: str, real: str, found: os.stat_result, names: dict[tuple[int, int], str]) -> Member | None:
     kind = _KINDS.get(stat.S_IFMT(found.st_mode))
     if kind is None:
-        return
+        return None
     target, size = "", found.st_size if kind == "file" else 0
     if kind == "symlink":
         target = os.readlink(real)
@@ -221,7 +254,4 @@ def _walk(top: str, path: str, names: dict[tuple[int, int], str]) -> Iterator[tu
             kind, target, size = "link", first, 0
     uid = 0 if found.st_uid == os.geteuid() else found.st_uid
     gid = 0 if found.st_gid == os.getegid() else found.st_gid
-    yield Member(path, kind, stat.S_IMODE(found.st_mode), uid, gid, size, found.st_mtime_ns, target), real
-    if kind == "dir":
-        for name in sorted(os.listdir(real)):
-            yield from _walk(top, f"{path}/{name}".lstrip("/"), names)
+    return Member(path, kind, stat.S_IMODE(found.st_mode), uid, gid, size, found.st_mtime_ns, target)

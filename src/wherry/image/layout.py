@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Protocol
+from typing import IO, Protocol
 
 import msgspec
 
@@ -17,6 +17,7 @@ __all__ = ["FolderLayout", "Layout", "TarLayout", "looks_compressed"]
 
 _MOST_MEMBERS = 100_000
 _LARGEST_DOCUMENT = 64 << 20
+_LARGEST_HEADER = 1 << 20
 _CHUNK = 1 << 18
 
 
@@ -88,7 +89,7 @@ class TarLayout:
         self._members: dict[str, _Member] = {}
         links: dict[str, str] = {}
         try:
-            with tarfile.open(fileobj=self._file, mode="r:") as archive:
+            with tarfile.open(fileobj=_Headers(self._file, path), mode="r:") as archive:  # type: ignore[call-overload]
                 for count, member in enumerate(archive):
                     if count >= _MOST_MEMBERS:
                         raise BrokenArchive(f"'{path}' is not an image", why=f"it has over {_MOST_MEMBERS} members")
@@ -141,6 +142,20 @@ class TarLayout:
         if found is None:
             raise BrokenArchive(f"'{self._path}' is not a complete image", why=f"'{name}' is missing")
         return found
+
+
+class _Headers:
+    """A tar for who reads its headers only: one that claims to be huge would be held in memory."""
+
+    def __init__(self, file: IO[bytes], path: str) -> None:
+        self._file = file
+        self._path = path
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= _LARGEST_HEADER:
+            raise BrokenArchive(f"'{self._path}' is not an image", why=f"it has a header of {size} bytes")
+        return self._file.read(size)
 
 
 def looks_compressed(path: str) -> bool:

@@ -6,6 +6,7 @@ of tars could take in two ways (a name twice, a path through a link) goes throug
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -48,9 +49,15 @@ def survey(image: Image) -> Survey:
 
 
 def _of_folder(root: str) -> Survey:
-    newest = 0
-    for folder, folders, files in os.walk(root):
-        newest = max(newest, *(int(os.lstat(f"{folder}/{name}").st_mtime) for name in (".", *folders, *files)))
+    newest, pending = 0, [root]
+    while pending:  # os.walk nests a call a level, and there may be more of these
+        folder = pending.pop()
+        newest = max(newest, int(os.stat(folder).st_mtime))
+        with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
+            for entry in entries:
+                newest = max(newest, int(entry.stat(follow_symlinks=False).st_mtime))
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
     return Survey(os.stat(root).st_mode & 0o7777, newest=newest)
 
 

@@ -85,17 +85,23 @@ class _Merged:
         raise ImageError(f"'{real}' cannot be read", why="its owner may not")
 
     def _below(self, directory: Entry) -> Iterator[tuple[Member, str]]:
+        """Images may be deeper than calls can nest."""
+        pending = [self._listed(directory)]
+        while pending:
+            entry = next(pending[-1], None)
+            if entry is None:
+                pending.pop()
+            elif isinstance(entry, Member):
+                yield entry, ""
+            elif not stat.S_ISSOCK(entry.mode):
+                yield self._described(entry), entry.real
+                if entry.is_dir:
+                    pending.append(self._listed(entry))
+
+    def _listed(self, directory: Entry) -> Iterator[Entry | Member]:
         found: dict[str, Entry | Member] = dict(self._devices.get(directory.path.strip("/"), {}))
         found.update({entry.path.rpartition("/")[2]: entry for entry in self._view.entries(directory)})
-        for _, entry in sorted(found.items()):
-            if isinstance(entry, Member):
-                yield entry, ""
-                continue
-            if stat.S_ISSOCK(entry.mode):
-                continue
-            yield self._described(entry), entry.real
-            if entry.is_dir:
-                yield from self._below(entry)
+        return iter([entry for _, entry in sorted(found.items())])
 
     def _described(self, entry: Entry) -> Member:
         path = entry.path.strip("/")
