@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import struct
 import subprocess
@@ -16,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sif_files import HEADER, Object, partition, sif_of, squashfs_of, tar_with
-from wherry.base.errors import BrokenArchive, HostileArchive, WherryError
-from wherry.image import packed_facts, unpack_packed
+from wherry.base.errors import BrokenArchive, HostileArchive, ImageError, UnsupportedImage, WherryError
+from wherry.containers.packed import _is_all_root
+from wherry.image import packed_facts, root_tar, unpack_packed
 from wherry.image.squashfs import SIZE, read_superblock
 from wherry.image.squashtar import tar_of
 from wherry.image.squashtree import Squashfs
@@ -312,3 +314,79 @@ def test_nothing_is_looked_for_among_very_many_names(tmp_path: Path) -> None:
         assert tree.find("00000001") and tree.find(".singularity.d/runscript") is None
         with pytest.raises(HostileArchive, match="looked for"):
             tree.find("etc/rc")
+
+
+def with_xattr(path: Path) -> bytes:
+    """A stored file system with a file that has an attribute."""
+    folder = path.with_suffix(".d")
+    (folder / "bin").mkdir(parents=True)
+    (folder / "a").touch()
+    os.setxattr(folder / "a", "user.test", b"v" * 200)
+    words = ["mksquashfs", str(folder), str(path), "-quiet", "-no-progress", "-xattrs", *STORED]
+    subprocess.run(words, check=True, capture_output=True)
+    return path.read_bytes()
+
+
+def test_an_attribute_elsewhere_that_does_not_say_where(store: Store, tmp_path: Path) -> None:
+    data = with_xattr(tmp_path / "fs")
+    at = data.index(b"test" + struct.pack("<I", 8))  # of its reference to the value
+    changed = patched(data, at + 4, "<I", 7)
+    assert "elsewhere" in refused(store, tmp_path / "it", changed)
+
+
+def test_a_name_of_an_attribute_that_is_no_text_comes_as_it_is(store: Store, tmp_path: Path) -> None:
+    data = with_xattr(tmp_path / "fs").replace(b"\4\0test", b"\4\0t\xff\xfet")
+    (tmp_path / "it").write_bytes(data)
+    image = unpack_packed(store, str(tmp_path / "it"))
+    assert os.getxattr(f"{image.layers[0].tree}/a", b"user.t\xff\xfet") == b"v" * 200
+    assert b"user.t\xff\xfet=" in b"".join(root_tar(image))
+
+
+@pytest.mark.parametrize("form", ["sif", "squashfs"])
+def test_a_note_that_nests_without_an_end_is_passed_over(tmp_path: Path, plain: bytes, form: str) -> None:
+    text = b"[" * 20_000
+    data = plain + bytes(-len(plain) % 4096) + struct.pack("<16sQ", b"wherry packed 1\n", len(text)) + text
+    if form == "sif":
+        data = sif_of([Object(0x4006, text, b"wherry.json"), partition(plain)])
+    (tmp_path / "it").write_bytes(data)
+    assert packed_facts(str(tmp_path / "it")).config_data == b""
+
+
+def test_a_configuration_that_nests_without_an_end_is_refused(tmp_path: Path, plain: bytes) -> None:
+    note = json.dumps({"config": '{"x": ' + "[" * 20_000}).encode()
+    (tmp_path / "it").write_bytes(sif_of([Object(0x4006, note, b"wherry.json"), partition(plain)]))
+    with pytest.raises(ImageError, match="malformed"):
+        packed_facts(str(tmp_path / "it"))
+
+
+def test_a_table_of_owners_beyond_all_files_is_not_read(tmp_path: Path) -> None:
+    """Whose files they are is asked before a mount; what the table leads to may lie anywhere."""
+    squashfs_of(tmp_path / "it", tar_with({"bin/sh": b"x"}), *STORED, "-all-root")
+    facts = packed_facts(str(tmp_path / "it"))
+    assert facts.superblock is not None
+    with (tmp_path / "it").open("r+b") as file:
+        assert _is_all_root(file.fileno(), facts)
+        for place in ((1 << 64) - 1, 1 << 63, facts.size):
+            file.seek(facts.superblock.id_table)
+            file.write(struct.pack("<Q", place))
+            file.flush()
+            assert not _is_all_root(file.fileno(), facts)
+
+
+@pytest.mark.parametrize("path", [".singularity.d/env/10-docker.sh", "ch/environment"])
+def test_variables_and_labels_that_are_no_text_come_readable(store: Store, tmp_path: Path, path: str) -> None:
+    line = b'export A="\xff"\n' if path.startswith(".") else b"A=\xff\n"
+    labels = b'{"broken": "\\ud800x", "\\udfff": "1"}'
+    files: dict[str, bytes | str] = {"bin/sh": b"x", path: line, ".singularity.d/labels.json": labels}
+    image = unpack_packed(store, str(squashfs_of(tmp_path / "it", tar_with(files))))
+    assert image.config.config.env == ("A=\ufffd",)
+    assert image.config.config.labels == {"broken": "?x", "?": "1"}
+
+
+def test_a_partition_that_lies_over_the_first_is_not_left_out_in_silence(tmp_path: Path, plain: bytes) -> None:
+    """Apptainer mounts it, so that the container has other files without it."""
+    for system in (1, 2):
+        data = sif_of([partition(plain), partition(bytes(4096), system=system, kind=4)])
+        (tmp_path / "it.sif").write_bytes(data)
+        with pytest.raises(UnsupportedImage, match="overlay"):
+            packed_facts(str(tmp_path / "it.sif"))

@@ -196,4 +196,6 @@ def _is_all_root(file: int, facts: PackedImage) -> bool:
     if found is None or found.ids != 1:
         return False
     block = int.from_bytes(os.pread(file, 8, facts.offset + found.id_table), "little")
+    if block >= facts.size:
+        return False
     return os.pread(file, 6, facts.offset + block) == b"\x04\x80\x00\x00\x00\x00"

@@ -84,7 +84,7 @@ def definition(files: Files) -> str:
 def _variables(files: Files) -> tuple[str, ...]:
     """What the Docker image set that this one was made from, as NAME=value."""
     for path in _VARIABLES:
-        text = (files.read(path) or b"").decode("utf-8", "surrogateescape")
+        text = (files.read(path) or b"").decode(errors="replace")  # a configuration is JSON
         found = _EXPORT.findall(text)
         if found:
             return tuple(f"{name}={_ESCAPED.sub(_SELF, default or plain)}" for name, default, plain in found)
@@ -98,7 +98,7 @@ def _of_enroot(files: Files, script: str) -> ContainerConfig:
 
 
 def _lines_of(files: Files, path: str) -> tuple[str, ...]:
-    lines = (files.read(path) or b"").decode("utf-8", "surrogateescape").splitlines()
+    lines = (files.read(path) or b"").decode(errors="replace").splitlines()
     return tuple(line for line in lines if re.match(r"[A-Za-z_]\w*=", line))
 
 
@@ -116,7 +116,12 @@ def parse_labels(data: bytes) -> dict[str, str]:
         found = found["system-partition"]
     if not isinstance(found, dict):
         return {}
-    return {str(name): str(value) for name, value in found.items() if isinstance(value, str | int | float | bool)}
+    return {_text(name): _text(value) for name, value in found.items() if isinstance(value, str | int | float | bool)}
+
+
+def _text(value: str | int | float | bool) -> str:
+    """JSON can write halves of characters, which nothing else can."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def scaffold(config: ContainerConfig, source: str) -> Mapping[str, tuple[int, bytes]]:

@@ -54,7 +54,7 @@ def header(member: Member) -> bytes:
     for key, number in ((b"uid", member.uid), (b"gid", member.gid)):
         if number > _MOST_ID:
             records.append((key, b"%d" % number))
-    records += [(b"SCHILY.xattr." + key.encode(), value) for key, value in sorted(member.xattrs.items())]
+    records += [(b"SCHILY.xattr." + os.fsencode(key), value) for key, value in sorted(member.xattrs.items())]
     block = _block(
         _plain(name),
         _TYPES[member.kind],

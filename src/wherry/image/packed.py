@@ -144,6 +144,13 @@ def _partition(found: sif.Sif, path: str) -> sif.SifObject:
     if kind != sif.SQUASHFS:
         name = "an ext3 file system" if kind == sif.EXT3 else f"a file system of the kind {kind}"
         raise _unsupported(path, f"it holds {name}")
+    over = [each.number for each in found.of_kind(sif.PARTITION) if each.partition[1] == sif.OVERLAY]
+    if over:
+        raise _unsupported(
+            path,
+            "it holds an overlay, whose files would be missing",
+            f"'apptainer sif del {over[0]} COPY.sif' takes it out of a copy, with what was written there",
+        )
     if not item.size:
         raise BrokenArchive(f"'{path}' is no SIF file that can be used", why="its partition is empty")
     return item
@@ -190,7 +197,7 @@ def _config(data: bytes, path: str) -> ImageConfig:
     none = Descriptor(OCI_CONFIG, _NONE, 0)
     try:
         fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ImageError(f"the configuration of '{path}' is malformed", why=str(error)) from None
     fields["rootfs"] = msgspec.Raw(b'{"type":"layers","diff_ids":[]}')
     return read_config(msgspec.json.encode(fields), Manifest(OCI_MANIFEST, none, ()), path)
@@ -218,7 +225,7 @@ def encode_note(note: Note) -> bytes:
 def _decode_note(data: bytes) -> Note | None:
     try:
         return msgspec.json.decode(data, type=Note)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -44,7 +44,7 @@ DEFINITION, ENVIRONMENT, LABELS, PARTITION, SIGNATURE, JSON = range(0x4001, 0x40
 OCI_INDEX, OCI_BLOB = 0x400A, 0x400B
 
 SQUASHFS, EXT3, _ARCHIVE, _RAW, ENCRYPTED = range(1, 6)
-_SYSTEM, PRIMARY = 1, 2
+_SYSTEM, PRIMARY, _DATA, OVERLAY = range(1, 5)
 """Kinds of file systems, and of partitions: the primary one holds the operating system."""
 
 _ARCHITECTURES = {

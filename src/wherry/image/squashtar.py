@@ -7,6 +7,7 @@ import stat
 import tarfile
 from collections.abc import Iterator, Sequence
 
+from wherry.image.headers import Member, header
 from wherry.image.squashtree import Inode, Squashfs
 
 __all__ = ["tar_of"]
@@ -19,6 +20,14 @@ _TYPES = {
     stat.S_IFBLK: tarfile.BLKTYPE,
     stat.S_IFCHR: tarfile.CHRTYPE,
     stat.S_IFIFO: tarfile.FIFOTYPE,
+}
+_NAMES = {
+    stat.S_IFDIR: "dir",
+    stat.S_IFREG: "file",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFBLK: "block",
+    stat.S_IFCHR: "char",
+    stat.S_IFIFO: "fifo",
 }
 _END = bytes(1024)
 
@@ -56,6 +65,8 @@ def _is_below(path: str, without: frozenset[str]) -> bool:
 
 
 def _header(path: str, inode: Inode, xattrs: dict[str, bytes], link: str = "") -> bytes:
+    if any(not key.isprintable() for key in xattrs):  # as bytes that are no text: tarfile writes none in names
+        return _of_bytes(path, inode, xattrs)
     entry = tarfile.TarInfo(path or ".")
     entry.type = tarfile.LNKTYPE if link else _TYPES[stat.S_IFMT(inode.mode)]
     entry.mode = inode.mode & 0o7777
@@ -67,3 +78,9 @@ def _header(path: str, inode: Inode, xattrs: dict[str, bytes], link: str = "") -
         f"SCHILY.xattr.{name}": value.decode("utf-8", "surrogateescape") for name, value in sorted(xattrs.items())
     }
     return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _of_bytes(path: str, inode: Inode, xattrs: dict[str, bytes]) -> bytes:
+    kind, size = _NAMES[stat.S_IFMT(inode.mode)], inode.size if stat.S_ISREG(inode.mode) else 0
+    mode, mtime, target = inode.mode & 0o7777, inode.mtime * 10**9, os.fsdecode(inode.target)
+    return header(Member(path, kind, mode, inode.uid, inode.gid, size, mtime, target, inode.device, xattrs))

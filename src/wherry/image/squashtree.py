@@ -188,6 +188,8 @@ class Squashfs:
                 raise self.damaged("an extended attribute is longer than the kernel takes")
             value = cursor.take(length)
             if kind & 0x100:
+                if length != 8:
+                    raise self.damaged("an extended attribute is said to be elsewhere, and not where")
                 (elsewhere,) = struct.unpack("<Q", value)
                 other = _Cursor(self, start + (elsewhere >> 16), elsewhere & 0xFFFF)
                 (length,) = struct.unpack("<I", other.take(4))
