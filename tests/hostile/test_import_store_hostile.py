@@ -103,6 +103,18 @@ def test_a_store_that_contains_itself_ends(alone: Wherry, tmp_path: Path) -> Non
     assert len(left(alone, "udocker", store)) == 1
 
 
+def test_folders_deeper_than_calls_nest_are_looked_through(alone: Wherry, tmp_path: Path) -> None:
+    store = udocker(tmp_path / "u", b"{}")
+    descriptor = os.open(store / "repos", os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("a", dir_fd=descriptor)
+        inner = os.open("a", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    assert len(left(alone, "udocker", store)) == 1
+
+
 def test_a_container_without_files_is_left_and_one_with_odd_ones_comes_without_them(
     alone: Wherry, tmp_path: Path
 ) -> None:

@@ -149,7 +149,7 @@ def _partition(found: sif.Sif, path: str) -> sif.SifObject:
         raise _unsupported(
             path,
             "it holds an overlay, whose files would be missing",
-            f"'apptainer sif del {over[0]} COPY.sif' takes it out of a copy, with what was written there",
+            f"Apptainer's own 'sif del {over[0]} COPY.sif' takes it out of a copy, with what was written there",
         )
     if not item.size:
         raise BrokenArchive(f"'{path}' is no SIF file that can be used", why="its partition is empty")

@@ -16,7 +16,7 @@ import msgspec
 
 from wherry.base.errors import InvalidName, NotFound, WherryError
 from wherry.base.reference import Reference
-from wherry.containers.theirs.held import Theirs, blobs_of, is_ours, not_ours, of_layers
+from wherry.containers.theirs.held import Theirs, blobs_of, folders_below, is_ours, not_ours, of_layers
 from wherry.image import Index, PackedImage, is_packed, packed_facts, read_document
 
 if TYPE_CHECKING:
@@ -62,9 +62,8 @@ def _usual(world: World) -> list[str]:
 
 def _files(top: str) -> Iterator[Theirs]:
     for kind in _FILES:
-        for folder, folders, names in os.walk(f"{top}/{kind}"):
-            folders.sort()
-            for name in sorted(names):
+        for folder, names in folders_below(f"{top}/{kind}"):
+            for name in names:
                 if is_packed(f"{folder}/{name}"):
                     yield _file(f"{folder}/{name}", kind)
 

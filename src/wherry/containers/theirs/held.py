@@ -17,7 +17,8 @@ from wherry.image import read_manifest
 if TYPE_CHECKING:
     from wherry.containers.world import World
 
-__all__ = ["Theirs", "blobs_of", "command_changes", "find_theirs", "is_ours", "not_ours", "of_layers", "tree_bytes"]
+__all__ = ["Theirs", "blobs_of", "command_changes", "find_theirs", "folders_below", "is_ours", "not_ours", "of_layers"]
+__all__ += ["tree_bytes"]
 
 
 class Theirs(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +121,20 @@ def blobs_of(folder: str, prefix: str = "", suffix: str = "") -> dict[str, str]:
             continue
         found[str(digest)] = f"{folder}/{name}"
     return found
+
+
+def folders_below(top: str) -> Iterator[tuple[str, list[str]]]:
+    """Each folder with the names of what in it is none, sorted; a loop, as there may be more levels than calls nest."""
+    pending = [top]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        pending += [entry.path for entry in reversed(found) if entry.is_dir(follow_symlinks=False)]
+        yield folder, [entry.name for entry in found if not entry.is_dir()]
 
 
 def tree_bytes(path: str) -> int:

@@ -16,6 +16,7 @@ from wherry.containers.theirs.held import (
     Theirs,
     blobs_of,
     command_changes,
+    folders_below,
     is_ours,
     not_ours,
     of_layers,
@@ -38,8 +39,7 @@ def found(path: str, world: World) -> Iterator[Theirs]:
     if path and not os.path.isdir(f"{top}/repos"):
         raise NotFound(f"'{path}' is no store of udocker", why="there is no folder 'repos' in it")
     blobs = blobs_of(f"{top}/layers", "sha256:")
-    for folder, folders, files in os.walk(f"{top}/repos"):
-        folders.sort()
+    for folder, files in folders_below(f"{top}/repos"):
         if "TAG" not in files:
             continue
         repository, _, tag = os.path.relpath(folder, f"{top}/repos").rpartition("/")
