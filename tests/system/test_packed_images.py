@@ -98,6 +98,8 @@ def test_it_runs_as_apptainer_runs_it(tmp_path: Path, wherry: Wherry) -> None:
     path = apptainer_sif(tmp_path / "image.sif")
     assert wherry.ok("run", str(path)) == "run: hello 42 /opt/bin:/bin 0\n"
     assert wherry.ok("run", "-e", "GREETING=hi", str(path), "sh", "-c", "echo $GREETING $COMPUTED") == "hi 42\n"
+    shown = wherry("inspect", str(path)).json()[0]
+    assert shown["Id"] == "" and shown["Config"]["Cmd"] == ["/.singularity.d/runscript"]
 
 
 def test_one_for_another_machine_is_refused_by_name(tmp_path: Path, wherry: Wherry) -> None:

@@ -82,10 +82,12 @@ def _neither(text: str, hint: str) -> NotFound:
 
 def _image(world: World, image: Image) -> dict[str, Any]:
     """Docker's "docker image inspect" (API v1.44, ImageInspect), with manifest and layers under ``Wherry``."""
+    from wherry.image import directory_of
+
     config, record = image.config, world.store.image_record(image.digest)
     names = [reference for reference, name in world.store.names() if name.digest == image.digest]
     return {
-        "Id": str(image.digest),
+        "Id": "" if directory_of(image) else str(image.digest),  # what is used where it lies is never read whole
         "RepoTags": [reference.familiar for reference in names],
         "RepoDigests": sorted({f"{repository}@{image.digest}" for repository in _repositories(world, image, names)}),
         "Created": config.created,
