@@ -34,8 +34,9 @@ from wherry.base.errors import (
 from wherry.base.outside import Outside
 from wherry.base.progress import Event
 from wherry.base.settings import load as load_settings
-from wherry.containers import World
+from wherry.containers import World, scratch_size
 from wherry.containers.downloading import downloaded
+from wherry.containers.trees import remove_tree
 from wherry.image import (
     Source,
     flatten,
@@ -287,6 +288,14 @@ def test_a_header_that_claims_to_be_huge_is_refused(store: Store, tmp_path: Path
 # ---- folders
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose content may be deeper than pytest can remove."""
+    (tmp_path / "place").mkdir()
+    yield tmp_path / "place"
+    remove_tree(str(tmp_path / "place"))
+
+
 def _deep(folder: Path, levels: int = 1100) -> Path:
     """Deeper than calls can nest; ``bin`` makes it a root file system."""
     (folder / "bin").mkdir(parents=True)
@@ -301,15 +310,20 @@ def _deep(folder: Path, levels: int = 1100) -> Path:
     return folder
 
 
-def test_a_folder_deeper_than_calls_nest_comes_in_and_goes_out(store: Store, tmp_path: Path) -> None:
-    image = import_folder(store, str(_deep(tmp_path / "deep")))
+def test_a_folder_deeper_than_calls_nest_comes_in_and_goes_out(place: Path) -> None:
+    store = open_at(str(place / "store"))
+    image = import_folder(store, str(_deep(place / "deep")))
     end = "d/" * 1100 + "end"
     assert os.path.exists(f"{image.layers[0].tree}/{end}")
     assert sum(map(len, root_tar(image))) > 1100 * 512
-    write_out(image, str(tmp_path / "out"))
-    assert os.path.exists(f"{tmp_path}/out/{end}")
+    write_out(image, str(place / "out"))
+    assert os.path.exists(f"{place}/out/{end}")
     assert os.path.exists(f"{flatten(store, image, plain=True)}/{end}")
-    pack(store, open_directory(str(tmp_path / "out")), str(tmp_path / "file.sqfs"))
+    pack(store, open_directory(str(place / "out")), str(place / "file.sqfs"))
+    assert scratch_size([str(place / "out")]) == 0
+    with open(f"{place}/out/{end}", "w") as file:
+        file.write("x" * 4096)
+    assert scratch_size([str(place / "out")]) == 4096
 
 
 @pytest.mark.parametrize("other", ["another", "link", "pipe", "nothing"])

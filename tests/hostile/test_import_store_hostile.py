@@ -15,6 +15,7 @@ from sif_files import Object, partition, sif_of, squashfs_of, tar_with
 from wherry.base.outside import Outside
 from wherry.containers import World
 from wherry.containers.theirs import find_theirs
+from wherry.containers.trees import remove_tree
 from wherry_command import Wherry
 
 CONFIG = "sha256:" + "ab" * 32
@@ -112,7 +113,10 @@ def test_folders_deeper_than_calls_nest_are_looked_through(alone: Wherry, tmp_pa
         os.close(descriptor)
         descriptor = inner
     os.close(descriptor)
-    assert len(left(alone, "udocker", store)) == 1
+    try:
+        assert len(left(alone, "udocker", store)) == 1
+    finally:
+        remove_tree(str(store))  # pytest cannot
 
 
 def test_a_container_without_files_is_left_and_one_with_odd_ones_comes_without_them(

@@ -344,7 +344,7 @@ def test_a_name_of_an_attribute_that_is_no_text_comes_as_it_is(store: Store, tmp
 
 @pytest.mark.parametrize("form", ["sif", "squashfs"])
 def test_a_note_that_nests_without_an_end_is_passed_over(tmp_path: Path, plain: bytes, form: str) -> None:
-    text = b"[" * 20_000
+    text = b'{"config": "{}", "x": ' + b"[" * 20_000
     data = plain + bytes(-len(plain) % 4096) + struct.pack("<16sQ", b"wherry packed 1\n", len(text)) + text
     if form == "sif":
         data = sif_of([Object(0x4006, text, b"wherry.json"), partition(plain)])

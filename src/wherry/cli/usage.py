@@ -47,16 +47,10 @@ def _row(kind: str, count: int, size: int) -> dict[str, Any]:
 
 def _containers(world: World) -> dict[str, Any]:
     """Kept containers and the files in their writable layers (these are walked: nobody else counts them)."""
-    count, size = 0, 0
-    for container in _folders(world.containers):
-        count += 1
-        for folder, _, files in os.walk(container):
-            for name in files:
-                try:
-                    size += os.lstat(f"{folder}/{name}").st_blocks * 512
-                except OSError:
-                    continue
-    return _row("kept containers", count, size)
+    from wherry.containers import scratch_size
+
+    folders = list(_folders(world.containers))
+    return _row("kept containers", len(folders), scratch_size(folders))
 
 
 def _abandoned(world: World) -> dict[str, Any]:

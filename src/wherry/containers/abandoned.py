@@ -60,10 +60,15 @@ def scratch_size(paths: Iterable[str]) -> int:
     for path in paths:
         with contextlib.suppress(OSError):
             size += os.lstat(path).st_blocks * 512 if os.path.isfile(path) else 0
-        for folder, _, files in os.walk(path):
-            for name in files:
-                with contextlib.suppress(OSError):
-                    size += os.lstat(f"{folder}/{name}").st_blocks * 512
+        pending = [path]
+        while pending:  # os.walk nests a call a level, and a container may make more of these
+            with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                        continue
+                    with contextlib.suppress(OSError):
+                        size += entry.stat(follow_symlinks=False).st_blocks * 512
     return size
 
 
