@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sif_files import partition, sif_of
+from wherry.containers import remove_tree
 from wherry_command import Result, Wherry
 
 
@@ -144,3 +145,22 @@ def test_an_instance_of_a_name_that_is_taken(apptainer: Wherry, box: Path) -> No
     apptainer.ok("instance", "start", str(box), "one")
     apptainer.ok("instance", "stop", "one")
     assert apptainer.ok("instance", "list", "--json").split() == ["{", '"instances":', "[]", "}"]
+
+
+def test_a_sandbox_is_replaced_whatever_is_in_it(apptainer: Wherry, box: Path, tmp_path: Path) -> None:
+    """Directories without a write bit, and more of them below each other than calls nest."""
+    old = tmp_path / "old"
+    old.mkdir()
+    try:
+        descriptor = os.open(old, os.O_RDONLY)
+        for _ in range(1100):
+            os.mkdir("d", dir_fd=descriptor)
+            inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        os.close(descriptor)
+        (old / "d").chmod(0o555)
+        apptainer.ok("build", "--force", "--sandbox", str(old), str(box))
+        assert (old / "bin/busybox").exists() and not (old / "d").exists()
+    finally:
+        remove_tree(str(old))  # pytest cannot

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from wherry.containers.signals import kill, plan_kill, plan_stop, stop, wait
     from wherry.containers.starting import Preview, Start, create, prepare, preview, preview_start, run, start
     from wherry.containers.sweeping import sweep
+    from wherry.containers.trees import remove_tree
     from wherry.containers.unused import remove_names, unused_names
     from wherry.containers.variables import environment
     from wherry.containers.volumes import (
@@ -218,6 +219,7 @@ _HOMES = {
     "remove_names": "unused",
     "remove_scratch": "abandoned",
     "remove_shims": "shimming",
+    "remove_tree": "trees",
     "remove_volume": "volumes",
     "rename": "keeping",
     "resolve": "resolving",
@@ -359,6 +361,7 @@ __all__ = [
     "remove_names",
     "remove_scratch",
     "remove_shims",
+    "remove_tree",
     "remove_volume",
     "rename",
     "resolve",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -161,7 +161,7 @@ def _unpack(world: World, meant: Meant, target: str, platform: str | None, progr
     try:
         containers.unpack(meant.name, making, world=world, platform=platform, progress=progress)
         if os.path.isdir(target) and not os.path.islink(target):
-            shutil.rmtree(target)
+            containers.remove_tree(target)
         elif os.path.lexists(target):
             os.unlink(target)
         os.rename(making, target)
@@ -169,7 +169,8 @@ def _unpack(world: World, meant: Meant, target: str, platform: str | None, progr
         raise UsageError(f"cannot write '{target}'", why=reason(error), hint=remedy(error, write=True)) from None
     finally:
         if os.path.isdir(making):
-            shutil.rmtree(making, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                containers.remove_tree(making)
 
 
 def _platform(given: Given) -> str | None:
