@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,43 @@ def test_what_the_image_has_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "ch/environment").unlink()
     make_places(str(tmp_path), ("A=1", "B=\udcff"))
     assert (tmp_path / "ch/environment").read_bytes() == b"A=1\nB=\xff\n"
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    """A directory as ch-run takes it, to be spoiled, beside a file of the user's."""
+    (tmp_path / "private").write_text("KEY=secret\n")
+    for name in ("bin", "ch", "etc", "dev", "proc", "sys", "tmp"):
+        (tmp_path / "box" / name).mkdir(parents=True)
+    shutil.copy("/usr/bin/busybox", tmp_path / "box/bin/busybox")
+    for name in ("sh", "env", "cat"):
+        (tmp_path / "box/bin" / name).symlink_to("busybox")
+    return tmp_path / "box"
+
+
+@pytest.mark.parametrize("link", ["ch/environment", "ch"])
+@pytest.mark.parametrize("up", ["../../../../../../..", ""])
+def test_no_variables_are_read_through_a_link(box: Path, tmp_path: Path, link: str, up: str) -> None:
+    place = box / link
+    place.rmdir() if place.is_dir() else None
+    (tmp_path / "environment").write_text("KEY=secret\n")
+    place.symlink_to(up + str(tmp_path if link == "ch" else tmp_path / "private"))
+    result = Wherry(tmp_path / "user").named("ch-run")("--set-env", str(box), "--", "env")
+    assert "secret" not in result.stdout and "Traceback" not in result.stderr
+    assert result.status == 1 and "No such file" in result.stderr, str(result)
+
+
+def test_links_within_the_image_are_followed_there(box: Path, tmp_path: Path) -> None:
+    """An absolute one leads to the image's own."""
+    (box / "etc/variables").write_bytes(b"KEY=mine\nODD=\xff\n")
+    (box / "ch/environment").symlink_to("/etc/variables")
+    shown = Wherry(tmp_path / "user").named("ch-run").ok("--set-env", str(box), "--", "env")
+    assert "KEY=mine\n" in shown and "ODD=\udcff\n" in shown
+
+
+def test_no_file_of_the_user_is_shown_as_the_images_own(box: Path, tmp_path: Path) -> None:
+    (box / "etc/passwd").symlink_to(tmp_path / "private")
+    ch_run = Wherry(tmp_path / "user").named("ch-run")
+    result = ch_run("--no-passwd", str(box), "--", "sh", "-c", "cat /etc/passwd; echo gone > /etc/passwd")
+    assert "secret" not in result.stdout and "bug in wherry" not in result.stderr, str(result)
+    assert (tmp_path / "private").read_text() == "KEY=secret\n"

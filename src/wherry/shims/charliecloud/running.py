@@ -105,8 +105,8 @@ def _binds(given: Line, world: World, folder: str) -> tuple[Bind, ...]:
     if given.flag("no_passwd"):
         if not folder:
             raise UsageError("'--no-passwd' cannot be honoured", why="the image is no directory", hint="leave it out")
-        names = (name for name in ("/etc/passwd", "/etc/group") if world.outside.stat(folder + name).exists)
-        found.update({name: Bind(folder + name, name) for name in names})
+        places = {name: _inside(folder, name) for name in ("/etc/passwd", "/etc/group")}
+        found.update({name: Bind(real, name) for name, real in places.items() if world.outside.stat(real).exists})
     for text in given.many("bind"):
         source, _, target = text.partition(":")
         if not source or not os.path.exists(os.path.join(world.outside.cwd(), source)):
@@ -115,6 +115,17 @@ def _binds(given: Line, world: World, folder: str) -> tuple[Bind, ...]:
         target = os.path.normpath(target or source)
         found[target] = Bind(source, target)
     return tuple(found.values())
+
+
+def _inside(folder: str, path: str) -> str:
+    """Where a file of the image's directory is: its links lead there as they do in the container, never to the host's
+    files."""
+    parent = path.rpartition("/")[0]
+    if not (os.path.islink(folder + parent) or os.path.islink(folder + path)):
+        return folder + path
+    from wherry.image import Tree
+
+    return folder + Tree([folder]).resolve(path)
 
 
 def _home(world: World) -> tuple[str, str]:
@@ -153,8 +164,12 @@ def _lines(world: World, image: str, folder: str, path: str | None) -> list[str]
 
         found = held_image(world, image)
         content = view(found).read("/ch/environment", 1 << 20)
-        return content.decode().splitlines() if content is not None else list(found.config.config.env or ())
-    path = f"{folder}/ch/environment" if path is None else os.path.join(world.outside.cwd(), path)
+        return (
+            content.decode(errors="surrogateescape").splitlines()
+            if content is not None
+            else list(found.config.config.env or ())
+        )
+    path = _inside(folder, "/ch/environment") if path is None else os.path.join(world.outside.cwd(), path)
     try:
         content = world.outside.read(path)
     except OSError as error:
