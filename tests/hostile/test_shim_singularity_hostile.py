@@ -164,3 +164,11 @@ def test_a_sandbox_is_replaced_whatever_is_in_it(apptainer: Wherry, box: Path, t
         assert (old / "bin/busybox").exists() and not (old / "d").exists()
     finally:
         remove_tree(str(old))  # pytest cannot
+
+
+@pytest.mark.parametrize("labels", ["[" * 100_000, '{"a": ' + "[" * 100_000, '{"a": "\\ud800", "\\udfff": 1}'])
+def test_labels_that_cannot_be_shown(apptainer: Wherry, box: Path, labels: str) -> None:
+    """Are left out, or shown as well as can be."""
+    (box / ".singularity.d/labels.json").write_text(labels)
+    shown = apptainer.ok("inspect", str(box))
+    assert shown == ("?: 1\na: ?\n" if "ud800" in labels else "")

@@ -80,9 +80,14 @@ class _Files:
     def _labels(self, path: str) -> dict[str, str]:
         try:
             found = json.loads(self.text(path) or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
-        return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+        return {_plain(name): _plain(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _plain(value: object) -> str:
+    """JSON can write halves of characters, which nothing can print."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def do_inspect(face: str, given: Given, *, quiet: bool) -> int:
