@@ -55,10 +55,14 @@ static int device_of(pid_t server) {
     return found;
 }
 
-static pid_t start_asking(int root) {
-    pid_t child = fork();
+/* A process that asks both questions. It must not outlive us, nor keep the connection open to a server that ended: then its
+   questions would never be answered. */
+static pid_t start_asking(int root, int device) {
+    pid_t keeper = getpid(), child = fork();
     if (child != 0) return child;
+    close(device);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != keeper) _exit(1);
     fgetxattr(root, "user.wherry", NULL, 0);
     flistxattr(root, NULL, 0);
     _exit(0);
@@ -89,7 +93,7 @@ void quiet_attributes(pid_t server, const char *tree) {
     void *room = root < 0 ? NULL : malloc(REQUEST_ROOM);
     bool stopped = room != NULL && kill(server, SIGSTOP) == 0 && waitpid(server, &status, WUNTRACED) == server;
     if (stopped && WIFSTOPPED(status)) {
-        pid_t asking = start_asking(root);
+        pid_t asking = start_asking(root, device);
         if (asking > 0) answer_both(device, room);
         kill(server, SIGCONT);
         while (asking > 0 && waitpid(asking, NULL, 0) < 0 && errno == EINTR) continue;

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -422,10 +424,11 @@ def test_run_does_what_dockers_does(shim: Wherry, real: Docker, words: tuple[str
 
 
 @pytest.fixture(scope="module")
-def podmans(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The real podman on a storage of its own."""
-    folder = tmp_path_factory.mktemp("podman")
-    return ["/usr/bin/podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--cgroup-manager=cgroupfs"]
+def podmans() -> Iterator[list[str]]:
+    """The real podman on a storage of its own, whose path it wants to be short."""
+    folder = tempfile.mkdtemp(prefix="podman-", dir="/tmp")
+    yield ["/usr/bin/podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--cgroup-manager=cgroupfs"]
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(

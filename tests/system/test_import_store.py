@@ -246,8 +246,8 @@ def test_dockers_images_come_by_docker(wherry: Wherry, docker: Docker) -> None:
     docker.take(images.image("tiny"), "wherry-import")  # the other one has links that docker does not take
     try:
         host = {"DOCKER_HOST": docker.address, "DOCKER_CONFIG": str(docker.folder)}
-        row = bring(Wherry(wherry.folder, host), "docker")["wherry-import:latest"]
-        assert row["State"] == "brought"
+        found = bring(Wherry(wherry.folder, host), "docker")  # by one of the names that tests gave it
+        assert any(row["State"] == "brought" for row in found.values())
         same_as_original(wherry, "wherry-import:latest", "tiny")
     finally:
         docker("rmi", "wherry-import:latest")
