@@ -8,28 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cwl_tools import TOOL
 from tool_venv import tool_folder
 from wherry_command import Wherry, installed
 
-TOOL = """
-cwlVersion: v1.2
-class: CommandLineTool
-requirements:
-  DockerRequirement: {dockerPull: "%s"}
-  EnvVarRequirement: {envDef: {GREETING: "good day"}}
-  InitialWorkDirRequirement:
-    listing:
-      - entryname: settings
-        entry: "staged"
-baseCommand: [sh, -c]
-arguments: ['echo "$GREETING"; cat settings; echo; cat "$0"; pwd > where; echo "$HOME" >> where']
-inputs:
-  table: {type: File, inputBinding: {position: 1}}
-stdout: out.txt
-outputs:
-  out: {type: stdout}
-  where: {type: File, outputBinding: {glob: where}}
-"""
 FILTER = """
 cwlVersion: v1.2
 class: CommandLineTool
