@@ -1,4 +1,4 @@
-"""A tool in the Common Workflow Language that tells how its container was started: variables, staged files, directory."""
+"""A tool in the Common Workflow Language that tells how its container was started: variables, files, directory."""
 
 __all__ = ["TOOL"]
 
