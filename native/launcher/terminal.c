@@ -62,7 +62,9 @@ int terminal_make(int socket, struct failure *failure) {
     if (master < 0 && errno == EACCES) master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (master < 0) return failure_set(failure, STEP_TERMINAL, errno, "");
     int slave = open_slave(master);
-    if (slave < 0 || send_descriptor(socket, master) != 0) return failure_set(failure, STEP_TERMINAL, errno, "");
+    if (slave < 0) return failure_set(failure, STEP_TERMINAL, errno, "");
+    terminal_resize(master); /* the command may ask before who gets it has a look */
+    if (send_descriptor(socket, master) != 0) return failure_set(failure, STEP_TERMINAL, errno, "");
     close(master);
     return slave;
 }
