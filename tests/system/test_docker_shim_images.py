@@ -427,7 +427,8 @@ def test_run_does_what_dockers_does(shim: Wherry, real: Docker, words: tuple[str
 def podmans() -> Iterator[list[str]]:
     """The real podman on a storage of its own, whose path it wants to be short."""
     folder = tempfile.mkdtemp(prefix="podman-", dir="/tmp")
-    yield ["/usr/bin/podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--cgroup-manager=cgroupfs", "--log-level=error"]
+    places = ("--root", f"{folder}/root", "--runroot", f"{folder}/run")
+    yield ["/usr/bin/podman", *places, "--cgroup-manager=cgroupfs", "--log-level=error"]
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -15,21 +15,19 @@ __all__ = ["enter", "start"]
 
 def start(verb: str, given: Given) -> int:
     """Start, only create, or only plan a container; a start in the foreground does not return."""
-    from wherry.cli.moving import shown
-
     world = containers.World(make_store=not given.flag("dry_run"))
     options = run_options(given, world.outside, shell=verb == "shell")
     if given.flag("dry_run"):
         return _preview(verb, options, world, given.text("format"))
-    asks_always = (options.pull or world.settings.text("run.pull")) == "always"  # so a saved plan may not answer
-    with shown(False) as progress:
-        if verb == "create":
+    if verb == "create":
+        from wherry.cli.moving import shown
+
+        with shown(False) as progress:
             print(containers.create(options, world=world, progress=progress))
-            return 0
-        prepared = containers.prepare(
-            options, world=world, prefix=None if asks_always else _prefix(verb, given), progress=progress
-        )
-    return prepared.execute()
+        return 0
+    from wherry.cli.becoming import become
+
+    return become(options, world, _prefix(verb, given))
 
 
 def enter(given: Given) -> int:
@@ -71,6 +69,6 @@ def _preview(verb: str, options: RunOptions, world: containers.World, form: str 
     return 0
 
 
-def _prefix(verb: str, given: Given) -> tuple[str, ...] | None:
+def _prefix(verb: str, given: Given) -> tuple[str, ...]:
     """The command line's beginning, under which a plan is saved: face, verb, and the words up to the image."""
-    return (os.environ.get("WHERRY_FACE", "wherry"), verb, *given.prefix) if given.prefix else None
+    return (os.environ.get("WHERRY_FACE", "wherry"), verb, *given.prefix) if given.prefix else ()

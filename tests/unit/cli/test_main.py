@@ -190,6 +190,7 @@ def test_a_start_imports_nothing_heavy_before_the_use_case() -> None:
         "verbs",
         "verbs.run",
         "launching",
+        "becoming",
         "start",
         "moving",
         "interrupted",

@@ -163,7 +163,7 @@ def test_every_verb_of_the_real_program_is_known_or_refused(peer: str) -> None:
 def test_a_start_imports_nothing_heavy() -> None:
     """What `docker run` needs before the launcher, as `wherry run` (tests/unit/containers/test_imports.py)."""
     heavy = {"asyncio", "click", "http", "ipaddress", "json", "logging", "rich", "socket", "ssl", "tempfile", "tomllib"}
-    rooms = "wherry.shims.docker.table, wherry.shims.docker.running, wherry.shims.starting"
+    rooms = "wherry.shims.docker.table, wherry.shims.docker.running, wherry.cli.becoming"
     code = f"import sys; import {rooms}; print(*({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

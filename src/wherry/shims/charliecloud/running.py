@@ -25,8 +25,8 @@ _CRAY = ("/var/lib/hugetlbfs", "/var/opt/cray/hugetlbfs")
 
 def run(given: Line) -> NoReturn:
     """Become the container."""
+    from wherry.cli.becoming import become
     from wherry.containers import World
-    from wherry.shims.starting import start
 
     world = World()
     if len(given.words) < 2:
@@ -59,7 +59,8 @@ def run(given: Line) -> NoReturn:
         shared_ipc=True,
         failed_status=FAILED,
     )
-    start("ch-run", given.prefix if made.lasting else (), options, world, quiet=given.flag("quiet"))
+    prefix = ("ch-run", *given.prefix) if made.lasting and given.prefix else ()
+    become(options, world, prefix, quiet=given.flag("quiet"))
 
 
 def _image(given: Line, world: World) -> tuple[str, str]:

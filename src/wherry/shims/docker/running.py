@@ -23,7 +23,7 @@ __all__ = ["COMMANDS"]
 
 
 def _run(call: Call, given: Given) -> int:
-    from wherry.shims.starting import start
+    from wherry.cli.becoming import become
 
     world = containers.World()
     options = _found(world, start_options(call, given, world))
@@ -32,8 +32,8 @@ def _run(call: Call, given: Given) -> int:
     if options.detach or options.name or not options.remove:
         options = _named(call, given, world, options)
         own = True
-    prefix = () if own or options.image != given.words[0] else (*call.words, *given.prefix)
-    start(call.face, prefix, options, world, quiet=given.flag("quiet"))
+    prefix = () if own or options.image != given.words[0] else (call.face, *call.words, *given.prefix)
+    become(options, world, prefix, quiet=given.flag("quiet"))
 
 
 def _create(call: Call, given: Given) -> int:

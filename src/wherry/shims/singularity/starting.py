@@ -53,10 +53,10 @@ def act(face: str, verb: str, before: tuple[str, ...], given: Given, *, quiet: b
         from wherry.shims.singularity.bringing import fetch_missing
 
         fetch_missing(words, image_meant(image, world.outside))
-    from wherry.shims.starting import start
+    from wherry.cli.becoming import become
 
-    prefix = (*before, *given.prefix) if found.reusable else ()
-    return start(face, prefix, found.options, world, quiet=quiet)
+    prefix = (face, *before, *given.prefix) if found.reusable else ()
+    return become(found.options, world, prefix, quiet=quiet)
 
 
 def start_options(verb: str, image: str, command: tuple[str, ...], words: Asked, world: World) -> _Start:

@@ -76,9 +76,9 @@ def _existing(world: World, given: Given, text: str) -> Found | None:
 
 
 def _start(prefix: tuple[str, ...], options: RunOptions, world: World, general: Given) -> NoReturn:
-    from wherry.shims.starting import start
+    from wherry.cli.becoming import become
 
-    start("udocker", prefix, options, world, quiet=general.flag("quiet"))
+    become(options, world, ("udocker", *prefix) if prefix else (), quiet=general.flag("quiet"))
 
 
 def _run_kept(
