@@ -28,6 +28,7 @@ from wherry.image import (
     import_tar,
     load_file,
     load_images,
+    load_named,
     root_tar,
     save_images,
 )
@@ -144,7 +145,14 @@ def test_several_images_share_an_archive_and_their_layers(
     ]
     one, two = (load_images(other, str(tmp_path / "both"), wanted=f"tiny:{n}")[0] for n in (1, 2))
     assert one.digest == two.digest
-    assert load_images(other, str(tmp_path / "both"), wanted=NAME)[0].config == layered.config
+    third = load_images(other, str(tmp_path / "both"), wanted=NAME)[0]
+    assert third.config == layered.config
+    told = load_named(other, str(tmp_path / "both"))
+    assert {str(name): each.image.digest for each in told for name in each.names} == {
+        "docker.io/library/tiny:1": one.digest,
+        "docker.io/library/tiny:2": one.digest,
+        NAME: third.digest,
+    }
 
 
 def renamed(image: Image, name: str) -> Image:

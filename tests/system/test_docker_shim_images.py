@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -364,6 +365,21 @@ def test_save_and_load_to_and_from_dockers_daemon(shim: Wherry, real: Docker, tm
     piped = shim.ok("load", stdin=(tmp_path / "theirs.tar").read_bytes())
     assert sorted(piped.splitlines()) == sorted(loaded.splitlines())
     assert shim.ok("images", "-q", "--no-trunc", "app:1") == real("images", "-q", "--no-trunc", "app:1")
+
+
+def test_load_tells_each_image_of_a_compressed_archive(shim: Wherry, layout: Path, tmp_path: Path) -> None:
+    """By its names, else by its ID; in the order of the archive."""
+    shim.ok("save", "-o", f"{tmp_path}/both.tar", "app:1", "tiny:1.0")
+    shim.ok("save", "-o", f"{tmp_path}/app.tar", shim.ok("images", "-q", "--no-trunc", "app:1").strip())
+    app = shim.ok("images", "-q", "--no-trunc", "app:1").strip()
+    for name, told in (
+        ("both", "Loaded image: app:1\nLoaded image: tiny:1.0\n"),
+        ("app", f"Loaded image ID: {app}\n"),
+    ):
+        packed = gzip.compress((tmp_path / f"{name}.tar").read_bytes(), 1)
+        (tmp_path / f"{name}.tar.gz").write_bytes(packed)
+        assert shim.ok("load", "-q", "-i", f"{tmp_path}/{name}.tar.gz") == told
+        assert shim.ok("load", "-q", stdin=packed) == told
 
 
 def test_import_and_export(shim: Wherry, tmp_path: Path) -> None:

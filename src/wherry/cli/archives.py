@@ -34,7 +34,8 @@ def load(given: Given) -> int:
     world = containers.World()
     with file_of(text, world) as real, shown(quiet) as progress:
         if text == "-" and not checksum:
-            images = containers.load_file_at(real, _STDIN, platform=platform, progress=progress, world=world)
+            loaded = containers.load_file_at(real, _STDIN, platform=platform, progress=progress, world=world)
+            images = tuple(each.image for each in loaded)
         else:
             images = containers.load(real, checksum=checksum, platform=platform, progress=progress, world=world)
     for image in images:

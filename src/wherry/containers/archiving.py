@@ -27,7 +27,7 @@ from wherry.store import Name
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
-    from wherry.image import Image
+    from wherry.image import Image, Loaded
 
 __all__ = [
     "copy_to",
@@ -57,8 +57,8 @@ def load(
 
 def load_file_at(
     path: str, shown: str, *, platform: str | None = None, progress: Progress = silent, world: World | None = None
-) -> tuple[Image, ...]:
-    """The same of a file that the user calls ``shown``: standard input, kept for the time."""
+) -> tuple[Loaded, ...]:
+    """The same of a file that the user calls ``shown`` (standard input, kept for the time), with the names in it."""
     return load_path(world or World(), path, shown, platform=platform, progress=progress)
 
 

@@ -20,7 +20,7 @@ from wherry.image import ARCHIVES, Source, form_of, parse_checksum, parse_source
 if TYPE_CHECKING:
     from wherry.base.outside import Stamp
     from wherry.containers.world import World
-    from wherry.image import Form, Image
+    from wherry.image import Form, Image, Loaded
 
 __all__ = [
     "NotTakenIn",
@@ -221,7 +221,8 @@ def load_source(
         path = absolute(world, source.place)
         _check_form(source, path)
         with_checksum(source, path)
-        return load_path(world, path, source.place, wanted=source.name, platform=platform, progress=progress)
+        found = load_path(world, path, source.place, wanted=source.name, platform=platform, progress=progress)
+        return tuple(each.image for each in found)
     if source.transport == "oras":
         from wherry.containers.artifacts import fetch_artifact
 
@@ -229,16 +230,14 @@ def load_source(
     if source.transport == "url":
         from wherry.containers.downloading import downloaded
 
-        with downloaded(world, source, progress) as path:
-            return load_path(world, path, str(source), platform=platform, progress=progress)
-    if source.transport == "oras":
-        from wherry.containers.artifacts import fetch_artifact
+        opened = downloaded(world, source, progress)
+    else:
+        from wherry.containers.daemons import saved_by
 
-        return (_unpacked(world, fetch_artifact(world, source.place, pull="always", progress=progress), progress),)
-    from wherry.containers.daemons import saved_by
-
-    with saved_by(world, source) as path:
-        return load_path(world, path, str(source), platform=platform, progress=progress)
+        opened = saved_by(world, source)
+    with opened as path:
+        found = load_path(world, path, str(source), platform=platform, progress=progress)
+        return tuple(each.image for each in found)
 
 
 def load_path(
@@ -249,15 +248,17 @@ def load_path(
     wanted: str = "",
     platform: str | None = None,
     progress: Progress = silent,
-) -> tuple[Image, ...]:
+) -> tuple[Loaded, ...]:
     """All images of a file or folder into the store, with their names."""
     form = look_at(shown or path, path)
     if form.kind in ARCHIVES:
-        from wherry.image import load_images
+        from wherry.image import load_named
 
-        return load_images(world.store, path, wanted=wanted, platform=platform, progress=progress)
+        return load_named(world.store, path, wanted=wanted, platform=platform, progress=progress)
     if form.kind in PACKED:
-        return (_unpacked(world, path, progress),)
+        from wherry.image import Loaded
+
+        return (Loaded(_unpacked(world, path, progress)),)
     if form.kind in ("root", "root-tar"):
         raise UsageError(
             f"'{shown or path}' is not loaded",

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wherry.image.apptainer import scaffold
-    from wherry.image.archive import ArchivedImage, is_image_file, load_file, load_images, preview_load
+    from wherry.image.archive import (
+        ArchivedImage,
+        Loaded,
+        is_image_file,
+        load_file,
+        load_images,
+        load_named,
+        preview_load,
+    )
     from wherry.image.artifact import held_artifact, pull_artifact, push_artifact
     from wherry.image.differences import Change, changes, changes_of_folder
     from wherry.image.directory import directory_of, is_unpacked, open_directory
@@ -59,6 +67,7 @@ __all__ = [
     "ImageConfig",
     "Imported",
     "Index",
+    "Loaded",
     "Manifest",
     "PackOptions",
     "PackedImage",
@@ -85,6 +94,7 @@ __all__ = [
     "keep_packed",
     "load_file",
     "load_images",
+    "load_named",
     "near_names",
     "open_by_digest",
     "open_directory",
@@ -128,6 +138,7 @@ _HOMES = {
     "ImageConfig": "model",
     "Imported": "importing",
     "Index": "model",
+    "Loaded": "archive",
     "Manifest": "model",
     "PackOptions": "packing",
     "PackedImage": "packed",
@@ -154,6 +165,7 @@ _HOMES = {
     "keep_packed": "keeping",
     "load_file": "archive",
     "load_images": "archive",
+    "load_named": "archive",
     "near_names": "local",
     "open_by_digest": "local",
     "open_directory": "directory",

@@ -24,7 +24,14 @@ from wherry.image.pipeline import most_bytes
 from wherry.image.pulling import record_image
 from wherry.store import Name, Store
 
-__all__ = ["ArchivedImage", "is_image_file", "load_file", "load_images", "preview_load"]
+__all__ = ["ArchivedImage", "Loaded", "is_image_file", "load_file", "load_images", "load_named", "preview_load"]
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """An image that was taken into the store, and the names that the archive gives it."""
+
+    image: Image
+    names: tuple[Reference, ...] = ()
 
 
 def is_image_file(path: str) -> bool:
@@ -60,18 +67,33 @@ def load_images(
     is unpacked. Raises :class:`BrokenArchive`, :class:`DigestMismatch`, :class:`NotFound`, :class:`Conflict` and the
     errors of :func:`wherry.image.pull`.
     """
+    found = load_named(store, path, wanted=wanted, platform=platform, name=name, single=single, progress=progress)
+    return tuple(each.image for each in found)
+
+
+def load_named(
+    store: Store,
+    path: str,
+    *,
+    wanted: str = "",
+    platform: str | None = None,
+    name: bool = True,
+    single: bool = False,
+    progress: Progress = silent,
+) -> tuple[Loaded, ...]:
+    """:func:`load_images`, with the names in the archive."""
     path = os.path.abspath(path)
     with threads_needed(f"load '{path}'"), _opened(path, _work(store, path)) as layout:
         found = archived_images(layout, path, platform, wanted)
         if single:
             found = iter([_only(list(found), path)])
-        loaded = [(_bring(store, layout, image, path, progress), image) for image in found]
+        loaded = tuple(Loaded(_bring(store, layout, image, path, progress), image.names) for image in found)
     if not loaded:
         raise _empty(path)
-    for image, archived in loaded if name else ():
-        for reference in archived.names:
-            store.set_name(reference, Name(image.digest))
-    return tuple(image for image, _ in loaded)
+    for each in loaded if name else ():
+        for reference in each.names:
+            store.set_name(reference, Name(each.image.digest))
+    return loaded
 
 
 def preview_load(

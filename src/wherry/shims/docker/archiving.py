@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from wherry import containers
-from wherry.base.errors import UsageError, WherryError
+from wherry.base.errors import UsageError
 from wherry.cli.grammar import Given
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import MANY, TEXT, Asked, Command, done
@@ -25,23 +25,13 @@ def _load(call: Call, given: Given) -> int:
 
     world, path = containers.World(), given.text("input") or "-"
     with file_of(path, world) as real, shown(given.flag("quiet")) as progress:
-        names = _names(world, real)
         loaded = containers.load_file_at(real, _STDIN if path == "-" else path, progress=progress, world=world)
-    for text in names:
-        print(f"Loaded image: {text if call.is_podman else containers.reference_of(world, text).familiar}")
-    for found in () if names else loaded:
-        print(f"Loaded image ID: {found.manifest.config.digest}")
+    for each in loaded:
+        for name in each.names:
+            print(f"Loaded image: {name if call.is_podman else name.familiar}")
+        if not each.names:
+            print(f"Loaded image ID: {each.image.manifest.config.digest}")
     return 0
-
-
-def _names(world: containers.World, path: str) -> list[str]:
-    """The names in the file; what is no archive of images has none."""
-    from wherry.image import preview_load
-
-    try:
-        return [str(name) for found in preview_load(world.store, path) for name in found.names]
-    except WherryError:
-        return []
 
 
 def _save(call: Call, given: Given) -> int:
