@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import NotFound
 from wherry.containers.theirs.held import (
     Theirs,
     blobs_of,
     command_changes,
     is_ours,
-    not_ours,
     of_layers,
+    place_of,
     tree_bytes,
 )
 
@@ -27,13 +26,11 @@ __all__ = ["found"]
 
 def found(path: str, world: World) -> Iterator[Theirs]:
     """All images; ``$CH_IMAGE_STORAGE`` or ``/var/tmp/$USER.ch`` unless a path is given."""
-    named = path or world.outside.env("CH_IMAGE_STORAGE")
-    top = named or f"/var/tmp/{world.host.user}.ch"
-    if not named and (left := not_ours("charliecloud", top)) is not None:
-        yield left
+    named, usual = world.outside.env("CH_IMAGE_STORAGE"), f"/var/tmp/{world.host.user}.ch"
+    top = place_of("charliecloud", path, named, usual, inner="img")
+    if isinstance(top, Theirs):
+        yield top
         return
-    if path and not os.path.isdir(f"{top}/img"):
-        raise NotFound(f"'{path}' is no storage of Charliecloud", why="there is no folder 'img' in it")
     cache = f"{top}/dlcache"
     blobs = {**blobs_of(cache, suffix=".tar.gz"), **blobs_of(cache, suffix=".json")}
     try:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.digest import Digest
-from wherry.base.errors import InvalidName, WherryError, reason
+from wherry.base.errors import InvalidName, NotFound, WherryError, reason
 from wherry.image import read_manifest
 
 if TYPE_CHECKING:
     from wherry.containers.world import World
 
 __all__ = ["Theirs", "blobs_of", "command_changes", "find_theirs", "folders_below", "is_ours", "not_ours", "of_layers"]
-__all__ += ["tree_bytes"]
+__all__ += ["place_of", "tree_bytes"]
 
 
 class Theirs(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +62,14 @@ def is_ours(path: str) -> bool:
         return os.stat(path).st_uid in (0, os.geteuid())
     except OSError:
         return True  # there is nothing of anybody's
+
+
+def place_of(program: str, path: str, named: str | None, usual: str, *, inner: str) -> str | Theirs:
+    """Where a store is: at the ``path`` that somebody gave, which has the folder ``inner``, else where the program's
+    variable says (``named``), else at the usual place, or why that is left."""
+    if path and not os.path.isdir(f"{path}/{inner}"):
+        raise NotFound(f"'{path}' is no store of {program}", why=f"there is no folder '{inner}' in it")
+    return path or named or not_ours(program, usual) or usual
 
 
 def not_ours(program: str, path: str) -> Theirs | None:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import NotFound, reason
+from wherry.base.errors import reason
 from wherry.containers.theirs.held import (
     Theirs,
     blobs_of,
     command_changes,
     folders_below,
     is_ours,
-    not_ours,
     of_layers,
+    place_of,
     tree_bytes,
 )
 
@@ -31,13 +31,11 @@ __all__ = ["found"]
 
 def found(path: str, world: World) -> Iterator[Theirs]:
     """All images and containers; ``$UDOCKER_DIR`` or ``~/.udocker`` unless a path is given."""
-    named = path or world.outside.env("UDOCKER_DIR")
-    top = named or f"{world.outside.home()}/.udocker"
-    if not named and (left := not_ours("udocker", top)) is not None:
-        yield left
+    named, usual = world.outside.env("UDOCKER_DIR"), f"{world.outside.home()}/.udocker"
+    top = place_of("udocker", path, named, usual, inner="repos")
+    if isinstance(top, Theirs):
+        yield top
         return
-    if path and not os.path.isdir(f"{top}/repos"):
-        raise NotFound(f"'{path}' is no store of udocker", why="there is no folder 'repos' in it")
     blobs = blobs_of(f"{top}/layers", "sha256:")
     for folder, files in folders_below(f"{top}/repos"):
         if "TAG" not in files:
