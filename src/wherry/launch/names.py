@@ -80,11 +80,11 @@ def _folder(paths: Paths, kept: Kept | None) -> str:
 def _contents(
     options: RunOptions, person: Person, surroundings: Surroundings, *, isolated_network: bool
 ) -> dict[str, bytes]:
+    own = {} if options.as_built else {"/etc/passwd": person.passwd, "/etc/group": person.group}
     found = {
-        "/etc/passwd": person.passwd,
-        "/etc/group": person.group,
+        **own,
         "/etc/hosts": surroundings.hosts,
-        "/etc/localtime": surroundings.localtime,
+        "/etc/localtime": None if options.as_built else surroundings.localtime,
         "/etc/resolv.conf": _lines(options.resolver) or (None if isolated_network else surroundings.resolver),
     }
     if options.hostname:
@@ -123,7 +123,7 @@ def _folders(
     for path in ("/tmp", "/var/tmp") if surroundings.foreign else ("/tmp",):
         if surroundings.foreign or not tree.exists(path):
             found[_resolved(tree, path)] = 0o1777
-    if person.private_home:
+    if person.private_home and not options.as_built:
         found[_resolved(tree, person.home)] = 0o700
     return {path: mode for path, mode in found.items() if path != "/"}
 

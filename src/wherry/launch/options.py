@@ -116,6 +116,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     shared_ipc: bool = False  # System V IPC and message queues are the host's
     umask: int | None = None  # None: the caller's
     failed_status: int | None = None  # the exit status of a start that fails; None: 125, 126 or 127
+    as_built: bool = False  # a build's step: nothing of the caller's or the host's is shown in /etc but its resolver
     shell: bool = False  # `wherry shell`: the image's shell, interactive, with a terminal when there is one
 
     @property
