@@ -44,6 +44,7 @@ __all__ = [
     "completed",
     "create",
     "plan_kept",
+    "plan_step",
     "prepare",
     "prepare_beside",
     "preview",
@@ -259,7 +260,14 @@ def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *,
         raise told from None
 
 
-def _plan_of(world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool) -> LaunchPlan:
+def plan_step(world: World, options: RunOptions, image: Image) -> LaunchPlan:
+    """The plan of a start of ``image`` as its caller put it together and holds it: no lease is taken, nothing saved."""
+    return _plan_of(world, options, image, None, dry_run=False, leased=False)
+
+
+def _plan_of(
+    world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool, leased: bool = True
+) -> LaunchPlan:
     from wherry.image import directory_of, view
     from wherry.policy import ImageFacts, UserFacts, decide
 
@@ -275,7 +283,7 @@ def _plan_of(world: World, options: RunOptions, image: Image, kept: Kept | None,
     decision = decide(facts, UserFacts(host.uid, host.user, host.node), "run")
     lease = (
         ""
-        if dry_run or directory_of(image)
+        if dry_run or not leased or directory_of(image)
         else world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
     )
     if options.installed:

@@ -80,7 +80,8 @@ def describe(
     found = [] if options.bare_env else _usual(options, image, tree, host, person, surroundings)
     passed = [Variable(name, None, "your environment", "all") for name in options.pass_env]
     found = passed + found if options.image_wins else found + passed
-    found += [_asked(text, settings.source("run.env")) for text in settings.items("run.env")]
+    if not options.as_built:
+        found += [_asked(text, settings.source("run.env")) for text in settings.items("run.env")]
     if options.scripts is not None:
         from wherry.launch.scripts import scripted_variables
 
