@@ -37,13 +37,14 @@ if TYPE_CHECKING:
         ImageConfig,
         Index,
         Manifest,
+        RootFilesystem,
         read_document,
         read_manifest,
     )
     from wherry.image.mounted import open_mounted
     from wherry.image.packed import PackedImage, is_packed, packed_facts
     from wherry.image.packing import PackOptions, form_of_suffix, pack
-    from wherry.image.platforms import Platform
+    from wherry.image.platforms import Platform, here
     from wherry.image.pulling import PullPreview, preview_pull, pull
     from wherry.image.pushing import preview_push, push
     from wherry.image.rootfs import root_tar
@@ -73,6 +74,7 @@ __all__ = [
     "PackedImage",
     "Platform",
     "PullPreview",
+    "RootFilesystem",
     "Source",
     "Step",
     "Tree",
@@ -85,6 +87,7 @@ __all__ = [
     "form_of",
     "form_of_suffix",
     "held_artifact",
+    "here",
     "history",
     "import_folder",
     "import_tar",
@@ -144,6 +147,7 @@ _HOMES = {
     "PackedImage": "packed",
     "Platform": "platforms",
     "PullPreview": "pulling",
+    "RootFilesystem": "model",
     "Source": "sources",
     "Step": "steps",
     "Tree": "tree",
@@ -156,6 +160,7 @@ _HOMES = {
     "form_of": "forms",
     "form_of_suffix": "packing",
     "held_artifact": "artifact",
+    "here": "platforms",
     "history": "steps",
     "import_folder": "importing",
     "import_tar": "importing",
