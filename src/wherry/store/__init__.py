@@ -17,15 +17,22 @@ from wherry.store.store import FORMAT, Store, open_at, open_store
 from wherry.store.values import MERGED, ImageRecord, Layer, LayerMeta, LayerSource, Lease, Name
 
 if TYPE_CHECKING:
-    from wherry.store.collect import PruneResult, enforce_limit, prune, remove_image, used_elsewhere
+    from wherry.store.built import BuiltStep, recall_step, remember_step, touch_step
+    from wherry.store.cachemounts import cache_mount
+    from wherry.store.collect import PruneResult, enforce_limit, prune, prune_cache, remove_image, used_elsewhere
     from wherry.store.disk import Usage, usage
+    from wherry.store.evicting import CacheRule
     from wherry.store.flight import Timing
+    from wherry.store.holds import Hold, holding
     from wherry.store.listing import Listed, listed
     from wherry.store.space import Space, human, measure, require, suggestion
 
 __all__ = [
     "FORMAT",
     "MERGED",
+    "BuiltStep",
+    "CacheRule",
+    "Hold",
     "ImageRecord",
     "Layer",
     "LayerMeta",
@@ -38,16 +45,22 @@ __all__ = [
     "Store",
     "Timing",
     "Usage",
+    "cache_mount",
     "enforce_limit",
+    "holding",
     "human",
     "listed",
     "measure",
     "open_at",
     "open_store",
     "prune",
+    "prune_cache",
+    "recall_step",
+    "remember_step",
     "remove_image",
     "require",
     "suggestion",
+    "touch_step",
     "usage",
     "used_elsewhere",
 ]
@@ -56,6 +69,15 @@ _LATER = {
     "PruneResult": "collect",
     "enforce_limit": "collect",
     "prune": "collect",
+    "prune_cache": "collect",
+    "BuiltStep": "built",
+    "recall_step": "built",
+    "remember_step": "built",
+    "touch_step": "built",
+    "cache_mount": "cachemounts",
+    "CacheRule": "evicting",
+    "Hold": "holds",
+    "holding": "holds",
     "remove_image": "collect",
     "Listed": "listing",
     "listed": "listing",

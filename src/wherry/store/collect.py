@@ -11,9 +11,10 @@ import msgspec
 from wherry.base.digest import Digest
 from wherry.base.errors import Conflict, NotFound
 from wherry.base.reference import Reference
-from wherry.store import files, leases, removal, sources
+from wherry.store import files, leases, owners, removal, sources
 from wherry.store.discard import delete_tree, file_system_time, sweep
 from wherry.store.disk import usage
+from wherry.store.evicting import Cached, CacheRule, evict
 from wherry.store.faults import reported
 from wherry.store.flight import collecting
 from wherry.store.leases import session_of
@@ -24,12 +25,23 @@ from wherry.store.store import Store
 from wherry.store.sweeping import remove_unmarked
 from wherry.store.values import ImageRecord
 
-__all__ = ["PruneResult", "Running", "enforce_limit", "prune", "remove_image", "usage", "used_elsewhere"]
+__all__ = [
+    "CacheRule",
+    "PruneResult",
+    "Running",
+    "enforce_limit",
+    "prune",
+    "prune_cache",
+    "remove_image",
+    "usage",
+    "used_elsewhere",
+]
 
 
 class PruneResult(msgspec.Struct, frozen=True):
     """What went (or would go): about how many ``bytes``, names, images, layer keys, how many blobs, flattened trees
-    and left-overs. ``over``: bytes by which the store is still over its limit (:func:`enforce_limit`)."""
+    and left-overs. ``over``: bytes by which the store is still over its limit (:func:`enforce_limit`). ``steps`` of
+    builds were forgotten, and cache ``mounts`` removed."""
 
     bytes: int = 0
     names: tuple[Reference, ...] = ()
@@ -39,6 +51,8 @@ class PruneResult(msgspec.Struct, frozen=True):
     flat: int = 0
     unfinished: int = 0
     over: int = 0
+    steps: int = 0
+    mounts: tuple[str, ...] = ()
 
 
 def remove_image(
@@ -102,12 +116,19 @@ def _remove_or_check(store: Store, digest: Digest, look: Look, dry_run: bool) ->
 
 
 def prune(
-    store: Store, running: Running, *, everything: bool = False, dry_run: bool = False, runtime: str = ""
+    store: Store,
+    running: Running,
+    *,
+    everything: bool = False,
+    dry_run: bool = False,
+    runtime: str = "",
+    cache: CacheRule = CacheRule(),  # noqa: B008 - frozen
 ) -> PruneResult:
-    """Remove what no name leads to and no container needs: images whose tag moved on, layers, blobs, left-overs.
+    """Remove what no name leads to and no container needs: images whose tag moved on, layers, blobs, left-overs, and
+    what builds left beyond ``cache``.
 
     With ``everything`` also named images that no container uses. Nothing that is leased by another node, runs, or is
-    being pulled goes. ``dry_run`` says what would go.
+    being pulled or built goes. ``dry_run`` says what would go.
     """
     look = Look(running, session_of(runtime))
     with _removing(store, "remove what no image needs", dry_run) as trash:
@@ -123,11 +144,22 @@ def prune(
                 images.append(record.digest)
         names += _nameless(store, dry_run, set(images))
         unfinished = 0 if dry_run else sweep(store.path) + removal.remove_old_leases(store)
-        result = _after(store, names, tuple(images), trash, unfinished=unfinished, dry_run=dry_run)
+        left = evict(store, cache, trash, dry_run=dry_run, without=frozenset(images))
+        result = _after(store, names, tuple(images), trash, unfinished=unfinished, dry_run=dry_run, left=left)
         if not dry_run:
             sources.forget(store.path, lambda key: store.find_layer(key) is not None)
+            owners.forget(store.path, lambda key: store.find_layer(key) is not None)
             files.forget(store.path, lambda digest: store.image_record(digest) is not None)
         return result
+
+
+def prune_cache(store: Store, cache: CacheRule, *, dry_run: bool = False) -> PruneResult:
+    """Remove what builds left beyond ``cache``, and nothing else but the layers that nothing names then."""
+    with _removing(store, "remove what builds left", dry_run) as trash:
+        left = evict(store, cache, trash, dry_run=dry_run)
+        if not left.steps and not left.mounts:
+            return PruneResult()
+        return _after(store, [], (), trash, dry_run=dry_run, left=left)
 
 
 def _is_wanted(record: ImageRecord) -> bool:
@@ -138,7 +170,8 @@ def _is_wanted(record: ImageRecord) -> bool:
 def enforce_limit(
     store: Store, max_size: int, running: Running, *, keep: Iterable[Digest] = (), runtime: str = ""
 ) -> PruneResult:
-    """Remove images, the least recently used first, until the store takes at most ``max_size`` bytes (0: no limit).
+    """Remove what builds left, then images, the least recently used first, until the store takes at most ``max_size``
+    bytes (0: no limit).
 
     ``keep`` are spared (the image just pulled), and so is what is in use; ``over`` says what remains too much.
     """
@@ -152,6 +185,10 @@ def enforce_limit(
     with _removing(store, "keep the store below its limit") as trash:
         removal.resume(store, look)
         result = _joined(result, _after(store, [], (), trash, unfinished=sweep(store.path)))
+        found = usage(store)
+        if found.total > max_size and found.cache_size:
+            rule = CacheRule(max(0, found.cache_size - (found.total - max_size)))
+            result = _joined(result, _after(store, [], (), trash, left=evict(store, rule, trash)))
         for record in _by_age(store):
             total = usage(store).total
             if total <= max_size:
@@ -228,11 +265,18 @@ def _after(
     unfinished: int = 0,
     dry_run: bool = False,
     gone: tuple[Reference | Digest, ...] = (),
+    left: Cached = Cached(),  # noqa: B008 - frozen
 ) -> PruneResult:
-    """``gone`` are images that a dry run takes for removed before, so that what they alone needed is not told again."""
+    """``gone`` are images that a dry run takes for removed before, so that what they alone needed is not told again.
+    ``left`` is what of builds goes too."""
     before = frozenset(one for one in gone if isinstance(one, Digest))
-    went = remove_unmarked(store, trash, dry_run=dry_run, going=before | frozenset(images))
-    result = PruneResult(went.bytes, tuple(names), images, went.layers, went.blobs, went.flat, unfinished)
+    steps = frozenset(step.key for step in left.steps)
+    went = remove_unmarked(store, trash, dry_run=dry_run, going=before | frozenset(images), forgotten=steps)
+    size = went.bytes + sum(mount.size for mount in left.mounts)
+    mounts = tuple(mount.id for mount in left.mounts)
+    result = PruneResult(
+        size, tuple(names), images, went.layers, went.blobs, went.flat, unfinished, steps=len(steps), mounts=mounts
+    )
     if not gone:
         return result
     old = remove_unmarked(store, [], dry_run=True, going=before)

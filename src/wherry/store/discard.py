@@ -10,7 +10,7 @@ from wherry.store.durable import fresh_path
 from wherry.store.processes import current, is_dead, parse_tmp_name
 from wherry.store.values import DAY
 
-__all__ = ["delete_tree", "file_system_time", "is_anyone_working", "put_aside", "sweep", "sweep_once"]
+__all__ = ["delete_tree", "file_system_time", "is_anyone_working", "is_left_over", "put_aside", "sweep", "sweep_once"]
 
 PARTIAL_AGE = 7 * DAY
 """Seconds that an interrupted download waits to be resumed."""
@@ -79,19 +79,10 @@ def sweep(root: str) -> int:
     """
     gone = 0
     now = file_system_time(root)
-    me = current()
-    for name, modified in _entries(f"{root}/tmp"):
-        owner = parse_tmp_name(name)
-        if owner is None:
-            continue  # none of ours: never touch what we did not make
-        if owner.node == me.node and owner.boot_id and me.boot_id and not me.boot_id.startswith(owner.boot_id):
-            leftover = True  # this node has booted since
-        elif (owner.node, owner.namespace) == (me.node, me.namespace) and owner.boot_id:
-            leftover = is_dead(owner)
-        else:
-            leftover = now - modified > DAY
-        if leftover:
-            gone += delete_tree(f"{root}/tmp/{name}")
+    for folder in ("tmp", "building"):
+        for name, modified in _entries(f"{root}/{folder}"):
+            if is_left_over(name, modified, now):
+                gone += delete_tree(f"{root}/{folder}/{name}")
     for name, _ in _entries(f"{root}/images"):
         owner = parse_tmp_name(name[1:].partition(".")[2]) if name.startswith(".") else None
         if owner is not None and is_dead(owner):  # a record that was never completed
@@ -101,6 +92,18 @@ def sweep(root: str) -> int:
             if now - modified > age:
                 gone += delete_tree(f"{root}/{folder}/{name}")
     return gone
+
+
+def is_left_over(name: str, modified: float, now: float) -> bool:
+    """Whether the process that made ``name`` (:func:`tmp_name`) is gone; nobody can be asked elsewhere: after a day."""
+    owner, me = parse_tmp_name(name), current()
+    if owner is None:
+        return False  # none of ours: never touch what we did not make
+    if owner.node == me.node and owner.boot_id and me.boot_id and not me.boot_id.startswith(owner.boot_id):
+        return True  # this node has booted since
+    if (owner.node, owner.namespace) == (me.node, me.namespace) and owner.boot_id:
+        return is_dead(owner)
+    return now - modified > DAY
 
 
 def is_anyone_working(root: str, now: float) -> bool:

@@ -19,7 +19,8 @@ __all__ = ["Usage", "usage"]
 class Usage(msgspec.Struct, frozen=True):
     """Counts, and bytes (about: layers by their recorded sizes). ``reclaimable`` is what no image and no container
     needs; ``partial`` interrupted downloads; ``free`` what may still be written; ``total`` all but containers' own
-    layers, which their room knows."""
+    layers, which their room knows. ``steps`` and cache ``mounts`` are what builds left: ``cache_size`` is the bytes of
+    the mounts, ``mounts_size``, and of the layers that nothing but a step names (these are in ``layers_size`` too)."""
 
     path: str
     images: int
@@ -36,14 +37,19 @@ class Usage(msgspec.Struct, frozen=True):
     free: int
     quota_used: int
     quota_limit: int
+    steps: int = 0
+    mounts: int = 0
+    mounts_size: int = 0
+    cache_size: int = 0
 
     @property
     def total(self) -> int:
-        return self.layers_size + self.blobs_size + self.flat_size + self.partial_size
+        return self.layers_size + self.blobs_size + self.flat_size + self.partial_size + self.mounts_size
 
 
 def usage(store: Store) -> Usage:
     """Measure. Raises :class:`StoreError`."""
+    from wherry.store.evicting import cached
     from wherry.store.faults import reported
     from wherry.store.space import measure
 
@@ -54,6 +60,7 @@ def usage(store: Store) -> Usage:
         blobs = _sizes(store, "blobs", "blobs/sha256") | _sizes(store, "blobs", "blobs/sha512")
         partial = _sizes(store, "blobs", "partial")
         space = measure(store.path)
+        left = cached(store)
         return Usage(
             path=store.path,
             images=len(own_records(store)),
@@ -72,6 +79,10 @@ def usage(store: Store) -> Usage:
             free=space.free,
             quota_used=space.quota.used if space.quota else 0,
             quota_limit=space.quota.limit if space.quota else 0,
+            steps=len(left.steps),
+            mounts=len(left.mounts),
+            mounts_size=sum(mount.size for mount in left.mounts),
+            cache_size=left.size,
         )
 
 

@@ -23,7 +23,7 @@ from wherry.store.durable import make_folder, read_small, write_file
 from wherry.store.faults import reported
 from wherry.store.processes import Process, current, is_dead
 
-__all__ = ["Timing", "await_collector", "collecting", "flight", "is_anyone_fetching", "shared_flight"]
+__all__ = ["Timing", "await_collector", "collecting", "flight", "is_anyone_fetching", "shared_flight", "unless_taken"]
 
 
 _COLLECTOR = "collecting/token"
@@ -129,6 +129,23 @@ def _answered(mark: str) -> str:
         return (read_small(mark) or b"").decode(errors="replace")
     except OSError:
         return ""
+
+
+@contextmanager
+def unless_taken(root: str, key: str, timing: Timing = Timing()) -> Iterator[bool]:  # noqa: B008 - frozen
+    """As :func:`flight` for one who does not wait: False where somebody has ``key``, dead ones excepted."""
+    path = f"{root}/fetching/{_file_name(key)}"
+    with reported(f"take {key}", root):
+        seen = _look(path)
+        if seen is not None and seen.token is not None and is_dead(seen.token.process):
+            _take_away(path, seen.token)
+        make_folder(os.path.dirname(path))
+        held = _create(path)
+    if held is None:
+        yield False
+        return
+    with _held(path, *held, timing):
+        yield True
 
 
 @contextmanager

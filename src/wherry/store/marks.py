@@ -9,7 +9,9 @@ import msgspec
 
 from wherry.base.digest import Digest
 from wherry.base.errors import InvalidName, StoreError
+from wherry.store.built import built_steps
 from wherry.store.durable import read_small
+from wherry.store.holds import held
 from wherry.store.store import digest_of_file
 from wherry.store.values import MERGED, ImageRecord, decode_record
 
@@ -45,12 +47,20 @@ class _ContainerOnDisk(msgspec.Struct):
     name: str = ""
 
 
-def marks(store: Store, *, without: frozenset[Digest] = frozenset()) -> Marks:
-    """Read every record, also those being removed or added, and every kept container; ``without`` some images.
+def marks(
+    store: Store,
+    *,
+    without: frozenset[Digest] = frozenset(),
+    forgotten: frozenset[str] = frozenset(),
+    cached: bool = True,
+) -> Marks:
+    """Read every record, also those being removed or added, every kept container, what running builds hold and what
+    builds left: ``without`` some images and ``forgotten`` steps, or not at all (unless ``cached``).
 
     Raises :class:`StoreError` when one cannot be read: what it needs is unknown, so nothing may go.
     """
-    layers: set[str] = set()
+    layers = {step.layer for step in built_steps(store.path) if step.key not in forgotten} if cached else set()
+    layers |= held(store.path)
     stacks: list[tuple[str, ...]] = []
     blobs: set[str] = set()
     for record in own_records(store, hidden=True):

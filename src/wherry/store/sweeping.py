@@ -42,15 +42,20 @@ class _Thing(msgspec.Struct, frozen=True):
 
 
 def remove_unmarked(
-    store: Store, trash: list[str], *, dry_run: bool = False, going: frozenset[Digest] = frozenset()
+    store: Store,
+    trash: list[str],
+    *,
+    dry_run: bool = False,
+    going: frozenset[Digest] = frozenset(),
+    forgotten: frozenset[str] = frozenset(),
 ) -> Gone:
-    """Move all that no record and no container names aside, and add it to ``trash``.
+    """Move all that no record, no container and no step of a build names aside, and add it to ``trash``.
 
-    ``going`` are images that a dry run takes for removed.
+    ``going`` are images that a dry run takes for removed, ``forgotten`` steps.
 
     While anybody fetches, what is younger than a day stays: it may belong to what is being fetched.
     """
-    marked = marks(store, without=going if dry_run else frozenset())
+    marked = marks(store, without=going, forgotten=forgotten) if dry_run else marks(store)
     candidates = _grown([thing for thing in _all_things(store) if not _is_marked(thing, marked)], store)
     if dry_run or not candidates:
         return _sum(candidates)
