@@ -1,0 +1,113 @@
+"""Rules carried out over an upper directory before it becomes a layer: one walk; only what a rule names is touched.
+
+Nothing runs in the container any more, so the files do not change meanwhile. Times and modes of what is touched are put
+back, and files are written in place: links and attributes (``user.wherry.*``) stay. Nothing is followed out of it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+
+from wherry.base.errors import reason
+from wherry.build.normalise.compiled import HEAD, clamped_head, source_of
+from wherry.build.normalise.matching import Matcher
+from wherry.build.normalise.rewriting import REWRITERS, Times
+from wherry.build.normalise.rule import Change, Rule
+
+__all__ = ["normalise"]
+
+_LARGEST = 256 << 20
+"""Bytes: what is larger is no file that a rule is about."""
+
+
+def normalise(upper: str, rules: Sequence[Rule], epoch: int, *, began: float | None = None) -> tuple[Change, ...]:
+    """Take the noise that ``rules`` name out of ``upper``; ``began`` is when the step did (None: times after ``epoch``
+    are noise), so that what came with a package keeps its own times. Doing it twice changes nothing more.
+
+    What this user may not change is left, and told; raises nothing of the kind that a hostile tree can bring about.
+    """
+    times = Times(epoch=epoch, since=int(began) if began is not None else epoch + 1)
+    changes: list[Change] = []
+    for directory, found in _found(upper, Matcher(rules)):
+        place = f"{upper}/{directory}" if directory else upper
+        before = os.lstat(place)
+        for name, rule in found:
+            path = f"{directory}/{name}" if directory else name
+            try:
+                change = _apply(upper, path, rule, times)
+            except OSError as error:
+                change = Change(path, rule.name, "left", reason(error))
+            if change is not None:
+                changes.append(change)
+        if os.lstat(place).st_mtime_ns != before.st_mtime_ns:
+            os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns), follow_symlinks=False)
+    return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def _found(upper: str, matcher: Matcher) -> Iterator[tuple[str, list[tuple[str, Rule]]]]:
+    """Directories with regular files in them that a rule names. One that cannot be read is passed over."""
+    waiting = [""]
+    while waiting:
+        directory = waiting.pop()
+        match = matcher.of(directory)
+        named: list[tuple[str, Rule]] = []
+        try:
+            with os.scandir(f"{upper}/{directory}" if directory else upper) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(f"{directory}/{entry.name}" if directory else entry.name)
+                    elif (rule := match(entry.name)) is not None and entry.is_file(follow_symlinks=False):
+                        named.append((entry.name, rule))
+        except OSError:  # closed to its owner, or a path longer than the kernel takes: no rule is about these
+            continue
+        if named:
+            yield directory, named
+
+
+def _apply(upper: str, path: str, rule: Rule, times: Times) -> Change | None:
+    place = f"{upper}/{path}"
+    if rule.action == "drop":
+        os.unlink(place)
+        return Change(path, rule.name, "dropped")
+    if rule.action == "warn":
+        return Change(path, rule.name, "warned", rule.why)
+    if rule.action == "empty":
+        return _written(place, b"", Change(path, rule.name, "emptied")) if os.path.getsize(place) else None
+    if rule.rewriter == "compiled":
+        with open(place, "rb", buffering=0) as file:
+            head = file.read(HEAD)
+        after = clamped_head(head, _stat(f"{upper}/{source_of(path)}"), times.epoch)
+        return None if after is None else _written(place, after, Change(path, rule.name, "rewritten"), part=True)
+    if os.path.getsize(place) > _LARGEST:
+        return None
+    with open(place, "rb") as file:
+        content = REWRITERS[rule.rewriter](file.read(), times)
+    return None if content is None else _written(place, content, Change(path, rule.name, "rewritten"))
+
+
+def _stat(place: str) -> os.stat_result | None:
+    try:
+        return os.lstat(place)
+    except OSError:
+        return None
+
+
+def _written(place: str, content: bytes, change: Change, *, part: bool = False) -> Change:
+    """``content`` in place of the file's own (``part``: of its beginning); all else about the file stays."""
+    before = os.lstat(place)
+    mode = stat.S_IMODE(before.st_mode)
+    if not mode & stat.S_IWUSR:
+        os.chmod(place, mode | stat.S_IWUSR)
+    try:
+        descriptor = os.open(place, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(descriptor, "wb", buffering=0) as file:
+            file.write(content)
+            if not part:
+                file.truncate(len(content))
+    finally:
+        if stat.S_IMODE(os.lstat(place).st_mode) != mode:  # writing takes set-id bits away
+            os.chmod(place, mode)
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns), follow_symlinks=False)
+    return change
