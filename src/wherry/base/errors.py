@@ -91,9 +91,13 @@ def remedy(error: OSError, *, write: bool = False) -> str:
 
 
 class WherryError(Exception):
-    """What happened, why, and what to do next; :attr:`exit_code` follows Docker's."""
+    """What happened, why, and what to do next; :attr:`exit_code` follows Docker's.
+
+    :attr:`shown` are lines of what was wrong, as they are, to show below.
+    """
 
     exit_code = 125
+    shown: tuple[str, ...] = ()
 
     def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
         super().__init__(what)

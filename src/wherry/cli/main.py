@@ -131,7 +131,8 @@ def complain(error: WherryError) -> int:
         traceback.print_exception(error)
     from wherry.cli.listing import visible
 
-    _say(f"wherry: {visible(str(error))}" + (f"\n  next: {visible(error.hint)}" if error.hint else ""))
+    shown = "".join(f"\n  {visible(line)}" for line in error.shown)
+    _say(f"wherry: {visible(str(error))}{shown}" + (f"\n  next: {visible(error.hint)}" if error.hint else ""))
     return error.exit_code
 
 

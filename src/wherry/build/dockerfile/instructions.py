@@ -129,6 +129,7 @@ class Run(Instruction, frozen=True, kw_only=True, tag="RUN"):
     mounts: tuple[Mount, ...] = ()
     network: str = ""  # default, none, host
     security: str = ""  # sandbox, insecure
+    devices: tuple[str, ...] = ()  # words: a CDI name, perhaps with ``,required``
 
 
 class Copy(Instruction, frozen=True, kw_only=True, tag="COPY"):
