@@ -49,6 +49,7 @@ def names_layer(
 ) -> NamesLayer:
     """What the layer holds for this start; nothing is written yet."""
     contents = _contents(options, person, surroundings, isolated_network=isolated_network)
+    contents |= {path: b"" for path in map(_target, options.place_files) if not tree.exists(path)}
     inside = {f"{_resolved(tree, posixpath.dirname(path))}/{posixpath.basename(path)}": path for path in contents}
     folders = _folders(options, image, tree, person, surroundings)
     for path in (*inside, *folders):

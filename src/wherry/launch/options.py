@@ -97,6 +97,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()  # lines for /etc/hosts beside the host's
     resolver: tuple[str, ...] = ()  # lines of /etc/resolv.conf in place of the host's
     places: tuple[str, ...] = ()  # directories that are made, as for the image's volumes
+    place_files: tuple[str, ...] = ()  # the same of empty files, for what is bound over them
     stop_timeout: int | None = None  # seconds that `stop` waits; None: 10
     user_env: bool = False  # USER, LOGNAME and USERNAME say who that is inside
     from_home: bool = False  # where neither `workdir` nor the image says: starts in the home directory, not in /
