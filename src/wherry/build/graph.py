@@ -86,6 +86,7 @@ class RunStep(msgspec.Struct, frozen=True, kw_only=True, tag_field="step", tag="
     quiet_env: tuple[str, ...] = ()
     user: str = ""
     directory: str = "/"
+    platform: str = "linux/amd64"
     mounts: tuple[MountFrom, ...] = ()
     network: str = "host"
     files: tuple[tuple[str, bytes], ...] = ()  # heredocs that are scripts: (path inside, content)
