@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +20,7 @@ from wherry.image.table import TableEntry, TarReader, read_entries, read_frames
 from wherry.image.tree import Entry, Tree
 from wherry.store import Layer
 
-__all__ = ["root_tar"]
+__all__ = ["layers_tar", "root_tar"]
 
 _CHUNK = 1 << 20
 _BLOCK = 512
@@ -31,9 +31,21 @@ def root_tar(image: Image, upper: str = "") -> Iterator[bytes]:
 
     Raises :class:`ImageError` when a file cannot be read.
     """
-    merged = _Merged(image.layers, upper)
+    return layers_tar(image.layers, upper)
+
+
+def layers_tar(
+    layers: Sequence[Layer], upper: str = "", marks: Mapping[str, Sequence[Member]] | None = None
+) -> Iterator[bytes]:
+    """The same of layers, bottom first; ``marks`` are further entries, by the directory behind which they come."""
+    marks = marks or {}
+    merged = _Merged(tuple(layers), upper)
+    for mark in marks.get("", ()):
+        yield header(mark)
     for member, real in merged.members():
         yield header(member)
+        if member.kind == "dir" and member.path:
+            yield from map(header, marks.get(member.path, ()))
         if member.kind == "file" and member.size:
             yield from _content(merged, member, real)
             yield bytes(-member.size % _BLOCK)

@@ -236,6 +236,18 @@ class Store:
         if not any(one.verified >= source.verified for one in known):
             remember(self.path, layer.key, source)
 
+    def owners_note(self, key: str) -> bytes | None:
+        """What was noted of the owners in layer ``key``, None when nothing was; only a hint."""
+        from wherry.store.owners import recall
+
+        return next((note for store in self._stack if (note := recall(store.path, key)) is not None), None)
+
+    def note_owners(self, key: str, note: bytes) -> None:
+        """Note it. Never fails: without it the layer's table is read."""
+        from wherry.store.owners import remember
+
+        remember(self.path, key, note)
+
     def image_of_file(self, key: Digest) -> tuple[Digest, str] | None:
         """The image that came of a file, and what it is called; ``key`` says which bytes were read. Only a hint."""
         from wherry.store.files import recall

@@ -1,0 +1,87 @@
+"""What lies below a layer that is being made. Asked only for names that the new layer has: nothing is walked here."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from wherry.image.making.owners import LayerOwners, Owner, layer_owners
+from wherry.image.tree import Tree
+from wherry.store import Layer
+
+if TYPE_CHECKING:
+    from wherry.image.tree import Entry
+    from wherry.store import Store
+
+__all__ = ["Below"]
+
+
+class Below:
+    """The merged view of the layers (bottom first), with what their tables say of owners."""
+
+    def __init__(self, store: Store, layers: Sequence[Layer]) -> None:
+        self._store = store
+        self._layers = tuple(layers)[::-1]
+        self._owners: dict[str, LayerOwners] = {}
+        self._moved: dict[tuple[int, int], Owner | None] | None = None
+        self.view = Tree.of(layers)
+
+    @property
+    def root(self) -> Entry:
+        return self.view.root
+
+    def find(self, path: str) -> Entry | None:
+        """What is at ``path``, whose parent is known to be a directory of the view."""
+        return self.view.stat(f"/{path}", follow=False)
+
+    def is_device(self, path: str) -> bool:
+        """Whether the highest layer that says something odd of ``path`` says that it is a device: no tree has these."""
+        key = os.fsencode(path)
+        for layer in self._layers:
+            found = self._of(layer).odd.get(key)
+            if found is not None:
+                return bool(found.kind)
+        return False
+
+    def owner(self, entry: Entry) -> Owner:
+        """Owner, permissions and foreign attributes, as the image says."""
+        path = entry.path.strip("/")
+        key = os.fsencode(path)
+        places = [real for _, real in entry.folders] or [entry.real]
+        for layer in self._layers:
+            if f"{layer.tree}/{path}".rstrip("/") not in places:
+                continue
+            known = self._of(layer)
+            if key in known.odd:
+                return known.odd[key]
+            if not (entry.is_dir and key in known.unnamed):
+                break
+        return Owner(mode=stat.S_IMODE(entry.mode))
+
+    def moved(self, status: os.stat_result) -> Owner | None:
+        """The owner of the odd file below that has this time and size: the overlay tells that a file came from below,
+        and not from where. None unless there is exactly one such owner."""
+        if self._moved is None:
+            self._moved = self._files()
+        return self._moved.get((status.st_mtime_ns, status.st_size))
+
+    def _files(self) -> dict[tuple[int, int], Owner | None]:
+        found: dict[tuple[int, int], Owner | None] = {}
+        for layer in self._layers:
+            for key, owner in self._of(layer).odd.items():
+                try:
+                    status = os.lstat(f"{layer.tree}/{os.fsdecode(key)}")
+                except OSError:
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    stamp = (status.st_mtime_ns, status.st_size)
+                    same = found.get(stamp, owner) == owner
+                    found[stamp] = owner if same else None
+        return found
+
+    def _of(self, layer: Layer) -> LayerOwners:
+        if layer.key not in self._owners:
+            self._owners[layer.key] = layer_owners(self._store, layer)
+        return self._owners[layer.key]
