@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from wherry.base.errors import reason
 from wherry.build.normalise.compiled import HEAD, clamped_head, source_of
 from wherry.build.normalise.matching import Matcher
-from wherry.build.normalise.rewriting import REWRITERS, Times
+from wherry.build.normalise.rewriting import HEADS, REWRITERS, Times
 from wherry.build.normalise.rule import Change, Rule
 
 __all__ = ["normalise"]
@@ -22,13 +22,13 @@ _LARGEST = 256 << 20
 """Bytes: what is larger is no file that a rule is about."""
 
 
-def normalise(upper: str, rules: Sequence[Rule], epoch: int, *, began: float | None = None) -> tuple[Change, ...]:
-    """Take the noise that ``rules`` name out of ``upper``; ``began`` is when the step did (None: times after ``epoch``
-    are noise), so that what came with a package keeps its own times. Doing it twice changes nothing more.
+def normalise(upper: str, rules: Sequence[Rule], epoch: int, began: float) -> tuple[Change, ...]:
+    """Take the noise that ``rules`` name out of ``upper``. ``began`` is when the step did (by the wall's clock): what
+    came with a package or a download is older, and keeps its own times. Doing it twice changes nothing more.
 
     What this user may not change is left, and told; raises nothing of the kind that a hostile tree can bring about.
     """
-    times = Times(epoch=epoch, since=int(began) if began is not None else epoch + 1)
+    times = Times(epoch=epoch, since=int(began))
     changes: list[Change] = []
     for directory, found in _found(upper, Matcher(rules)):
         place = f"{upper}/{directory}" if directory else upper
@@ -75,10 +75,13 @@ def _apply(upper: str, path: str, rule: Rule, times: Times) -> Change | None:
         return Change(path, rule.name, "warned", rule.why)
     if rule.action == "empty":
         return _written(place, b"", Change(path, rule.name, "emptied")) if os.path.getsize(place) else None
-    if rule.rewriter == "compiled":
+    if rule.rewriter == "compiled" or rule.rewriter in HEADS:
         with open(place, "rb", buffering=0) as file:
             head = file.read(HEAD)
-        after = clamped_head(head, _stat(f"{upper}/{source_of(path)}"), times.epoch)
+        if rule.rewriter in HEADS:
+            after = HEADS[rule.rewriter](head, times)
+        else:
+            after = clamped_head(head, _stat(f"{upper}/{source_of(path)}"), times.epoch)
         return None if after is None else _written(place, after, Change(path, rule.name, "rewritten"), part=True)
     if os.path.getsize(place) > _LARGEST:
         return None

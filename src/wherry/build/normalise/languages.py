@@ -134,6 +134,23 @@ RULES = (
         rewriter="listing",
     ),
     Rule(
+        name="tex-formats",
+        program="TeX",
+        action="warn",
+        sentence="formats of TeX engines that do not repeat",
+        why="tex dumps the time of day, and LuaTeX in an order of chance; others take the time that the build sets",
+        paths=("**/texmf*/web2c/luatex/*.fmt", "**/texmf*/web2c/lua*tex/*.fmt", "**/texmf*/web2c/tex/tex.fmt"),
+    ),
+    Rule(
+        name="gzip-times",
+        program="gzip",
+        action="rewrite",
+        sentence="the time in the head of .gz files that the step made",
+        why="gzip notes when the file it packed was written; 'gzip -n' does not",
+        paths=("**/*.gz", "**/*.tgz"),
+        rewriter="gzip-time",
+    ),
+    Rule(
         name="archive-times",
         program="ar",
         action="rewrite",

@@ -83,9 +83,8 @@ RULES = (
         paths=(
             "var/lib/rpm/__db.*",
             "var/lib/rpm/.rpm.lock",
-            "var/lib/rpm/rpmdb.sqlite-shm",
             "usr/lib/sysimage/rpm/.rpm.lock",
-            "usr/lib/sysimage/rpm/rpmdb.sqlite-shm",
+            "**/rpmdb.sqlite-shm",
         ),
     ),
     Rule(

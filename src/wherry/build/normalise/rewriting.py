@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from wherry.build.certificates import without_added
 from wherry.build.normalise.gitindex import without_places
 
-__all__ = ["MACHINE_ID", "REWRITERS", "Times"]
+__all__ = ["HEADS", "MACHINE_ID", "REWRITERS", "Times"]
 
 MACHINE_ID = b"57686572727920696d616765206f6e65\n"
 """Any will do that is not all zeros (machine-id(5)); it says "Wherry image one"."""
@@ -187,8 +188,24 @@ def _archive_times(content: bytes, times: Times) -> bytes | None:
     return _changed(content, bytes(body))
 
 
+def _authorities(content: bytes, times: Times) -> bytes | None:
+    return _changed(content, without_added(content))
+
+
+def _gzip_time(head: bytes, times: Times) -> bytes | None:
+    """RFC 1952: the time is at 4, little end first."""
+    if len(head) < 10 or head[:3] != b"\x1f\x8b\x08" or head[3] & 0xE0:
+        return None
+    seconds = int.from_bytes(head[4:8], "little")
+    return head[:4] + struct.pack("<I", times.epoch & 0xFFFF_FFFF) + head[8:] if seconds >= times.since else None
+
+
+HEADS: Mapping[str, Callable[[bytes, Times], bytes | None]] = {"gzip-time": _gzip_time}
+"""Of files of any size: these are given the first 16 bytes, and give as many."""
+
 REWRITERS: Mapping[str, Callable[[bytes, Times], bytes | None]] = {
     "archive-times": _archive_times,
+    "authorities": _authorities,
     "conda-history": _conda_history,
     "git-index": _git_index,
     "git-log": _git_log,

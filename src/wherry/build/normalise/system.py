@@ -25,6 +25,15 @@ RULES = (
         rewriter="machine-id",
     ),
     Rule(
+        name="host-authorities",
+        program="wherry",
+        action="rewrite",
+        sentence="certificate authorities of the building machine in a set that a step changed or copied",
+        why="a step sees them behind the image's own, to fetch through a company's proxy; no image may trust them",
+        paths=("**/*.crt", "**/*.pem"),
+        rewriter="authorities",
+    ),
+    Rule(
         name="random-seeds",
         program="systemd, gpg, openssl",
         action="drop",
@@ -88,7 +97,12 @@ RULES = (
         action="warn",
         sentence="private keys that were made while the image was built",
         why="they are random, and everybody who has the image has them; make them where a container starts",
-        paths=("etc/ssh/ssh_host_*_key", "etc/ssl/private/*.key", "etc/ssl/private/*.pem"),
+        paths=(
+            "etc/ssh/ssh_host_*_key",
+            "etc/ssl/private/*.key",
+            "etc/ssl/private/*.pem",
+            "root/.gnupg/private-keys-v1.d/*.key",
+        ),
     ),
     Rule(
         name="key-rings",

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from wherry.base.errors import NotFound, UsageError
+from wherry.build.certificates import added
 from wherry.build.normalise import RULES, Change, chosen, epoch, fingerprint, normalise
 from wherry.build.normalise.epochs import FIXED
 
 EPOCH = 1_000_000_000
+PEM = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
 
 
 def write(folder: Path, path: str, content: bytes = b"x", mode: int = 0o644) -> Path:
@@ -47,7 +49,9 @@ def test_the_seven_noisy_files_of_an_apt_layer_go_and_nothing_else(tmp_path: Pat
     )
     for path in (*noise, *kept):
         write(tmp_path, path)
-    assert done(normalise(str(tmp_path), RULES, EPOCH)) == {path: (rule, "dropped") for path, rule in noise.items()}
+    assert done(normalise(str(tmp_path), RULES, EPOCH, EPOCH)) == {
+        path: (rule, "dropped") for path, rule in noise.items()
+    }
     assert [path for path in noise if (tmp_path / path).exists()] == []
     assert [path for path in kept if not (tmp_path / path).exists()] == []
 
@@ -55,14 +59,14 @@ def test_the_seven_noisy_files_of_an_apt_layer_go_and_nothing_else(tmp_path: Pat
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, "etc/machine-id", b"0123456789abcdef0123456789abcdef\n")
     write(tmp_path, "var/log/dpkg.log")
-    assert len(normalise(str(tmp_path), RULES, EPOCH)) == 2
-    assert normalise(str(tmp_path), RULES, EPOCH) == ()
+    assert len(normalise(str(tmp_path), RULES, EPOCH, EPOCH)) == 2
+    assert normalise(str(tmp_path), RULES, EPOCH, EPOCH) == ()
 
 
 def test_two_machines_get_one_identity(tmp_path: Path) -> None:
     for machine, text in (("a", b"3" * 32), ("b", b"4" * 32)):
         write(tmp_path / machine, "etc/machine-id", text + b"\n", 0o444)
-        normalise(str(tmp_path / machine), RULES, EPOCH)
+        normalise(str(tmp_path / machine), RULES, EPOCH, EPOCH)
     one, two = tmp_path / "a/etc/machine-id", tmp_path / "b/etc/machine-id"
     assert one.read_bytes() == two.read_bytes() != b"3" * 32 + b"\n"
     assert len(one.read_bytes()) == 33
@@ -75,7 +79,7 @@ def test_times_modes_links_and_attributes_of_what_is_rewritten_stay(tmp_path: Pa
     os.link(place, tmp_path / "etc/second")
     os.utime(place, (5, 7))
     os.utime(tmp_path / "etc", (5, 9))
-    assert done(normalise(str(tmp_path), RULES, EPOCH)) == {"etc/shadow": ("account-days", "rewritten")}
+    assert done(normalise(str(tmp_path), RULES, EPOCH, EPOCH)) == {"etc/shadow": ("account-days", "rewritten")}
     assert (tmp_path / "etc/second").read_bytes() == b"root:*:11574:0:99999:7:::\n"
     found = place.stat()
     assert (found.st_mtime, found.st_mode & 0o7777, found.st_nlink) == (7, 0o640, 2)
@@ -86,14 +90,14 @@ def test_times_modes_links_and_attributes_of_what_is_rewritten_stay(tmp_path: Pa
 def test_a_folder_keeps_its_time_when_something_in_it_goes(tmp_path: Path) -> None:
     write(tmp_path, "var/log/dpkg.log")
     os.utime(tmp_path / "var/log", (3, 4))
-    normalise(str(tmp_path), RULES, EPOCH)
+    normalise(str(tmp_path), RULES, EPOCH, EPOCH)
     assert (tmp_path / "var/log").stat().st_mtime == 4
 
 
 def test_only_what_the_step_made_counts_where_its_beginning_is_known(tmp_path: Path) -> None:
     began = 20_500 * 86_400
     place = write(tmp_path, "etc/shadow", b"old:*:20000:0:99999:7:::\nnew:*:20500:0:99999:7:::\nodd:line\n")
-    normalise(str(tmp_path), RULES, EPOCH, began=began)
+    normalise(str(tmp_path), RULES, EPOCH, began)
     assert place.read_bytes() == b"old:*:20000:0:99999:7:::\nnew:*:11574:0:99999:7:::\nodd:line\n"
 
 
@@ -102,7 +106,7 @@ def test_compiled_python_follows_its_source_whose_time_is_clamped(tmp_path: Path
         source = write(tmp_path, f"lib/{name}", b"x = 1\n")
         os.utime(source, (EPOCH + 50, EPOCH + 50) if name == "late.py" else (EPOCH - 50, EPOCH - 50))
         py_compile.compile(str(source), invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP, doraise=True)
-    changes = normalise(str(tmp_path), RULES, EPOCH)
+    changes = normalise(str(tmp_path), RULES, EPOCH, EPOCH)
     assert [Path(change.path).name.split(".")[0] for change in changes] == ["late"]
     times = {place.name.split(".")[0]: place.read_bytes()[8:12] for place in tmp_path.glob("lib/__pycache__/*.pyc")}
     assert times == {"late": EPOCH.to_bytes(4, "little"), "early": (EPOCH - 50).to_bytes(4, "little")}
@@ -118,7 +122,7 @@ def test_compiled_python_that_says_no_time_or_another_one_is_left(tmp_path: Path
     os.utime(source, (EPOCH + 60, EPOCH + 60))
     (compiled,) = tmp_path.glob("lib/__pycache__/*.pyc")
     before = compiled.read_bytes()
-    assert normalise(str(tmp_path), RULES, EPOCH) == ()
+    assert normalise(str(tmp_path), RULES, EPOCH, EPOCH) == ()
     assert compiled.read_bytes() == before
 
 
@@ -127,7 +131,7 @@ def test_compiled_python_beside_its_source_counts_as_well(tmp_path: Path) -> Non
     os.utime(source, (EPOCH + 50, EPOCH + 50))
     timestamp = py_compile.PycInvalidationMode.TIMESTAMP
     py_compile.compile(str(source), str(tmp_path / "lib/a.pyc"), invalidation_mode=timestamp, doraise=True)
-    assert done(normalise(str(tmp_path), RULES, EPOCH)) == {"lib/a.pyc": ("python-compiled", "rewritten")}
+    assert done(normalise(str(tmp_path), RULES, EPOCH, EPOCH)) == {"lib/a.pyc": ("python-compiled", "rewritten")}
 
 
 def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
@@ -138,7 +142,7 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
     (upper / "var").mkdir()
     (upper / "etc/machine-id").symlink_to(outside)
     (upper / "var/log").symlink_to(tmp_path / "outside")
-    assert normalise(str(upper), RULES, EPOCH) == ()
+    assert normalise(str(upper), RULES, EPOCH, EPOCH) == ()
     assert outside.read_bytes() == b"3" * 32 + b"\n"
     assert (tmp_path / "outside/dpkg.log").exists()
 
@@ -147,7 +151,7 @@ def test_what_may_not_be_changed_is_left_and_told(tmp_path: Path) -> None:
     write(tmp_path, "var/log/dpkg.log")
     (tmp_path / "var/log").chmod(0o555)
     try:
-        (change,) = normalise(str(tmp_path), RULES, EPOCH)
+        (change,) = normalise(str(tmp_path), RULES, EPOCH, EPOCH)
         assert (change.rule, change.done, change.note) == ("dpkg-logs", "left", "permission denied")
     finally:
         (tmp_path / "var/log").chmod(0o755)
@@ -162,14 +166,24 @@ def test_a_tree_deeper_than_paths_are_long_ends_without_an_error(tmp_path: Path)
         here = below
     os.close(here)
     write(tmp_path, "var/log/dpkg.log")
-    assert done(normalise(str(tmp_path), RULES, EPOCH)) == {"var/log/dpkg.log": ("dpkg-logs", "dropped")}
+    assert done(normalise(str(tmp_path), RULES, EPOCH, EPOCH)) == {"var/log/dpkg.log": ("dpkg-logs", "dropped")}
 
 
 def test_a_warning_changes_nothing(tmp_path: Path) -> None:
     place = write(tmp_path, "etc/ssh/ssh_host_rsa_key", b"secret")
-    (change,) = normalise(str(tmp_path), RULES, EPOCH)
+    (change,) = normalise(str(tmp_path), RULES, EPOCH, EPOCH)
     assert (change.done, place.read_bytes()) == ("warned", b"secret")
     assert "everybody" in change.note
+
+
+def test_the_building_machine_s_authorities_leave_a_set_that_was_copied_up(tmp_path: Path) -> None:
+    images = PEM % b"aW1hZ2U="
+    shown = added(images, [PEM % b"aG9zdA=="])
+    place = write(tmp_path, "etc/ssl/certs/ca-certificates.crt", shown + PEM % b"bW9yZQ==")
+    whole = write(tmp_path, "opt/copied.pem", shown)
+    assert {change.rule for change in normalise(str(tmp_path), RULES, EPOCH, EPOCH)} == {"host-authorities"}
+    assert place.read_bytes() == images + PEM % b"bW9yZQ=="
+    assert whole.read_bytes() == images
 
 
 def test_names_that_are_not_utf8_pass(tmp_path: Path) -> None:
@@ -177,7 +191,7 @@ def test_names_that_are_not_utf8_pass(tmp_path: Path) -> None:
     os.mkdir(folder)
     with open(folder + b"/perllocal.pod", "wb"):
         pass
-    (change,) = normalise(str(tmp_path), RULES, EPOCH)
+    (change,) = normalise(str(tmp_path), RULES, EPOCH, EPOCH)
     assert os.fsencode(change.path) == b"b\xffd/perllocal.pod"
 
 
@@ -185,7 +199,7 @@ def test_a_rule_can_be_turned_off(tmp_path: Path) -> None:
     write(tmp_path, "var/log/dpkg.log")
     rules = chosen(["dpkg-logs"])
     assert len(rules) == len(RULES) - 1
-    assert normalise(str(tmp_path), rules, EPOCH) == ()
+    assert normalise(str(tmp_path), rules, EPOCH, EPOCH) == ()
     assert chosen(["all"]) == ()
     with pytest.raises(NotFound, match="there is no rule 'dpkg-log'") as raised:
         chosen(["dpkg-log"])

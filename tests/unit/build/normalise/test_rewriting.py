@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.build.normalise import RULES
-from wherry.build.normalise.rewriting import REWRITERS, Times
+from wherry.build.normalise.rewriting import HEADS, REWRITERS, Times
 
 NOW = int(time.time())
 TIMES = Times(epoch=1_000_000_000, since=NOW - 1000)
@@ -144,6 +144,15 @@ def test_r_packages_say_the_epoch_in_both_places() -> None:
     assert REWRITERS["r-data"](b"\x1f\x8b broken", TIMES) is None
 
 
+def test_a_packed_file_that_the_step_made_has_the_epoch_and_an_older_one_keeps_its_time() -> None:
+    new, old = gzip.compress(b"x", mtime=NOW), gzip.compress(b"x", mtime=NOW - 100_000)
+    after = HEADS["gzip-time"](new[:16], TIMES)
+    assert after is not None
+    assert after + new[16:] == gzip.compress(b"x", mtime=TIMES.epoch)
+    assert HEADS["gzip-time"](old[:16], TIMES) is None
+    assert HEADS["gzip-time"](b"PK not gzip at all", TIMES) is None
+
+
 @pytest.mark.parametrize("name", sorted(REWRITERS))
 @given(content=st.binary(max_size=300))
 def test_no_rewriter_fails_on_any_bytes(name: str, content: bytes) -> None:
@@ -159,6 +168,6 @@ def test_no_rewriter_fails_on_any_bytes(name: str, content: bytes) -> None:
 
 def test_every_rewriter_is_used_and_every_rule_has_one() -> None:
     used = {rule.rewriter for rule in RULES if rule.rewriter}
-    assert used == {*REWRITERS, "compiled"}
+    assert used == {*REWRITERS, *HEADS, "compiled"}
     assert [rule.name for rule in RULES if (rule.action == "rewrite") != bool(rule.rewriter)] == []
     assert len({rule.name for rule in RULES}) == len(RULES)

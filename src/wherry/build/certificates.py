@@ -1,0 +1,113 @@
+"""The certificate authorities that this machine trusts of its own accord: a company's proxy, a site's registry.
+
+A command of a build that fetches something has to trust them too, and the image must not. They are found as what is in
+the machine's set, or in files that the caller's variables name, and is not the distribution's; they are shown beside
+the image's own set, between two marks by which they are taken out again of whatever a command copies.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+__all__ = ["BUNDLES", "VARIABLES", "added", "find_own", "without_added"]
+
+VARIABLES = (
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+)
+"""By which callers name a file of authorities; the last one's is beside the system's, the others' in place of it."""
+
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Alpine, Arch, Gentoo
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora and its kin
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/var/lib/ca-certificates/ca-bundle.pem",
+    "/etc/ssl/cert.pem",  # Alpine's LibreSSL
+)
+"""Where programs look for the whole set in one file."""
+
+_ANCHORS = (
+    "/usr/local/share/ca-certificates/**/*.crt",
+    "/etc/pki/ca-trust/source/anchors/*",
+    "/etc/pki/trust/anchors/*",
+    "/etc/ca-certificates/trust-source/anchors/*",
+)
+"""Where an administrator puts authorities."""
+
+_PACKAGED = (
+    "/usr/share/ca-certificates/**/*.crt",
+    "/usr/share/pki/ca-trust-source/*",
+    "/usr/share/pki/trust/*",
+    "/usr/share/ca-certificates/trust-source/*",
+)
+"""Where distributions put theirs."""
+
+_BEGIN = b"# wherry: authorities of the machine that builds; never part of an image\n"
+_END = b"# wherry: end\n"
+_LARGEST = 16 << 20
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----")
+_ADDED = re.compile(rb"\n?" + re.escape(_BEGIN) + rb".*?(?:" + re.escape(_END) + rb"|\Z)", re.DOTALL)
+
+
+def find_own(environ: Mapping[str, str], root: str = "") -> tuple[bytes, ...]:
+    """This machine's own authorities, each as PEM, in a fixed order; none on most machines.
+
+    What is not there, cannot be read or is no certificate is passed over.
+    """
+    packaged = _in_all(_PACKAGED, root)
+    anchors = _in_all(_ANCHORS, root)
+    found = dict(anchors)
+    if packaged:  # else nobody can say which of a system's set came with it
+        bundle = next((path for path in BUNDLES if os.path.exists(f"{root}{path}")), "")
+        found |= _read([f"{root}{bundle}"]) if bundle else {}
+    found |= _read(path for name in VARIABLES if (path := environ.get(name)))
+    return tuple(found[key] for key in sorted(found) if key in anchors or key not in packaged)
+
+
+def added(image: bytes, own: Iterable[bytes]) -> bytes:
+    """A set with ``own`` behind it, between the marks."""
+    known = _parse(image)
+    more = b"".join(text for text in own if not _parse(text).keys() <= known.keys())
+    if not more:
+        return image
+    return image + b"\n" + _BEGIN + more + _END
+
+
+def without_added(content: bytes) -> bytes:
+    """The same without what :func:`added` put there."""
+    return _ADDED.sub(b"", content) if _BEGIN in content else content
+
+
+def _in_all(patterns: Iterable[str], root: str) -> dict[str, bytes]:
+    return _read(path for pattern in patterns for path in sorted(glob.glob(f"{root}{pattern}", recursive=True)))
+
+
+def _read(paths: Iterable[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                found |= _parse(file.read(_LARGEST))
+        except OSError:
+            continue
+    return found
+
+
+def _parse(content: bytes) -> dict[str, bytes]:
+    """Certificates by the digest of what they are, however their lines are broken."""
+    found = {}
+    for match in _CERTIFICATE.finditer(content):
+        text = b"".join(match[1].split())
+        lines = b"\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+        pem = b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n"
+        found[hashlib.sha256(text).hexdigest()] = pem
+    return found
