@@ -77,7 +77,11 @@ class _Run:
         self._over = threading.Event()
 
     def make(self, place: int) -> None:
-        made = self._make(place, self.graph.steps[place], self.done, self._over)
+        try:
+            made = self._make(place, self.graph.steps[place], self.done, self._over)
+        except BaseException:
+            self._report(Event("failed", place))
+            raise
         with self._changed:
             self.done[place] = made
             self._changed.notify_all()
@@ -88,7 +92,6 @@ class _Run:
             try:
                 self.make(place)
             except BaseException as error:
-                self._report(Event("failed", place))
                 self.give_up(error)
                 return
 

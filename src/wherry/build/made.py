@@ -27,7 +27,7 @@ class Made(msgspec.Struct, frozen=True):
 
 class Event(msgspec.Struct, frozen=True):
     """Something happened to the step at ``place``: ``kind`` is begin, output (``text``: a line), cached, done
-    (``seconds``, ``size`` in bytes of its layer), failed, or note (of the whole build, at -1)."""
+    (``seconds``, ``size`` in bytes of its layer, -1 for none), failed, or note (of the whole build, at -1)."""
 
     kind: str
     place: int = -1

@@ -10,7 +10,7 @@ from wherry.base.decimals import decimal
 from wherry.base.errors import NotFound
 from wherry.image import Tree
 
-__all__ = ["OWNER", "Ids", "ids_of", "set_owner"]
+__all__ = ["OWNER", "Ids", "home_of", "ids_of", "set_owner"]
 
 OWNER = "user.wherry.owner"
 _LIMIT = 4 << 20
@@ -46,6 +46,15 @@ def ids_of(text: str, tree: Tree, *, same_group: bool = False) -> Ids:
     return Ids(uid, _group(group, tree) if colon and group else own)
 
 
+def home_of(text: str, tree: Tree) -> str:
+    """The home directory of ``user[:group]`` as the image has it; root's is /root, one that is not named has ``/``."""
+    user = text.partition(":")[0] or "root"
+    for record in _records(tree, "/etc/passwd", 6):
+        if user in (record[0], record[2]) and record[5].startswith("/"):
+            return record[5]
+    return "/root" if user in ("root", "0") else "/"
+
+
 def _group(group: str, tree: Tree) -> int:
     number = decimal(group)
     if number is not None:
@@ -69,7 +78,7 @@ def _missing(kind: str, name: str, file: str) -> NotFound:
 def _records(tree: Tree, path: str, fields: int) -> list[list[str]]:
     data = (tree.read(path, _LIMIT) or b"").decode("utf-8", "surrogateescape")
     lines = (line.split(":") for line in data.split("\n"))
-    numbers = slice(2, 4) if fields == 4 else slice(2, 3)
+    numbers = slice(2, 4) if fields >= 4 else slice(2, 3)
     return [line for line in lines if len(line) >= fields and all(decimal(part) is not None for part in line[numbers])]
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         saved_as,
     )
     from wherry.containers.artifacts import artifact_of, copy_artifact, fetch_artifact, push_artifact
+    from wherry.containers.buildcache import cache_rule
     from wherry.containers.changes import Change
     from wherry.containers.cloning import clone
     from wherry.containers.commandfiles import Exposed
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from wherry.containers.signalnames import signal_name
     from wherry.containers.signals import kill, plan_kill, plan_stop, stop, wait
     from wherry.containers.starting import Preview, Start, create, prepare, preview, preview_start, run, start
+    from wherry.containers.stepping import prepare_step
     from wherry.containers.sweeping import sweep
     from wherry.containers.trees import remove_tree
     from wherry.containers.unused import remove_names, unused_names
@@ -137,6 +139,7 @@ _HOMES = {
     "add_name": "aliases",
     "all_volumes": "volumes",
     "artifact_of": "artifacts",
+    "cache_rule": "buildcache",
     "chosen_auth_file": "images",
     "clone": "cloning",
     "config_id": "configids",
@@ -202,6 +205,7 @@ _HOMES = {
     "prepare": "starting",
     "prepare_again": "again",
     "prepare_exec": "enter",
+    "prepare_step": "stepping",
     "preview": "starting",
     "preview_start": "starting",
     "processes_shown": "processes",
@@ -279,6 +283,7 @@ __all__ = [
     "add_name",
     "all_volumes",
     "artifact_of",
+    "cache_rule",
     "chosen_auth_file",
     "clone",
     "config_id",
@@ -344,6 +349,7 @@ __all__ = [
     "prepare",
     "prepare_again",
     "prepare_exec",
+    "prepare_step",
     "preview",
     "preview_start",
     "processes_shown",

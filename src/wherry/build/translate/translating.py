@@ -147,7 +147,7 @@ class Stages:
             )
         asked = self.globals.expand(source.platform, source.position)
         platform = asked or self.arguments.platform
-        name = source.name or str(place)
+        name = source.name or f"stage-{place}"
         number = self.number_of(image, place)
         if number is not None and image not in self.arguments.contexts:
             base = self.stage(number)

@@ -1,0 +1,263 @@
+"""``build``: recipe, graph, steps, image. The order is fixed; each part is a module that knows nothing of others."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry.base.digest import Digest
+from wherry.base.progress import silent
+from wherry.build.dockerfile import RecipeError, parse
+from wherry.build.graph import Graph, SourceStep
+from wherry.build.made import Made, Report
+from wherry.build.recipes import Text, recipe_of
+from wherry.build.request import BuildOptions
+from wherry.build.translate import Arguments, Base, Needs, translate
+
+if TYPE_CHECKING:
+    from wherry.base.progress import Progress
+    from wherry.build.context import Context, Ignore
+    from wherry.build.dockerfile import Recipe
+    from wherry.build.site import Site
+    from wherry.containers import World
+    from wherry.image import Image
+
+__all__ = ["Built", "Plan", "build", "plan_build"]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a build would do, and with which recipe."""
+
+    recipe: Recipe
+    graph: Graph
+    bases: dict[tuple[str, str], Base]
+
+
+class Built(msgspec.Struct, frozen=True):
+    """The image and its names; ``config`` is the digest of its configuration, Docker's image id. ``cached`` of
+    ``steps`` were there already."""
+
+    image: Image
+    names: tuple[str, ...]
+    config: Digest
+    epoch: int
+    steps: int
+    cached: int
+    seconds: float
+
+
+class Contexts:
+    """The contexts of one build, each opened when it is first needed; what is fetched for them goes with the build."""
+
+    def __init__(self, options: BuildOptions, world: World, progress: Progress | None) -> None:
+        self._options = options
+        self._world = world
+        self.progress = progress or silent
+        self._opened: dict[str, Context] = {}
+        self._ignored: dict[str, Ignore] = {}
+        self._lock = threading.RLock()
+        self._work = ""
+        self.recipe = ""
+        """The recipe's path: ``NAME.dockerignore`` beside it counts before ``.dockerignore``."""
+
+    def context(self, name: str) -> Context:
+        from wherry.build.context import open_context
+
+        with self._lock:
+            if name not in self._opened:
+                spec = dict(self._options.contexts)[name] if name else self._options.context
+                work = "" if os.path.isdir(spec) else self._folder()
+                stdin = sys.stdin.buffer if spec == "-" else None
+                self._opened[name] = open_context(spec, work=work, stdin=stdin, progress=self.progress)
+            return self._opened[name]
+
+    def with_ignored(self, name: str) -> tuple[Context, Ignore]:
+        from wherry.build.context import read_ignore
+
+        with self._lock:
+            context = self.context(name)
+            if name not in self._ignored:
+                self._ignored[name] = read_ignore(context, "" if name else self.recipe)
+            return context, self._ignored[name]
+
+    def _folder(self) -> str:
+        """A folder for what has to be fetched or unpacked, made when that is so."""
+        with self._lock:
+            self._work = self._work or self._world.store.new_work()
+            return self._work
+
+    def close(self) -> None:
+        if self._work:
+            self._world.store.discard(self._work)
+
+
+@contextmanager
+def _contexts(options: BuildOptions, world: World, progress: Progress | None) -> Iterator[Contexts]:
+    contexts = Contexts(options, world, progress)
+    try:
+        yield contexts
+    finally:
+        contexts.close()
+
+
+def plan_build(options: BuildOptions, *, world: World | None = None) -> Plan:
+    """The graph that :func:`build` would carry out; nothing is pulled or made.
+
+    Raises :class:`RecipeError` and, where a base image is not held, :class:`NotFound`.
+    """
+    from wherry.containers import World
+
+    world = world or World(make_store=False)
+    with _contexts(options, world, None) as contexts:
+        text = _text(options, contexts)
+        return _planned(world, options, text, None, dry_run=True)
+
+
+def build(
+    options: BuildOptions,
+    *,
+    report: Report,
+    planned: Callable[[Plan], None] | None = None,
+    progress: Progress | None = None,
+    world: World | None = None,
+) -> Built:
+    """Build the image, name it, and write it out where that is asked for. ``planned`` is told before the first step.
+
+    Raises :class:`RecipeError` with the place, :class:`CommandFailed` for a step that fails (with its status), and what
+    pulling, copying and storing raise. What steps made stays in the cache whatever happens.
+    """
+    from wherry.build.finishing import finish
+    from wherry.containers import World
+
+    began = time.monotonic()
+    world = world or World()
+    with ExitStack() as stack:
+        contexts = stack.enter_context(_contexts(options, world, progress))
+        text = _text(options, contexts)
+        plan = _planned(world, options, text, progress)
+        if planned is not None:
+            planned(plan)
+        site = stack.enter_context(opened_site(world, options, text, contexts, report))
+        done = carried_out(site, plan.graph, text, report)
+        image, names = finish(site, plan, done, progress)
+        made = [each for place, each in done.items() if not isinstance(plan.graph.steps[place], SourceStep)]
+        return Built(
+            image=image,
+            names=tuple(name.familiar for name in names),
+            config=image.manifest.config.digest,
+            epoch=site.here.epoch,
+            steps=len(made),
+            cached=sum(each.cached for each in made),
+            seconds=time.monotonic() - began,
+        )
+
+
+def _text(options: BuildOptions, contexts: Contexts) -> Text:
+    needed = options.recipe is None or not (options.recipe == "-" or os.path.isfile(options.recipe))
+    text = recipe_of(options, contexts.context("") if needed else None)
+    contexts.recipe = text.path
+    return text
+
+
+def _planned(
+    world: World, options: BuildOptions, text: Text, progress: Progress | None, *, dry_run: bool = False
+) -> Plan:
+    from wherry.build.bases import base_of
+    from wherry.image import here
+
+    recipe = parse(text.text, text.name)
+    own = str(here())
+    arguments = Arguments(
+        build_args=_build_args(options),
+        target=options.target,
+        platform=options.platform or _plain(own),
+        build_platform=_plain(own),
+        contexts=dict(options.contexts),
+        labels=options.labels,
+        network=options.network,
+    )
+    pull = "always" if options.pull else None
+    bases: dict[tuple[str, str], Base] = {}
+    while True:
+        try:
+            found = translate(recipe, arguments, bases)
+        except RecipeError as error:
+            raise error.within(recipe.name, recipe.lines) from None
+        if isinstance(found, Graph):
+            return Plan(recipe, found, bases)
+        assert isinstance(found, Needs)
+        for image in found.images:
+            bases[image] = base_of(world, image, pull=pull, progress=progress, dry_run=dry_run)
+
+
+def _plain(platform: str) -> str:
+    """Without the level of the processor: what is built is for all of its architecture."""
+    system, architecture, *_ = platform.split("/")
+    return platform if architecture == "arm" else f"{system}/{architecture}"
+
+
+def _build_args(options: BuildOptions) -> dict[str, str]:
+    """``--build-arg NAME`` without a value takes the caller's variable; one that is not set gives nothing."""
+    found = {}
+    for name, value in options.build_args:
+        value = os.environ.get(name) if value is None else value
+        if value is not None:
+            found[name] = value
+    return found
+
+
+@contextmanager
+def opened_site(
+    world: World, options: BuildOptions, text: Text, contexts: Contexts, report: Report, *, use_cache: bool = True
+) -> Iterator[Site]:
+    """What all steps share; what they found in the cache is held until the block ends."""
+    from wherry.build.cache.session import build_cache
+    from wherry.build.normalise import chosen, epoch
+    from wherry.build.owners import way_of_owners
+    from wherry.build.site import Here, Site
+
+    given = dict(options.build_args).get("SOURCE_DATE_EPOCH")
+    environ = {**os.environ, **({"SOURCE_DATE_EPOCH": given} if given else {})}
+    seconds, _ = epoch(_commit_time(text), environ)
+    way, note = way_of_owners(world, options.owners)
+    here = Here(
+        options=options,
+        recipe=text.name,
+        epoch=seconds,
+        rules=chosen(options.rules_off),
+        owners=way,
+        use_cache=use_cache and not options.no_cache,
+    )
+    told = contexts.progress
+    with build_cache(world, options.cache_from, options.cache_to, told) as cache:
+        site = Site(world, here, cache, contexts.with_ignored, report)
+        if note:
+            site.note(note)
+        yield site
+
+
+def _commit_time(text: Text) -> int | None:
+    """When the recipe was last committed, where it lies in a repository; an older git's trouble is none of ours."""
+    if not text.path:
+        return None
+    from wherry.build.context import commit_time
+
+    return commit_time(text.path)
+
+
+def carried_out(site: Site, graph: Graph, text: Text, report: Report) -> dict[int, Made]:
+    """All steps made; an error of a step says where its instruction stands in the recipe."""
+    from wherry.build.executing import carry_out
+    from wherry.build.steps import make_step
+
+    for note in graph.notes:
+        site.note(note)
+    jobs = site.here.options.jobs or os.cpu_count() or 1
+    return carry_out(graph, lambda place, step, done, over: make_step(site, place, step, done, over), report, jobs=jobs)

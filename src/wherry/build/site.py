@@ -1,0 +1,61 @@
+"""What all steps of a build share: where it happens, what it reads, how its bytes are made to repeat."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry.build.made import Report
+from wherry.build.normalise import fingerprint
+
+if TYPE_CHECKING:
+    from wherry.build.cache import Cache
+    from wherry.build.context import Context, Ignore
+    from wherry.build.normalise import Rule
+    from wherry.build.request import BuildOptions
+    from wherry.containers import World
+
+__all__ = ["Here", "Site", "Sources"]
+
+Sources = Callable[[str], "tuple[Context, Ignore]"]
+"""The context of that name (empty: the main one), opened when it is first asked for, and what it ignores."""
+
+
+class Here(msgspec.Struct, frozen=True):
+    """``recipe`` is what the recipe is called; ``epoch`` (seconds) is what later times become; ``rules`` are those that
+    are on; ``use_cache``: steps that were made before are taken; ``owners`` is how a step's files come to other owners
+    (:mod:`wherry.build.owners`)."""
+
+    options: BuildOptions
+    recipe: str
+    epoch: int
+    rules: tuple[Rule, ...]
+    owners: str
+    use_cache: bool = True
+
+
+class Site:
+    """One build's. ``planning`` is held while a start is planned: a world is one thread's at a time."""
+
+    def __init__(self, world: World, here: Here, cache: Cache, sources: Sources, report: Report) -> None:
+        self.world = world
+        self.here = here
+        self.cache = cache
+        self.sources = sources
+        self.report = report
+        self.planning = threading.RLock()
+        self.meaning = fingerprint(here.rules, here.epoch) + (b"pretend" if here.owners == "pretend" else b"")
+        """What of the way of building is part of every layer's bytes, and so of every step's key."""
+        self.notes: dict[str, None] = {}
+        """What this machine or image could not give, said once."""
+
+    def note(self, text: str) -> None:
+        from wherry.build.made import Event
+
+        with self.planning:
+            if text not in self.notes:
+                self.notes[text] = None
+                self.report(Event("note", text=text))

@@ -1,0 +1,124 @@
+"""RUN: a command in the files so far; what it changed is the layer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wherry.base.errors import CommandFailed, Interrupted
+from wherry.build.cache import step_key
+from wherry.build.graph import RunStep
+from wherry.build.made import Event, Made
+from wherry.build.site import Site
+from wherry.build.steps.layer import NEVER, found_or_made
+from wherry.build.steps.starting import prepared
+from wherry.image import Tree
+
+if TYPE_CHECKING:
+    from wherry.base.digest import Digest
+
+__all__ = ["run_command"]
+
+_PATIENCE = 10.0
+"""Seconds between asking a command to end and ending it."""
+
+
+def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], over: threading.Event) -> Made:
+    """Raises :class:`CommandFailed` with the command's own status."""
+    parent = done[step.parent]
+    inputs = _inputs(site, step, done)
+    key = step_key(step, parent.diff_ids, inputs, site.meaning)
+
+    def fill(work: str) -> None:
+        os.mkdir(f"{work}/upper", 0o755)
+        with prepared(site, step, parent, done, work) as start:
+            process = start.begin(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            with _stopped_when(process, over):
+                _tell(site, place, process)
+                status = process.wait()
+        if over.is_set():
+            raise Interrupted("interrupted")
+        if status != 0:
+            raise _failed(site, step, parent, done, work, status)
+
+    return found_or_made(site, place, key, parent, fill, drop=NEVER)
+
+
+def _inputs(site: Site, step: RunStep, done: dict[int, Made]) -> tuple[Digest, ...]:
+    """Contents of what is bound: they are part of what the command means."""
+    from wherry.build.steps.shown import digest_of_mount
+
+    return tuple(digest_of_mount(site, mount, done) for mount in step.mounts if mount.files is not None)
+
+
+def _failed(site: Site, step: RunStep, parent: Made, done: dict[int, Made], work: str, status: int) -> CommandFailed:
+    """The error for a command that ended so; what it wrote was shown already. The files before it stay, as an image."""
+    if site.here.options.debug and sys.stdin.isatty():
+        _look_around(site, step, parent, done, work)
+    text = " ".join(step.origin.text.split())
+    shown = text if len(text) <= 100 else f"{text[:97]}..."
+    why = f"it was killed by signal {status - 128}" if 128 < status < 193 else f"it ended with status {status}"
+    hint = "--debug-on-failure opens a shell there"
+    if parent.layers:
+        image = kept_state(site, step, parent)
+        hint = f"wherry run -it --fakeroot {image} sh, which is as it was before; {hint}"
+    return CommandFailed(
+        f"{site.here.recipe}:{step.origin.position.line}: '{shown}' failed", why=why, hint=hint, status=status
+    )
+
+
+def _look_around(site: Site, step: RunStep, parent: Made, done: dict[int, Made], work: str) -> None:
+    """A shell in what the failed command left; its changes go with it."""
+    shell = "/bin/bash" if Tree.of(parent.layers).exists("/bin/bash") else "/bin/sh"
+    site.report(Event("note", text=f"the files as the failed command left them; '{shell}' ends with 'exit'"))
+    with prepared(site, step, parent, done, work, (shell,)) as start:
+        start.begin().wait()
+
+
+def kept_state(site: Site, step: RunStep, parent: Made) -> str:
+    """The first digits of a nameless image of the files before the step, with its variables and directory."""
+    from wherry.image import make_image
+
+    system, _, architecture = step.platform.partition("/")
+    config = {"Env": list(step.env), "WorkingDir": step.directory, "Cmd": ["/bin/sh"]}
+    document = {"architecture": architecture.partition("/")[0], "os": system, "config": config}
+    return make_image(site.world.store, None, document, parent.layers).digest.short
+
+
+def _tell(site: Site, place: int, process: subprocess.Popen[bytes]) -> None:
+    """Report each line as it comes; one without an end is cut after 64 KiB."""
+    assert process.stdout is not None
+    with process.stdout as stream:
+        while line := stream.readline(1 << 16):
+            site.report(Event("output", place, line.rstrip(b"\r\n").decode("utf-8", "replace")))
+
+
+@contextmanager
+def _stopped_when(process: subprocess.Popen[bytes], over: threading.Event) -> Iterator[None]:
+    """End the process when the build is over before it is."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            if over.is_set():
+                process.terminate()
+                if not ended.wait(_PATIENCE):
+                    process.kill()
+                return
+
+    watcher = threading.Thread(target=watch, name="watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    finally:
+        ended.set()
+        watcher.join()

@@ -1,0 +1,141 @@
+"""``build``: what the command line says, and how a build is shown while it goes on."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from wherry.base.errors import UsageError
+from wherry.cli.grammar import Given
+
+if TYPE_CHECKING:
+    from wherry.build.building import Plan
+    from wherry.build.request import BuildOptions
+
+__all__ = ["build", "options_of"]
+
+
+def build(given: Given) -> int:
+    """Build and name the image, and print its digest; with ``--dry-run`` print the graph."""
+    from wherry.build import building
+
+    options = options_of(given)
+    if given.flag("dry_run"):
+        return _show(building.plan_build(options), given.text("format") or "text")
+    if given.text("format"):
+        raise UsageError("'--format' is of --dry-run", hint="wherry build --dry-run --format dot")
+    from wherry.cli.buildview import view_of
+    from wherry.cli.moving import shown
+
+    quiet = given.flag("quiet") or given.text("progress") == "quiet"
+    if options.check:
+        from wherry.cli.buildcheck import check
+
+        return check(options, quiet=quiet)
+    with view_of("quiet" if quiet else given.text("progress") or "auto") as view, shown(quiet) as progress:
+        built = building.build(options, report=view.take, planned=view.begin, progress=progress)
+        view.end(built)
+    if quiet:
+        print(built.image.digest)
+    return 0
+
+
+def options_of(given: Given) -> BuildOptions:
+    """The options; raises :class:`UsageError` for a value that cannot be read."""
+    from wherry.build.outputs import parse_output
+    from wherry.build.request import BuildOptions
+
+    return BuildOptions(
+        context=given.words[0] if given.words else ".",
+        recipe=given.text("file"),
+        names=given.many("tag"),
+        target=given.text("target") or "",
+        build_args=tuple(_argument(text) for text in given.many("build_arg")),
+        contexts=tuple(_pair(text, "--build-context", "NAME=PLACE") for text in given.many("build_context")),
+        labels=tuple(_pair(text, "--label", "NAME=VALUE", bare=True) for text in given.many("label")),
+        platform=_platform(given.text("platform")),
+        network=_network(given.text("network")),
+        pull=given.flag("pull"),
+        no_cache=given.flag("no_cache"),
+        cache_to=given.many("cache_to"),
+        cache_from=given.many("cache_from"),
+        secrets=given.many("secret"),
+        ssh=given.many("ssh"),
+        squash=given.flag("squash"),
+        check=given.flag("check"),
+        debug=given.flag("debug_on_failure"),
+        outputs=tuple(parse_output(text) for text in given.many("output")),
+        push=given.flag("push"),
+        iidfile=given.text("iidfile") or "",
+        rules_off=given.many("no_rule"),
+        conda=given.text("conda_env") or "",
+        owners=given.text("owners") or "",
+        jobs=given.number("jobs") or 0,
+        pids_limit=given.number("pids_limit"),
+        memory=_memory(given.text("memory")),
+        hosts=tuple(_host(text) for text in given.many("add_host")),
+    )
+
+
+def _argument(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise UsageError(f"'--build-arg {text}' names no argument", hint="--build-arg NAME=VALUE")
+    return name, value if equals else None
+
+
+def _pair(text: str, option: str, form: str, *, bare: bool = False) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not (equals or bare):
+        raise UsageError(f"'{option} {text}' cannot be read", hint=f"{option} {form}")
+    return name, value
+
+
+def _platform(text: str | None) -> str:
+    if not text:
+        return ""
+    if "," in text:
+        raise UsageError(
+            "one platform is built at a time", why=f"'{text}' names several", hint="call build once for each"
+        )
+    from wherry.image import Platform
+
+    return str(Platform.parse(text))
+
+
+def _network(text: str | None) -> str:
+    if text not in (None, "", "host", "default", "none"):
+        raise UsageError(
+            f"there is no network '{text}'",
+            why="a step may use the host's network or have none",
+            hint="--network host or --network none",
+        )
+    return text or ""
+
+
+def _memory(text: str | None) -> int | None:
+    if text is None:
+        return None
+    from wherry.containers import amounts
+
+    return amounts.memory(text, "--memory")
+
+
+def _host(text: str) -> str:
+    """``NAME:ADDRESS`` (or ``NAME=ADDRESS``) as a line of /etc/hosts."""
+    name, mark, address = text.partition("=" if "=" in text else ":")
+    if not (name and mark and address):
+        raise UsageError(f"'--add-host {text}' cannot be read", hint="--add-host NAME:ADDRESS")
+    return f"{address.strip('[]')}\t{name}"
+
+
+def _show(plan: Plan, form: str) -> int:
+    from wherry.build.showing import as_dot, as_text
+
+    if form == "json":
+        import msgspec
+
+        print(msgspec.json.format(msgspec.json.encode(plan.graph), indent=2).decode())
+    else:
+        sys.stdout.write(as_dot(plan.graph) if form == "dot" else as_text(plan.graph))
+    return 0
