@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wherry.build.dockerfile.expansion import Expanded, expand, expand_text, expand_words
     from wherry.build.dockerfile.instructions import Instruction, Position, Recipe
     from wherry.build.dockerfile.parsing import decode, parse, parse_trigger
+    from wherry.build.dockerfile.showing import show
 
 __all__ = [
     "Expanded",
@@ -29,6 +30,7 @@ __all__ = [
     "nearest",
     "parse",
     "parse_trigger",
+    "show",
 ]
 
 _HOMES = {
@@ -44,6 +46,7 @@ _HOMES = {
     "nearest": "errors",
     "parse": "parsing",
     "parse_trigger": "parsing",
+    "show": "showing",
 }
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import TypeAlias
 
 import msgspec
 
 from wherry.build.dockerfile.errors import RecipeError
-from wherry.build.dockerfile.glob import Pattern
 from wherry.build.dockerfile.lines import SPACES
 
 __all__ = ["Expanded", "Unreadable", "check", "expand", "expand_text", "expand_words"]
@@ -39,30 +39,41 @@ class Unreadable(Exception):
         self.offset = offset
 
 
-class _Text(msgspec.Struct, frozen=True):
-    text: str
-    quoted: bool = False  # quoted or escaped: it does not part words
+class _Text:
+    """``quoted`` (or escaped): blanks in it part no words."""
+
+    __slots__ = ("quoted", "text")
+
+    def __init__(self, text: str, quoted: bool = False) -> None:
+        self.text = text
+        self.quoted = quoted
 
 
-class _Variable(msgspec.Struct, frozen=True):
+class _Variable:
     """``operator`` is one of ``- + ? # ## % %% / //``, or empty; ``strict``: with a colon, empty counts as unset."""
 
-    name: str
-    operator: str = ""
-    strict: bool = False
-    word: tuple[_Text | _Variable | _Quoted, ...] = ()
-    replacement: tuple[_Text | _Variable | _Quoted, ...] = ()
+    __slots__ = ("name", "operator", "replacement", "strict", "word")
+
+    def __init__(
+        self, name: str, operator: str = "", strict: bool = False, word: _Parts = (), replacement: _Parts = ()
+    ) -> None:
+        self.name = name
+        self.operator = operator
+        self.strict = strict
+        self.word = word
+        self.replacement = replacement
 
 
-class _Quoted(msgspec.Struct, frozen=True):
-    parts: tuple[_Text | _Variable | _Quoted, ...]
+class _Quoted:
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: _Parts) -> None:
+        self.parts = parts
 
 
-_Parts = tuple[_Text | _Variable | _Quoted, ...]
+_Parts: TypeAlias = tuple[_Text | _Variable | _Quoted, ...]
 
 _SPECIAL = "@*#?-$!"
-_DIGITS = re.compile(r"\d+")
-_NAME = re.compile(r"\w+")
 
 
 def expand(word: str, variables: Mapping[str, str], escape: str = "\\") -> Expanded:
@@ -205,7 +216,7 @@ class _Reader:
     def _name(self) -> str:
         text, place = self._text, self._place
         letter = text[place : place + 1]
-        run = (_DIGITS if letter.isdecimal() else _NAME).match(text, place)
+        run = re.compile(r"\d+" if letter.isdecimal() else r"\w+").match(text, place)
         name = run[0] if run else letter if letter and letter in _SPECIAL else ""
         self._place += len(name)
         return name
@@ -316,6 +327,8 @@ class _Values:
             return ""
         if not operator:
             return value
+        from wherry.build.dockerfile.glob import Pattern
+
         pattern = Pattern(self.text(variable.word))
         if operator[0] == "#":
             return pattern.without_prefix(value, longest=len(operator) == 2)

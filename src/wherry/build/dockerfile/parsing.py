@@ -12,13 +12,12 @@ from wherry.build.dockerfile.expansion import Unreadable, check
 from wherry.build.dockerfile.flags import Flags, read_flags
 from wherry.build.dockerfile.instructions import Arg, Command, From, Heredoc, Instruction, Pair, Recipe, Stage
 from wherry.build.dockerfile.lines import BLANKS, SPACES, Lines, Logical
-from wherry.build.dockerfile.mounts import read_mount
 from wherry.build.dockerfile.words import Word, exec_form, first_word, flag_words, heredocs_in, quoted_words, words
 
 __all__ = ["decode", "parse", "parse_trigger"]
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
-_DURATION = re.compile(r"0|[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
+_STAGE_NAME = r"[a-z][a-z0-9_.-]*"
+_DURATION = r"0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+"
 
 
 def decode(data: bytes, name: str = "Dockerfile") -> str:
@@ -189,7 +188,7 @@ def _from(said: _Reading) -> Instruction:
     found = words(said.line.text, said.rest)
     if len(found) == 3 and found[1].text.lower() == "as":
         name = found[2].text.lower()
-        if not _STAGE_NAME.fullmatch(name):
+        if not re.fullmatch(_STAGE_NAME, name):
             why = "it begins with a letter, and has letters, digits, '_', '.' and '-'"
             raise said.error(found[2].offset, f"a stage cannot be named '{found[2].text}'", why=why)
     elif len(found) == 1:
@@ -264,11 +263,19 @@ def _run(said: _Reading) -> Instruction:
     return said.made(
         kinds.Run,
         command=command,
-        mounts=tuple(read_mount(said.line, word, said.escape) for word in said.flags.many("mount")),
+        mounts=_mounts(said),
         network=said.flags.choice("network", ("default", "none", "host")),
         security=said.flags.choice("security", ("sandbox", "insecure")),
         devices=tuple(devices),
     )
+
+
+def _mounts(said: _Reading) -> tuple[kinds.Mount, ...]:
+    if not said.flags.many("mount"):
+        return ()
+    from wherry.build.dockerfile.mounts import read_mount
+
+    return tuple(read_mount(said.line, word, said.escape) for word in said.flags.many("mount"))
 
 
 def _cmd(said: _Reading) -> Instruction:
@@ -426,7 +433,7 @@ _TIMES = ("interval", "timeout", "start-period", "start-interval")
 
 def _duration(said: _Reading, name: str) -> str:
     value = said.flags.text(name)
-    if name in said.flags.said and not _DURATION.fullmatch(value):
+    if name in said.flags.said and not re.fullmatch(_DURATION, value, re.ASCII):
         raise said.flags.error(name, f"'{value}' is not a duration", hint=f"--{name}=30s, 1m30s or 500ms")
     return value
 

@@ -13,9 +13,10 @@ from wherry.build.dockerfile.lines import BLANKS, SPACES, Logical
 __all__ = ["Word", "exec_form", "first_word", "flag_words", "heredocs_in", "quoted_words", "words"]
 
 _WORD = re.compile(f"[^{BLANKS}]+")
-_HERE = re.compile(rf"""[{SPACES}]+|\\.|'|"|\$\{{|<<[{SPACES}]*|[^{SPACES}\\'"$<]+|.""", re.DOTALL)
-_MARK = re.compile(rf"(\d*)<<(-?)[{SPACES}]*([^<]+)", re.DOTALL)
-_INSIDE = {"}": re.compile(r"""[}'"\\]|\$\{"""), '"': re.compile(r'["\\]|\$\{')}
+# Expressions that few recipes need are made when one does.
+_HERE = rf"""[{SPACES}]+|\\.|'|"|\$\{{|<<[{SPACES}]*|[^{SPACES}\\'"$<]+|."""
+_MARK = rf"(\d*)<<(-?)[{SPACES}]*([^<]+)"
+_INSIDE = {"}": r"""[}'"\\]|\$\{""", '"': r'["\\]|\$\{'}
 
 MAX_DESCRIPTOR = 1 << 16
 
@@ -139,8 +140,9 @@ def heredocs_in(text: str, start: int) -> list[tuple[Heredoc, int, int]]:
         return []
     found: list[tuple[Heredoc, int, int]] = []
     begin = place = start
+    here = re.compile(_HERE, re.DOTALL)
     while place < len(text):
-        token = _HERE.match(text, place)
+        token = here.match(text, place)
         assert token is not None
         piece = token[0]
         if piece[0] in SPACES:
@@ -161,7 +163,7 @@ def _end_of(text: str, opened: str, place: int) -> int:
         return text.find("'", place) + 1 or -1
     inside = ['"' if opened == '"' else "}"]
     while inside:
-        token = _INSIDE[inside[-1]].search(text, place)
+        token = re.compile(_INSIDE[inside[-1]]).search(text, place)
         if token is None:
             return -1
         place = token.end()
@@ -179,7 +181,7 @@ def _end_of(text: str, opened: str, place: int) -> int:
 
 
 def _add(found: list[tuple[Heredoc, int, int]], text: str, begin: int, end: int) -> None:
-    word = _MARK.fullmatch(text, begin, end)
+    word = re.compile(_MARK, re.DOTALL).fullmatch(text, begin, end)
     if word is None:
         return
     pieces, plain = [], True
