@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from wherry.image.saving import FORMATS, preview_save, save_file, save_images
     from wherry.image.sources import Source, parse_checksum, parse_source
     from wherry.image.steps import Step, history
+    from wherry.image.table import TableEntry, read_entries
     from wherry.image.tree import Entry, Tree, view
     from wherry.image.unpacking import unpack_packed
     from wherry.image.verifying import verify_image
@@ -91,6 +92,7 @@ __all__ = [
     "Rules",
     "Source",
     "Step",
+    "TableEntry",
     "Told",
     "Tree",
     "changes",
@@ -134,6 +136,7 @@ __all__ = [
     "push",
     "push_artifact",
     "read_document",
+    "read_entries",
     "read_manifest",
     "root_tar",
     "save_file",
@@ -173,6 +176,7 @@ _HOMES = {
     "Rules": "making",
     "Source": "sources",
     "Step": "steps",
+    "TableEntry": "table",
     "Told": "making",
     "Tree": "tree",
     "changes": "differences",
@@ -216,6 +220,7 @@ _HOMES = {
     "push": "pushing",
     "push_artifact": "artifact",
     "read_document": "model",
+    "read_entries": "table",
     "read_manifest": "model",
     "root_tar": "rootfs",
     "save_file": "saving",
