@@ -21,7 +21,7 @@ from wherry.image.layout import FolderLayout, Layout, TarLayout, looks_compresse
 from wherry.image.local import Image
 from wherry.image.model import Descriptor
 from wherry.image.pipeline import most_bytes
-from wherry.image.pulling import record_image
+from wherry.image.recording import record_image
 from wherry.store import Name, Store
 
 __all__ = ["ArchivedImage", "Loaded", "is_image_file", "load_file", "load_images", "load_named", "preview_load"]

@@ -17,13 +17,13 @@ from wherry.base.progress import Event, Progress, silent
 from wherry.image.decode import decoded
 from wherry.image.faults import storage_failure, threads_needed
 from wherry.image.headers import Member, header
-from wherry.image.instructions import changed
+from wherry.image.instructions import changed_config
 from wherry.image.layers import finished
 from wherry.image.local import Image
 from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, read_manifest
 from wherry.image.pipeline import Unpacked, unpack
 from wherry.image.platforms import Platform, here
-from wherry.image.pulling import record_image
+from wherry.image.recording import record_image
 from wherry.image.table import read_frames
 from wherry.store import Layer, Store
 
@@ -176,7 +176,7 @@ def _document(told: Imported) -> dict[str, object]:
         "architecture": platform.architecture,
         "os": platform.os,
         **({"variant": platform.variant} if told.platform and platform.variant else {}),
-        "config": changed({"Env": [_PATH], "Cmd": ["/bin/sh"]}, told.changes),
+        "config": changed_config({"Env": [_PATH], "Cmd": ["/bin/sh"]}, told.changes),
         "history": [step],
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -16,10 +15,11 @@ from wherry.image.layers import bring_layers, estimate, find_layer, wanted_layer
 from wherry.image.local import Image, open_by_digest, open_image
 from wherry.image.model import Descriptor, ImageConfig, Index, Manifest, read_config, read_document, read_manifest
 from wherry.image.platforms import Platform, choose, here
+from wherry.image.recording import record_image
 from wherry.registry import Fetched, Registry
-from wherry.store import ImageRecord, Layer, Name, Store
+from wherry.store import Name, Store
 
-__all__ = ["PullPreview", "preview_pull", "pull", "record_image"]
+__all__ = ["PullPreview", "preview_pull", "pull"]
 
 _LARGEST_CONFIG = 16 << 20
 
@@ -181,34 +181,6 @@ def _bring(
     return record_image(
         store, str(ref), (answer.fetched.data, index.data if index else None), manifest, config_data, layers
     )
-
-
-def record_image(
-    store: Store,
-    reference: str,
-    documents: tuple[bytes, bytes | None],
-    manifest: Manifest,
-    config_data: bytes,
-    layers: tuple[Layer, ...],
-) -> Image:
-    """Put the blobs and the record of an image whose layers are in the store; ``documents``: manifest and index."""
-    digest = store.put_blob(documents[0])
-    blobs = [store.put_blob(config_data)]
-    if documents[1] is not None:
-        blobs.append(store.put_blob(documents[1]))
-    blobs += [item.digest for item in manifest.layers if store.has_blob(item.digest)]
-    config = read_config(config_data, manifest, reference)
-    record = ImageRecord(
-        digest=digest,
-        size=sum(layer.meta.size for layer in {layer.key: layer for layer in layers}.values()),
-        layers=tuple(layer.key for layer in layers),
-        created=config.created,
-        pulled=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        blobs=tuple(dict.fromkeys(blobs)),
-        reference=reference if "@" in reference else "",
-    )
-    store.put_image_record(record)
-    return Image(reference, digest, manifest.media_type, manifest, config, layers)
 
 
 def _config(store: Store, registry: Registry, ref: Reference, descriptor: Descriptor) -> bytes:

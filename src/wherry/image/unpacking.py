@@ -21,7 +21,7 @@ from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, read_manifest
 from wherry.image.packed import PackedImage, packed_facts
 from wherry.image.pipeline import unpack
 from wherry.image.platforms import here
-from wherry.image.pulling import record_image
+from wherry.image.recording import record_image
 from wherry.image.squashtar import tar_of
 from wherry.image.squashtree import Squashfs
 from wherry.store import LayerMeta, Store

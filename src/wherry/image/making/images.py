@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.digest import Digest
-from wherry.base.errors import ImageError
+from wherry.base.errors import ImageError, NotFound
 from wherry.base.reference import Reference
+from wherry.image.local import open_by_digest
 from wherry.image.making.blobs import layer_type
 from wherry.image.making.values import MadeLayer
 from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, Descriptor, ImageConfig, read_manifest
-from wherry.image.pulling import record_image
+from wherry.image.recording import record_image
 from wherry.image.table import read_frames
 from wherry.store import Layer, Name
 
@@ -55,10 +56,25 @@ def make_image(
     config_data = msgspec.json.encode(document, order="deterministic")
     data = _manifest(config_data, descriptors, annotations or {})
     subject = str(given[0]) if given else str(Digest.of(data))
-    image = record_image(store, subject, (data, None), read_manifest(data, OCI_MANIFEST, subject), config_data, plain)
+    held = _held(store, Digest.of(data), subject, plain)
+    image = held or record_image(
+        store, subject, (data, None), read_manifest(data, OCI_MANIFEST, subject), config_data, plain
+    )
     for name in given:
         store.set_name(name, Name(image.digest))
     return image
+
+
+def _held(store: Store, digest: Digest, subject: str, layers: tuple[Layer, ...]) -> Image | None:
+    """The image where it is there already: nothing is written then, and nothing has to be synced."""
+    if store.image_record(digest) is None:
+        return None
+    try:
+        image = open_by_digest(store, digest, subject)
+    except NotFound:
+        return None
+    store.touch_image(digest)
+    return image if image.layers == layers else None
 
 
 def _described(each: MadeLayer | Layer, known: Mapping[str, Descriptor], compressed: bool) -> Descriptor:
