@@ -1,23 +1,24 @@
-"""Dockerfile instructions that change an image's configuration, as ``import --change`` takes them. Pure."""
+"""Dockerfile instructions that change an image's configuration, as ``import`` and ``commit`` take them. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
 from wherry.base.errors import UsageError
 
-__all__ = ["INSTRUCTIONS", "changed"]
+__all__ = ["INSTRUCTIONS", "changed_config", "with_variables"]
 
-INSTRUCTIONS = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR")
+INSTRUCTIONS = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "ONBUILD", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR")
 
 _WORD = re.compile(r"""((?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+)\s*""", re.DOTALL)
 _PART = re.compile(r"""\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTALL)
 _PORT = re.compile(r"\d{1,5}(-\d{1,5})?(/(tcp|udp|sctp))?")
 
 
-def changed(config: dict[str, object], lines: tuple[str, ...]) -> dict[str, object]:
+def changed_config(config: dict[str, object], lines: tuple[str, ...]) -> dict[str, object]:
     """``config`` (the ``config`` of an OCI configuration) after each instruction; raise :class:`UsageError`."""
     found = dict(config)
     for line in lines:
@@ -38,10 +39,13 @@ def _apply(config: dict[str, object], name: str, rest: str, line: str) -> None:
         config["Entrypoint"] = _command(rest, line)
         config.pop("Cmd", None)  # as in a Dockerfile: what was said before it belongs to another entry point
     elif name == "ENV":
-        config["Env"] = _with_variables(config.get("Env"), _pairs(rest, line))
+        config["Env"] = with_variables(config.get("Env"), _pairs(rest, line))
     elif name == "LABEL":
         labels = config.get("Labels")
         config["Labels"] = {**(labels if isinstance(labels, dict) else {}), **dict(_pairs(rest, line))}
+    elif name == "ONBUILD":
+        steps = config.get("OnBuild")
+        config["OnBuild"] = [*(steps if isinstance(steps, list) else []), rest]
     elif name in ("EXPOSE", "VOLUME"):
         key = "ExposedPorts" if name == "EXPOSE" else "Volumes"
         before = config.get(key)
@@ -105,7 +109,8 @@ def _unquoted(part: re.Match[str]) -> str:
     return part[3] if part[2] is None else re.sub(r'\\(["\\$])', r"\1", part[2])
 
 
-def _with_variables(before: object, pairs: list[tuple[str, str]]) -> list[str]:
+def with_variables(before: object, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """The list ``before`` (``NAME=value`` each) in which the variables have these values."""
     known = [str(item) for item in before] if isinstance(before, list) else []
     for name, value in pairs:
         entry = f"{name}={value}"
