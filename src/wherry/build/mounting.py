@@ -73,7 +73,11 @@ def mounts_for(
     mount that has neither is not shown."""
     from wherry.launch import Bind
 
-    binds, tmpfs, env, folders, files = [], [], [], [], []
+    binds: list[Bind] = []
+    tmpfs: list[tuple[str, str]] = []
+    env: list[str] = []
+    folders: list[str] = []
+    files: list[str] = []
     for number, mount in enumerate(step.mounts):
         if number in values:
             env.append(f"{mount.env}={values[number]}")

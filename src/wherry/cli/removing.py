@@ -59,19 +59,20 @@ def prune(given: Given) -> int:
     from wherry.cli.foreseeing import show_changes
 
     everything = given.flag("all")
+    builds = everything or given.flag("build")
     if given.flag("dry_run"):
-        show_changes(list(containers.plan_prune(everything=everything)), given.text("format"))
+        show_changes(list(containers.plan_prune(everything=everything, builds=builds)), given.text("format"))
         return 0
     world, asks = containers.World(), not given.flag("force")
     if asks:
         if not sys.stdin.isatty():
             why = "standard input is no terminal to ask on"
             raise UsageError("'prune' asks before it removes", why=why, hint="-f removes unasked, --dry-run shows what")
-        would = containers.plan_prune(everything=everything, world=world)
+        would = containers.plan_prune(everything=everything, builds=builds, world=world)
         show_changes(list(would), None)
         if not would or not _agreed():
             return 0
-    gone = containers.prune(everything=everything, world=world)
+    gone = containers.prune(everything=everything, builds=builds, world=world)
     if not asks:
         _print(gone.store)
     rest = [
@@ -79,6 +80,8 @@ def prune(given: Given) -> int:
         for count, what in (
             (gone.store.blobs, "blobs"),
             (gone.store.flat, "flattened trees"),
+            (gone.store.steps, "steps of builds"),
+            (len(gone.store.mounts), "cache mounts of builds"),
             (gone.store.unfinished, "left-overs of interrupted commands"),
             (gone.scratch, "scratch folders of ended containers"),
             (gone.shown, "sets of passwd, hosts and the like"),

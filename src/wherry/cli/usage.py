@@ -26,6 +26,8 @@ def show_usage(form: str | None) -> int:
         _row("manifests and configurations", found.blobs, found.blobs_size),
         _row("flattened trees", found.flat, found.flat_size),
         _row("interrupted downloads", found.partial, found.partial_size),
+        _row("layers of builds alone", found.steps, found.cache_size - found.mounts_size),
+        _row("cache mounts of builds", found.mounts, found.mounts_size),
         _containers(world),
         _abandoned(world),
         _records(world),
@@ -36,6 +38,7 @@ def show_usage(form: str | None) -> int:
         return 0
     summary = {"Type": "store", "TotalCount": found.images, "Size": listing.bytes_for_people(found.total)}
     summary |= {"Bytes": found.total, "Path": found.path, "Images": found.images, "Reclaimable": found.reclaimable}
+    summary |= {"BuildCache": found.cache_size}
     summary |= {"Free": found.free, "QuotaUsed": found.quota_used, "QuotaLimit": found.quota_limit}
     listing.show([*rows, summary] if form == "json" else rows, (), form)
     return 0
@@ -81,7 +84,8 @@ def _foot(world: World, found: Usage) -> str:
         "",
         f"{'1 image' if found.images == 1 else f'{found.images} images'} in {found.path}: "
         f"{listing.bytes_for_people(found.total)}, "
-        f"of which 'wherry prune' frees {listing.bytes_for_people(found.reclaimable)}",
+        f"of which 'wherry prune' frees {listing.bytes_for_people(found.reclaimable)}"
+        + (f", with --build {listing.bytes_for_people(found.cache_size)} more" if found.cache_size else ""),
         f"free there: {listing.bytes_for_people(found.free)}",
         "sizes are what lies on the disk; 'wherry images' counts the files' contents",
     ]

@@ -17,7 +17,7 @@ from wherry.store import PruneResult
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
     from wherry.base.reference import Reference
-    from wherry.store import Name
+    from wherry.store import CacheRule, Name
 
 __all__ = [
     "Pruned",
@@ -94,8 +94,8 @@ class Pruned(msgspec.Struct, frozen=True):
     bytes: int
 
 
-def prune(*, everything: bool = False, world: World | None = None) -> Pruned:
-    """Remove what nothing needs."""
+def prune(*, everything: bool = False, builds: bool = False, world: World | None = None) -> Pruned:
+    """Remove what nothing needs; with ``builds`` all that builds left, else what of it is over its limits."""
     from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
     from wherry.containers.records import old_records, remove_records
     from wherry.containers.unmounting import left_mounts, remove_mounts
@@ -104,14 +104,16 @@ def prune(*, everything: bool = False, world: World | None = None) -> Pruned:
 
     world = world or World()
     remove_mounts(left_mounts(world))
-    result = prune_store(world.store, _running(world), runtime=world.runtime, everything=everything)
+    result = prune_store(
+        world.store, _running(world), runtime=world.runtime, everything=everything, cache=_left(world, builds)
+    )
     scratch, shown = abandoned_scratch(world), unused_names(world)
     records = old_records(world.state, world.settings.number("record.keep_days"))
     size = result.bytes + scratch_size((*scratch, *shown, *records))
     return Pruned(result, remove_scratch(scratch), remove_names(world, shown), remove_records(records), size)
 
 
-def plan_prune(*, everything: bool = False, world: World | None = None) -> tuple[Change, ...]:
+def plan_prune(*, everything: bool = False, builds: bool = False, world: World | None = None) -> tuple[Change, ...]:
     """What :func:`prune` would remove."""
     from wherry.containers.abandoned import abandoned_scratch, scratch_size
     from wherry.containers.records import old_records
@@ -120,7 +122,14 @@ def plan_prune(*, everything: bool = False, world: World | None = None) -> tuple
     from wherry.store import prune as prune_store
 
     world = world or World(make_store=False)
-    result = prune_store(world.store, _running(world), runtime=world.runtime, everything=everything, dry_run=True)
+    result = prune_store(
+        world.store,
+        _running(world),
+        runtime=world.runtime,
+        everything=everything,
+        cache=_left(world, builds),
+        dry_run=True,
+    )
     records = old_records(world.state, world.settings.number("record.keep_days"))
     kinds = (
         ("scratch", abandoned_scratch(world)),
@@ -225,6 +234,13 @@ def _removable(world: World, text: str) -> Reference | Digest:
     return reference
 
 
+def _left(world: World, builds: bool) -> CacheRule:
+    from wherry.containers.buildcache import cache_rule
+    from wherry.store import CacheRule
+
+    return CacheRule(limit=0) if builds else cache_rule(world)
+
+
 def _running(world: World) -> Callable[[Digest], list[str]]:
     from wherry.containers.running import running_images
 
@@ -239,7 +255,8 @@ def _removed(world: World, result: PruneResult) -> list[Change]:
         layer = world.store.find_layer(key)
         digest, size = (str(layer.meta.diff_id), layer.meta.size) if layer else ("", None)
         found.append(Change("remove", "layer", key[:12], "", digest, size))
-    counts = (("blobs", result.blobs), ("flattened trees", result.flat))
+    found += [Change("remove", "cache mount", name) for name in result.mounts]
+    counts = (("blobs", result.blobs), ("flattened trees", result.flat), ("steps of builds", result.steps))
     found += [Change("remove", kind, str(count)) for kind, count in counts if count]
     if result.bytes:
         found.append(Change("free", "store", world.store.path, bytes=result.bytes))

@@ -55,9 +55,9 @@ def _images(call: Call, given: Given) -> int:
     return 0
 
 
-def _unused(world: containers.World, *, everything: bool) -> tuple[list[str], int]:
+def _unused(world: containers.World, *, everything: bool, builds: bool = False) -> tuple[list[str], int]:
     """As ``wherry prune``: what a container needs stays."""
-    result = containers.prune(everything=everything, world=world)
+    result = containers.prune(everything=everything, builds=builds, world=world)
     lines = [f"untagged: {reference.familiar}" for reference in result.store.names]
     return [*lines, *(f"deleted: {digest}" for digest in result.store.images)], result.bytes
 
@@ -77,7 +77,7 @@ def _system(call: Call, given: Given) -> int:
             if not containers.users_of_volume(world, volume):
                 containers.remove_volume(world, volume.name)
                 print(f"Deleted volume: {volume.name}")
-    images, more = _unused(world, everything=given.flag("all"))
+    images, more = _unused(world, everything=given.flag("all"), builds=True)
     _tell(call, images, size + more, "Deleted Images:")
     return 0
 
