@@ -13,17 +13,34 @@ import msgspec
 from wherry.base.digest import Digest
 from wherry.base.errors import InvalidName
 
-__all__ = ["DEFAULT_REGISTRY", "DEFAULT_TAG", "Reference"]
+__all__ = [
+    "DEFAULT_REGISTRY",
+    "DEFAULT_TAG",
+    "PLAIN_TRANSPORTS",
+    "SLASHED_TRANSPORTS",
+    "TRANSPORTS",
+    "Reference",
+]
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
 
+SLASHED_TRANSPORTS = ("docker", "oras", "library", "shub", "instance", "http", "https", "ftp", "s3", "file")
+PLAIN_TRANSPORTS = (
+    *("docker-daemon", "containers-storage", "oci", "oci-archive", "docker-archive", "dir", "sif"),
+    *("ostree", "tarball", "atomic"),
+)
+TRANSPORTS = frozenset((*SLASHED_TRANSPORTS, *PLAIN_TRANSPORTS))
+"""Words with which no name begins that has a colon behind them (``oci:DIR``, ``https://...``): they say how an image is
+reached. Here, not where they are read, as each start asks and few have one."""
+
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_REPOSITORY = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _AS = "as debian:12, quay.io/biocontainers/samtools:1.20 or localhost:5000/lab"
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+# Texts: the library compiles and keeps what is used, and listings use none.
 
 
 class Reference(msgspec.Struct, frozen=True, order=True):
@@ -47,7 +64,7 @@ class Reference(msgspec.Struct, frozen=True, order=True):
         tag = ""
         if colon > slash:
             rest, tag = rest[:colon], rest[colon + 1 :]
-            if not _TAG.fullmatch(tag):
+            if not re.fullmatch(_TAG, tag):
                 raise InvalidName(f"'{text}' is not an image reference", why=f"'{tag}' is not a tag", hint=_AS)
         first, slashed, remainder = rest.partition("/")
         if slashed and (first == "localhost" or "." in first or ":" in first or first != first.lower()):
@@ -87,15 +104,15 @@ class Reference(msgspec.Struct, frozen=True, order=True):
 
 
 def _check(text: str, registry: str, repository: str) -> None:
-    if not _DOMAIN.fullmatch(registry):
+    if not re.fullmatch(_DOMAIN, registry):
         raise InvalidName(
             f"'{text}' is not an image reference", why=f"'{registry}' is not a registry's host name", hint=_AS
         )
-    if not _REPOSITORY.fullmatch(repository):
+    if not re.fullmatch(_REPOSITORY, repository):
         lower = repository.lower()
         hint = (
             f"did you mean '{lower.removeprefix('library/')}'?"
-            if lower != repository and _REPOSITORY.fullmatch(lower)
+            if lower != repository and re.fullmatch(_REPOSITORY, lower)
             else _AS
         )
         why = f"'{repository}' is not a repository's name (lower-case letters, digits, separators)"

@@ -15,6 +15,7 @@ import msgspec
 from wherry.base.digest import Digest
 from wherry.base.errors import DigestMismatch, NotFound, UsageError, WherryError, reason, remedy
 from wherry.base.progress import Progress, silent
+from wherry.containers.resolving import NotTakenIn, file_meant, source_meant
 from wherry.image import ARCHIVES, Source, form_of, parse_checksum, parse_source
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from wherry.image import Form, Image, Loaded
 
 __all__ = [
-    "NotTakenIn",
     "absolute",
     "load_path",
     "load_source",
@@ -51,14 +51,6 @@ _FORMS = {
     "sif": ("sif",),
 }
 """What each transport insists on."""
-
-
-class NotTakenIn(Exception):
-    """Where nothing may be changed: what would have to be fetched, or read into the store, first."""
-
-    def __init__(self, source: Source) -> None:
-        super().__init__(str(source))
-        self.source = source
 
 
 def source_of(text: str, checksum: str = "") -> Source:
@@ -192,8 +184,6 @@ def open_file(
 
 def packed_path(world: World, text: str) -> str | None:
     """The path when ``text`` means a SIF or squashfs file; one in a registry is fetched."""
-    from wherry.containers.resolving import file_meant, source_meant
-
     source = source_meant(text)
     if source is not None and source.transport == "oras":
         from wherry.containers.artifacts import fetch_artifact

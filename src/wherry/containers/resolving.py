@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.errors import HostLacks, InvalidName, NotFound, RegistryError, UsageError, WherryError, reason
+from wherry.base.reference import TRANSPORTS
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MissingImage",
+    "NotTakenIn",
     "Resolved",
     "file_meant",
     "image_named",
@@ -39,6 +41,14 @@ class Resolved(msgspec.Struct, frozen=True):
     image: Image
     shown: str
     pulled: bool = False
+
+
+class NotTakenIn(Exception):
+    """Where nothing may be changed: what would have to be fetched, or read into the store, first."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(str(source))
+        self.source = source
 
 
 class MissingImage(msgspec.Struct, frozen=True):
@@ -116,7 +126,7 @@ def _is_trusted(path: str) -> bool:
 
 def source_meant(text: str) -> Source | None:
     """The source when ``text`` names one with a transport or as a URL; None for a path or a registry's name."""
-    if ":" not in text or text[:1] in "./":
+    if text[:1] in "./" or text.partition(":")[0] not in TRANSPORTS:
         return None
     from wherry.image import parse_source
 
@@ -170,8 +180,6 @@ def _elsewhere(
     if not dry_run:
         image = not_in_registry(world, text, platform=platform, progress=progress)
         return None if image is None else Resolved(image, text)
-    from wherry.containers.bringing import NotTakenIn
-
     try:
         image = not_in_registry(world, text, platform=platform, dry_run=True)
     except NotTakenIn as absent:

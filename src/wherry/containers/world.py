@@ -128,12 +128,14 @@ class World:
 
         Without a kind: empty where overlayfs or FUSE can put the layers together.
         """
-        from wherry.image import directory_of, flatten, flattened_path
+        from wherry.image import directory_of
 
         if directory_of(image):
             return directory_of(image)
         overlay_layers = all(layer.meta.overlay for layer in image.layers)
         if not kind and overlay_layers and (self.host.overlay or self.host.fuse_overlayfs):
             return ""
+        from wherry.image import flatten, flattened_path
+
         plain = kind == "plain"
         return flatten(self.store, image, plain=plain) if make else flattened_path(self.store, image, plain=plain)

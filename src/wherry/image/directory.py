@@ -10,7 +10,6 @@ import os
 
 from wherry.base.digest import Digest
 from wherry.base.errors import ImageError
-from wherry.image.apptainer import FolderFiles, container_config
 from wherry.image.local import Image
 from wherry.image.model import (
     OCI_CONFIG,
@@ -43,6 +42,8 @@ def open_directory(path: str) -> Image:
             why="it is neither an OCI layout nor a root file system (it has neither 'bin' nor 'usr/bin')",
             hint="name the directory that the image was unpacked to",
         )
+    from wherry.image.apptainer import FolderFiles, container_config
+
     config = container_config(FolderFiles(path))
     return Image(
         reference=f"{path.rstrip('/')}/",

@@ -6,6 +6,7 @@ import msgspec
 
 from wherry.base.digest import Digest
 from wherry.base.errors import InvalidName, UsageError
+from wherry.base.reference import PLAIN_TRANSPORTS, SLASHED_TRANSPORTS
 
 __all__ = ["FILES", "Source", "parse_checksum", "parse_source"]
 
@@ -15,8 +16,6 @@ FILES = ("oci", "oci-archive", "docker-archive", "dir", "sif", "file")
 _NAMED = ("oci", "oci-archive", "docker-archive")
 """Those that may hold several images; a name may follow the path."""
 
-_WITH_SLASHES = ("docker", "oras", "library", "shub", "instance", "http", "https", "ftp", "s3", "file")
-_PLAIN = ("docker-daemon", "containers-storage", *_NAMED, "dir", "sif", "ostree", "tarball", "atomic")
 _REFUSED = {
     "library": (
         "the Sylabs library has an interface of its own",
@@ -64,9 +63,9 @@ def parse_source(text: str) -> Source | None:
     Raises :class:`InvalidName` for one that leads nowhere, :class:`UsageError` for one that is not spoken here.
     """
     transport, colon, rest = text.partition(":")
-    if transport in _WITH_SLASHES and rest.startswith("//"):
+    if transport in SLASHED_TRANSPORTS and rest.startswith("//"):
         rest = rest[2:]
-    elif not colon or transport not in _PLAIN:
+    elif not colon or transport not in PLAIN_TRANSPORTS:
         return None
     if transport in _REFUSED:
         why, hint = _REFUSED[transport]

@@ -17,18 +17,19 @@ from wherry.launch.codec import decode, encode
 from wherry.launch.engines import Choice, choose, tree_kind
 from wherry.launch.environment import BATCH_MARKERS, Variable, variables_of
 from wherry.launch.execute import execute, launcher_path, start
+from wherry.launch.fragment import Membership, Wrapped, wrapped_of
 from wherry.launch.inputs import with_inputs
-from wherry.launch.joining import Membership, Wrapped, plan_exec, wrapped_of
 from wherry.launch.options import Bind, ExecOptions, RunOptions, Scripts, Ulimit
 from wherry.launch.plan import MOUNT, SCRATCH, Kept, LaunchPlan, Mounted, Operation, Paths
 from wherry.launch.planning import plan_run
 from wherry.launch.saved import save, write_files
-from wherry.launch.show import show, show_json
 from wherry.launch.surroundings import Surroundings, survey
 
 if TYPE_CHECKING:
     from wherry.launch.installed import as_installed
+    from wherry.launch.joining import plan_exec
     from wherry.launch.scripts import scripted_exec
+    from wherry.launch.showing import show, show_json
 
 __all__ = [
     "BATCH_MARKERS",
@@ -71,7 +72,13 @@ __all__ = [
 ]
 
 
-_LATER = {"as_installed": "installed", "scripted_exec": "scripts"}
+_LATER = {
+    "as_installed": "installed",
+    "plan_exec": "joining",
+    "scripted_exec": "scripts",
+    "show": "showing",
+    "show_json": "showing",
+}
 """What few starts need."""
 
 

@@ -8,10 +8,11 @@ from wherry.host import Host
 from wherry.launch.confine import capability_bits
 from wherry.launch.identity import Person
 from wherry.launch.options import RunOptions
-from wherry.launch.plan import Kept, Operation
+from wherry.launch.plan import Kept, LaunchPlan, Operation
 from wherry.launch.views import Image
 
-__all__ = ["Bounds", "Joinable", "Membership", "Wrapped", "exec_fragment", "fragment_of", "joinable_of", "wrapped_in"]
+__all__ = ["Bounds", "Joinable", "Membership", "Wrapped", "exec_fragment", "fragment_of", "joinable_of"]
+__all__ += ["wrapped_in", "wrapped_of"]
 
 
 class Joinable(msgspec.Struct, frozen=True):
@@ -152,6 +153,11 @@ def joinable_of(
 
 class _Line(msgspec.Struct):
     join: _JoinableByWrap
+
+
+def wrapped_of(plan: LaunchPlan) -> Wrapped | None:
+    """How a container of this plan would be entered, None where it gets namespaces."""
+    return wrapped_in("{" + str(plan.find("RUNNING")[0].fields[1]) + "}")
 
 
 def wrapped_in(line: str) -> Wrapped | None:

@@ -9,7 +9,7 @@ from wherry.base.decimals import decimal
 from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
 from wherry.launch.confine import capability_bits, seccomp_operation
-from wherry.launch.fragment import Bounds, Joinable, Membership, Wrapped, exec_fragment, wrapped_in
+from wherry.launch.fragment import Bounds, Joinable, Membership, Wrapped, exec_fragment
 from wherry.launch.identity import check_id
 from wherry.launch.idmap import become
 from wherry.launch.options import ExecOptions
@@ -18,7 +18,7 @@ from wherry.launch.plan import CURRENT, HANDED, INSIDE, SCRATCH, SHORT_ID, Launc
 if TYPE_CHECKING:
     from wherry.host import Control
 
-__all__ = ["Joinable", "Membership", "Wrapped", "plan_exec", "scope_of", "wrapped_of"]
+__all__ = ["Joinable", "Membership", "Wrapped", "plan_exec", "scope_of"]
 
 _STDIN, _TERMINAL, _DETACH = 1, 2, 4
 _NPROC = 6
@@ -82,11 +82,6 @@ def _capabilities(uid: int, join: Joinable) -> int:
 def scope_of(control: Control) -> tuple[str, ...]:
     """The command line before the launcher's own: the user's systemd starts it in a group that is handed over to it."""
     return (control.systemd_run, "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--")
-
-
-def wrapped_of(plan: LaunchPlan) -> Wrapped | None:
-    """How a container of this plan would be entered, None where it gets namespaces."""
-    return wrapped_in("{" + str(plan.find("RUNNING")[0].fields[1]) + "}")
 
 
 def _limits(bounds: Bounds, init: int, root: str, group: str) -> list[Operation]:

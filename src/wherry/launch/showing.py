@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from wherry.launch.joining import wrapped_of
+from wherry.launch.fragment import wrapped_of
 from wherry.launch.plan import CURRENT, DIRECTORY, ID, MOUNT, SCRATCH, SELF, Field, LaunchPlan, Operation
 from wherry.launch.records import INPUTS, OPERATIONS, Kind
 
