@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from wherry.base.errors import UsageError
@@ -35,8 +36,8 @@ def image_rows(
     if not wanted and dangling is not False:
         named = {name.digest for _, name in found.names}
         rows += [_unnamed(record, whole=whole) for record in found.records if record.digest not in named]
-    rows.sort(key=lambda row: str(row["Repository"]) + ":" + str(row["Tag"]))
-    rows.sort(key=lambda row: str(row["CreatedAt"]), reverse=True)
+    rows.sort(key=lambda row: f"{row['Repository']}:{row['Tag']}")
+    rows.sort(key=itemgetter("CreatedAt"), reverse=True)
     return rows
 
 

@@ -6,10 +6,15 @@ come twice, for people (``Size``, ``CreatedSince``) and for programs (``Bytes``,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from itertools import zip_longest
+from time import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import datetime, timezone
+
     from wherry.cli.grammar import Given
 
 __all__ = [
@@ -39,8 +44,9 @@ def show(rows: Iterable[Row], columns: Columns, form: str | None, *, width: int 
     ``width`` and ``between`` as in :func:`table`.
     """
     if form in (None, "table", ""):
-        cells = [[_cell(row.get(field)) for _, field in columns] for row in rows]
-        print(table(cells, [name for name, _ in columns], width=width, between=between))
+        known = list(rows)
+        cells = zip(*(_column([row.get(field) for row in known]) for _, field in columns), strict=True)
+        print(table(list(cells), [name for name, _ in columns], width=width, between=between))
         return
     assert form is not None
     if form == "json":
@@ -55,8 +61,8 @@ def show(rows: Iterable[Row], columns: Columns, form: str | None, *, width: int 
     named = template.fields(form)  # also where there are no rows: a template that is not closed is a mistake
     if form.startswith("table "):
         pattern = form.removeprefix("table ")
-        known = {field: name for name, field in columns}
-        heading = [known.get(field, field.upper()) for field in named]
+        names = {field: name for name, field in columns}
+        heading = [names.get(field, field.upper()) for field in named]
         lines = [template.render(pattern, row).split("\t") for row in rows]
         print(table(lines, heading, width=width, between=between))
         return
@@ -81,14 +87,11 @@ def shortened(text: str, length: int, *, whole: bool) -> str:
 
 def table(rows: Sequence[Sequence[str]], heading: Sequence[str], *, width: int = 0, between: int = 3) -> str:
     """Columns side by side with ``between`` spaces between, each at least ``width`` wide; nothing after the last."""
-    lines = [list(heading), *([*row] for row in rows)]
-    count = max(len(line) for line in lines)
-    for line in lines:
-        line += [""] * (count - len(line))
-    widths = [max(width, between + max(len(line[index]) for line in lines)) for index in range(count)]
-    return "\n".join(
-        "".join(cell.ljust(wide) for cell, wide in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    padded = []
+    for column in zip_longest(heading, *rows, fillvalue=""):
+        wide = max(width, between + max(map(len, column)))
+        padded.append([cell.ljust(wide) for cell in column])
+    return "\n".join(map(str.rstrip, map("".join, zip(*padded, strict=True))))
 
 
 def bytes_for_people(size: int) -> str:
@@ -125,22 +128,32 @@ def since(moment: str) -> str:
     then = seconds(moment)
     if then is None or then < 365 * 86400:
         return "N/A"
-    import time
-
-    return ago(max(0.0, time.time() - then)) + " ago"
+    return ago(max(0.0, time() - then)) + " ago"
 
 
 def seconds(moment: str) -> float | None:
     """An RFC 3339 time (any number of digits after the second) as seconds since 1970; None when it is none."""
-    from datetime import UTC, datetime
-
+    if not moment:
+        return None
+    parse, utc, epoch = _calendar()
     try:
-        parsed = datetime.fromisoformat(moment.replace("Z", "+00:00")) if moment else None
+        parsed = parse(moment)
     except ValueError:
         return None
-    if parsed is None:
-        return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=utc)) - epoch).total_seconds()
+
+
+@cache
+def _calendar() -> tuple[Callable[[str], datetime], timezone, datetime]:
+    """How a time is read, and 1970; imported once, as a listing reads thousands, and only where there are any."""
+    from datetime import UTC, datetime
+
+    return datetime.fromisoformat, UTC, datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _column(values: Iterable[Any]) -> list[str]:
+    cells = [value if type(value) is str else _cell(value) for value in values]
+    return cells if "".join(cells).isprintable() else list(map(visible, cells))
 
 
 def _cell(value: Any) -> str:
@@ -150,7 +163,7 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
-    return visible(str(value))
+    return str(value)
 
 
 def visible(text: str) -> str:

@@ -90,7 +90,7 @@ def _recall(path: str, store: str) -> _Known:
 
 def _look(store: Store, known: _Known) -> _Known:
     folders = list(_folders(f"{store.path}/names", {folder.path: folder for folder in known.folders}))
-    stamp = _stamp(f"{store.path}/images")
+    stamp = _stamp(f"{store.path}/images", time.time_ns() - _YOUNG_NS)
     if stamp != _NONE and stamp == known.images:
         return _Known(store.path, folders, stamp, known.records)
     # Not the stack's records: each store's own, whatever a store above it says.
@@ -99,13 +99,15 @@ def _look(store: Store, known: _Known) -> _Known:
 
 def _folders(root: str, known: dict[str, _Folder]) -> Iterator[_Folder]:
     pending = [""]
+    old = time.time_ns() - _YOUNG_NS
     while pending:
         path = pending.pop()
         before = known.get(path)
-        stamp = _stamp(f"{root}/{path}")
+        stamp = _stamp(f"{root}/{path}", old)
         found = before if before is not None and _NONE != stamp == before.stamp else _scan(root, path, stamp)
         yield found
-        pending += [f"{path}{name}/" for name in reversed(found.folders)]
+        if found.folders:
+            pending += [f"{path}{name}/" for name in reversed(found.folders)]
 
 
 def _scan(root: str, path: str, stamp: tuple[int, int, int]) -> _Folder:
@@ -129,15 +131,15 @@ def _scan(root: str, path: str, stamp: tuple[int, int, int]) -> _Folder:
     return found
 
 
-def _stamp(path: str) -> tuple[int, int, int]:
-    """What tells that a folder is as it was; :data:`_NONE` where nothing can be told: it is missing, or young."""
+def _stamp(path: str, old: int) -> tuple[int, int, int]:
+    """What tells that a folder is as it was; :data:`_NONE` where nothing can be told: it is missing, or was changed
+    after ``old``."""
     try:
         found = os.stat(path)
     except OSError:
         return _NONE
-    if max(found.st_mtime_ns, found.st_ctime_ns) > time.time_ns() - _YOUNG_NS:
-        return _NONE
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    changed, seen = found.st_mtime_ns, found.st_ctime_ns
+    return _NONE if changed > old or seen > old else (changed, seen, found.st_ino)
 
 
 def _keep(store: Store, path: str, known: _Known) -> None:
