@@ -7,9 +7,33 @@ is the moment that later times become; a *change* is what a rule did to one file
 Times, owners and order in the archive are the business of :mod:`wherry.image`.
 """
 
-from wherry.build.normalise.applying import normalise
-from wherry.build.normalise.choosing import RULES, chosen, fingerprint
-from wherry.build.normalise.epochs import epoch
-from wherry.build.normalise.rule import Change, Rule
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wherry.build.normalise.applying import normalise
+    from wherry.build.normalise.choosing import RULES, chosen, fingerprint
+    from wherry.build.normalise.epochs import epoch
+    from wherry.build.normalise.rule import Change, Rule
 
 __all__ = ["RULES", "Change", "Rule", "chosen", "epoch", "fingerprint", "normalise"]
+
+_HOMES = {
+    "Change": "rule",
+    "RULES": "choosing",
+    "Rule": "rule",
+    "chosen": "choosing",
+    "epoch": "epochs",
+    "fingerprint": "choosing",
+    "normalise": "applying",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found
