@@ -23,13 +23,24 @@ from wherry.build.translate import Arguments, Base, Needs, translate
 
 if TYPE_CHECKING:
     from wherry.base.progress import Progress
+    from wherry.base.reference import Reference
     from wherry.build.context import Context, Ignore
     from wherry.build.dockerfile import Recipe
     from wherry.build.site import Site
     from wherry.containers import World
     from wherry.image import Image
 
-__all__ = ["Built", "Plan", "build", "plan_build"]
+__all__ = [
+    "Built",
+    "Plan",
+    "build",
+    "carried_out",
+    "contexts_of",
+    "opened_site",
+    "plan_build",
+    "planned_with",
+    "text_of",
+]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -99,7 +110,7 @@ class Contexts:
 
 
 @contextmanager
-def _contexts(options: BuildOptions, world: World, progress: Progress | None) -> Iterator[Contexts]:
+def contexts_of(options: BuildOptions, world: World, progress: Progress | None) -> Iterator[Contexts]:
     contexts = Contexts(options, world, progress)
     try:
         yield contexts
@@ -115,9 +126,9 @@ def plan_build(options: BuildOptions, *, world: World | None = None) -> Plan:
     from wherry.containers import World
 
     world = world or World(make_store=False)
-    with _contexts(options, world, None) as contexts:
-        text = _text(options, contexts)
-        return _planned(world, options, text, None, dry_run=True)
+    with contexts_of(options, world, None) as contexts:
+        text = text_of(options, contexts)
+        return planned_with(world, options, text, None, dry_run=True)
 
 
 def build(
@@ -139,14 +150,16 @@ def build(
     began = time.monotonic()
     world = world or World()
     with ExitStack() as stack:
-        contexts = stack.enter_context(_contexts(options, world, progress))
-        text = _text(options, contexts)
-        plan = _planned(world, options, text, progress)
+        contexts = stack.enter_context(contexts_of(options, world, progress))
+        text = text_of(options, contexts)
+        plan = planned_with(world, options, text, progress)
         if planned is not None:
             planned(plan)
         site = stack.enter_context(opened_site(world, options, text, contexts, report))
-        done = carried_out(site, plan.graph, text, report)
+        done = carried_out(site, plan.graph, report)
         image, names = finish(site, plan, done, progress)
+        if options.push:
+            _push(site, names, progress or silent)
         made = [each for place, each in done.items() if not isinstance(plan.graph.steps[place], SourceStep)]
         return Built(
             image=image,
@@ -159,14 +172,21 @@ def build(
         )
 
 
-def _text(options: BuildOptions, contexts: Contexts) -> Text:
+def _push(site: Site, names: tuple[Reference, ...], progress: Progress) -> None:
+    from wherry.containers import push
+
+    for name in names:
+        push(str(name), progress=progress, world=site.world)
+
+
+def text_of(options: BuildOptions, contexts: Contexts) -> Text:
     needed = options.recipe is None or not (options.recipe == "-" or os.path.isfile(options.recipe))
     text = recipe_of(options, contexts.context("") if needed else None)
     contexts.recipe = text.path
     return text
 
 
-def _planned(
+def planned_with(
     world: World, options: BuildOptions, text: Text, progress: Progress | None, *, dry_run: bool = False
 ) -> Plan:
     from wherry.build.bases import base_of
@@ -252,7 +272,7 @@ def _commit_time(text: Text) -> int | None:
     return commit_time(text.path)
 
 
-def carried_out(site: Site, graph: Graph, text: Text, report: Report) -> dict[int, Made]:
+def carried_out(site: Site, graph: Graph, report: Report) -> dict[int, Made]:
     """All steps made; an error of a step says where its instruction stands in the recipe."""
     from wherry.build.executing import carry_out
     from wherry.build.steps import make_step

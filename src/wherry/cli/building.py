@@ -20,6 +20,8 @@ def build(given: Given) -> int:
     from wherry.build import building
 
     options = options_of(given)
+    if options.push and not options.names:
+        raise UsageError("--push needs a name", hint="-t REGISTRY/NAME:TAG")
     if given.flag("dry_run"):
         return _show(building.plan_build(options), given.text("format") or "text")
     if given.text("format"):
@@ -27,12 +29,13 @@ def build(given: Given) -> int:
     from wherry.cli.buildview import view_of
     from wherry.cli.moving import shown
 
-    quiet = given.flag("quiet") or given.text("progress") == "quiet"
+    how = "quiet" if given.flag("quiet") else given.text("progress") or "auto"
+    quiet = how == "quiet"
     if options.check:
         from wherry.cli.buildcheck import check
 
-        return check(options, quiet=quiet)
-    with view_of("quiet" if quiet else given.text("progress") or "auto") as view, shown(quiet) as progress:
+        return check(options, how=how)
+    with view_of(how) as view, shown(quiet) as progress:
         built = building.build(options, report=view.take, planned=view.begin, progress=progress)
         view.end(built)
     if quiet:

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wherry.build.made import Event, Made
-from wherry.build.normalise import normalise
 from wherry.build.site import Site
-from wherry.image import Rules, make_layer
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
@@ -53,6 +51,9 @@ def _found(site: Site, place: int, key: Digest, parent: Made) -> Made | None:
 def _made(
     site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str], None], drop: tuple[str, ...]
 ) -> Made:
+    from wherry.build.normalise import normalise
+    from wherry.image import Rules, make_layer
+
     store = site.world.store
     site.report(Event("begin", place))
     began, when = time.monotonic(), time.time()

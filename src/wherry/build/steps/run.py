@@ -16,8 +16,6 @@ from wherry.build.graph import RunStep
 from wherry.build.made import Event, Made
 from wherry.build.site import Site
 from wherry.build.steps.layer import NEVER, found_or_made
-from wherry.build.steps.starting import prepared
-from wherry.image import Tree
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
@@ -36,6 +34,8 @@ def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], ov
 
     def fill(work: str) -> None:
         os.mkdir(f"{work}/upper", 0o755)
+        from wherry.build.steps.starting import prepared
+
         with prepared(site, step, parent, done, work) as start:
             process = start.begin(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             with _stopped_when(process, over):
@@ -74,6 +74,9 @@ def _failed(site: Site, step: RunStep, parent: Made, done: dict[int, Made], work
 
 def _look_around(site: Site, step: RunStep, parent: Made, done: dict[int, Made], work: str) -> None:
     """A shell in what the failed command left; its changes go with it."""
+    from wherry.build.steps.starting import prepared
+    from wherry.image import Tree
+
     shell = "/bin/bash" if Tree.of(parent.layers).exists("/bin/bash") else "/bin/sh"
     site.report(Event("note", text=f"the files as the failed command left them; '{shell}' ends with 'exit'"))
     with prepared(site, step, parent, done, work, (shell,)) as start:

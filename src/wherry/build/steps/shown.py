@@ -72,10 +72,13 @@ def _of_step(site: Site, made: Made, path: str) -> str:
 
 def _of_context(site: Site, name: str, path: str) -> str:
     """Below the context's root; symbolic links do not lead out of it."""
-    from wherry.build.context import inside
-
     context, _ = site.sources(name)
-    found = inside(context.root, path)
-    if found is None:
-        raise NotFound(f"there is no '{path.lstrip('/')}' in the build context", hint="it is taken below its root")
-    return found
+    root = os.path.realpath(context.root)
+    found = os.path.realpath(f"{root}{path}")
+    if (found == root or found.startswith(f"{root}/")) and os.path.exists(found):
+        return found
+    raise NotFound(
+        f"there is no '{path.lstrip('/')}' in the build context",
+        why="a symbolic link leads out of it" if os.path.lexists(f"{root}{path}") else "",
+        hint="it is taken below the context's root",
+    )

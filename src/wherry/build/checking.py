@@ -1,0 +1,66 @@
+"""``build --check``: the same recipe twice, nothing taken from the cache, and what differs down to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry.build.building import Plan, carried_out, contexts_of, opened_site, planned_with, text_of
+from wherry.build.differing import Difference, differences
+from wherry.build.finishing import finish
+from wherry.build.made import Made, Report
+
+if TYPE_CHECKING:
+    from wherry.base.progress import Progress
+    from wherry.build.request import BuildOptions
+    from wherry.containers import World
+    from wherry.image import Image
+
+__all__ = ["Checked", "check_build"]
+
+_MOST = 20
+"""Differences that are told: what differs first is mostly the reason for the rest."""
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """The first build's image, and what is different in the second; ``steps`` says which step made each layer, by the
+    layer's number from the bottom."""
+
+    image: Image
+    found: tuple[Difference, ...]
+    steps: dict[int, str]
+
+
+def check_build(
+    options: BuildOptions,
+    *,
+    report: Report,
+    planned: Callable[[Plan], None] | None = None,
+    progress: Progress | None = None,
+    world: World | None = None,
+) -> Checked:
+    """Build twice; the first image gets the names. Raises what :func:`wherry.build.building.build` raises."""
+    from wherry.build.showing import titles
+    from wherry.containers import World
+
+    world = world or World()
+    with ExitStack() as stack:
+        contexts = stack.enter_context(contexts_of(options, world, progress))
+        text = text_of(options, contexts)
+        plan = planned_with(world, options, text, progress)
+        if planned is not None:
+            planned(plan)
+        twice: list[dict[int, Made]] = []
+        for _ in range(2):
+            site = stack.enter_context(opened_site(world, options, text, contexts, report, use_cache=False))
+            twice.append(carried_out(site, plan.graph, report))
+        image, _ = finish(site, plan, twice[0], progress)
+        one, two = (done[plan.graph.target].layers for done in twice)
+        names = titles(plan.graph)
+        makers = {made.own.key: names[place] for place, made in twice[0].items() if made.own is not None}
+        steps = {number: makers[layer.key] for number, layer in enumerate(one) if layer.key in makers}
+        return Checked(image, tuple(islice(differences(one, two), _MOST)), steps)
