@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         copy_layer,
         make_image,
         make_layer,
+        owners_list,
         squash,
         told_of,
     )
@@ -123,6 +124,7 @@ __all__ = [
     "open_directory",
     "open_image",
     "open_mounted",
+    "owners_list",
     "pack",
     "packed_facts",
     "parse_checksum",
@@ -207,6 +209,7 @@ _HOMES = {
     "open_directory": "directory",
     "open_image": "local",
     "open_mounted": "mounted",
+    "owners_list": "making",
     "pack": "packing",
     "packed_facts": "packed",
     "parse_checksum": "sources",
