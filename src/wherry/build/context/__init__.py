@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wherry.build.context.ignore import Ignore, parse_ignore, read_ignore
     from wherry.build.context.opening import Context, commit_time, open_context
     from wherry.build.context.selecting import Pick, Selection, select
+    from wherry.build.context.stages import layers_root
 
 __all__ = [
     "Context",
@@ -27,6 +28,7 @@ __all__ = [
     "copy_into",
     "digest",
     "folder_in",
+    "layers_root",
     "open_context",
     "parse_ignore",
     "read_ignore",
@@ -42,6 +44,7 @@ _HOMES = {
     "copy_into": "copying",
     "digest": "digests",
     "folder_in": "copying",
+    "layers_root": "stages",
     "open_context": "opening",
     "parse_ignore": "ignore",
     "read_ignore": "ignore",

@@ -1,13 +1,20 @@
-"""What other steps made, as something to copy from: the view of their layers."""
+"""What other steps made, as something to copy from: the view of their layers, with the owners of their tables."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from wherry.build.context.sources import View
+from wherry.build.context.sources import Owner, View
 from wherry.image import Tree
 
-__all__ = ["view_of_tree"]
+if TYPE_CHECKING:
+    from wherry.image.making.below import Below
+    from wherry.store import Layer, Store
+
+__all__ = ["layers_root", "view_of_tree"]
 
 
 class _AsOnDisk(msgspec.Struct, frozen=True):
@@ -22,6 +29,23 @@ class _AsOnDisk(msgspec.Struct, frozen=True):
 _ON_DISK = _AsOnDisk()
 
 
+def layers_root(store: Store, layers: Sequence[Layer], shown: str = "the stage") -> View:
+    """The files of layers (bottom first): whose they are in the image, its devices and attributes."""
+    from wherry.image.making.below import Below
+
+    below = Below(store, layers)
+    return View(below.view, below.owner, _devices(below), shown)
+
+
 def view_of_tree(tree: Tree) -> View:
     """Without what tables say: all is root's."""
     return View(tree, lambda entry: _ON_DISK, {})
+
+
+def _devices(below: Below) -> dict[str, dict[str, Owner]]:
+    """By folder and name: no tree has them."""
+    found: dict[str, dict[str, Owner]] = {}
+    for path, owner in below.devices():
+        folder, _, name = path.rpartition("/")
+        found.setdefault(f"/{folder}", {})[name] = owner
+    return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wherry.image.making.owners import LayerOwners, Owner, layer_owners
+from wherry.image.table import read_whiteouts
 from wherry.image.tree import Tree
 from wherry.store import Layer
 
@@ -44,6 +45,28 @@ class Below:
             if found is not None:
                 return bool(found.kind)
         return False
+
+    def devices(self) -> Iterator[tuple[str, Owner]]:
+        """The devices that the view would show if trees had them, each with its path."""
+        for position, layer in enumerate(self._layers):
+            for key, owner in self._of(layer).odd.items():
+                path = os.fsdecode(key)
+                if owner.kind and self._is_seen(position, path):
+                    yield path, owner
+
+    def _is_seen(self, position: int, path: str) -> bool:
+        """Whether no layer above the one at ``position`` hides what that has at ``path``."""
+        folder = path.rpartition("/")[0]
+        found = self.view.stat(f"/{folder}", follow=False)
+        tree = f"{self._layers[position].tree}/{folder}".rstrip("/")
+        if found is None or tree not in [real for _, real in found.folders]:
+            return False
+        for layer in self._layers[:position]:
+            if os.fsencode(path) in self._of(layer).odd or os.path.lexists(f"{layer.tree}/{path}"):
+                return False
+            if not layer.meta.overlay and path in read_whiteouts(layer.table).removed:
+                return False
+        return True
 
     def owner(self, entry: Entry) -> Owner:
         """Owner, permissions and foreign attributes, as the image says."""
