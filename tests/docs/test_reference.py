@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wherry.base.settings import keys
+from wherry.build.lint import RULES
 from wherry.cli import catalogue, refused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,3 +45,10 @@ def test_the_pages_are_what_the_code_makes() -> None:
         [sys.executable, ROOT / "scripts/make-cli-reference", "--check"], capture_output=True, text=True
     )
     assert (made.returncode, made.stderr) == (0, "")
+
+
+def test_every_name_that_a_lint_rule_has_elsewhere_is_on_its_page() -> None:
+    page = (ROOT / "docs/reference/lint.md").read_text()
+    for rule in RULES:
+        for code in rule.codes:
+            assert code == "SC2164" or f"| `{code}` | `{rule.name}` |" in page

@@ -17,7 +17,7 @@ from wherry_command import Wherry
 
 CHANGING = frozenset(catalogue.NAMES) - {
     *("images", "inspect", "history", "diff", "wait", "logs", "ps", "stats", "record", "df", "settings"),
-    *("version", "completion", "doctor", "host"),
+    *("version", "completion", "doctor", "host", "lint"),
 }
 
 

@@ -36,6 +36,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "rm",
         ),
     ),
+    ("making", ("lint",)),
     ("again", ("record",)),
     ("looking", ("doctor", "host", "df", "prune", "settings", "version", "completion")),
     ("fitting in", ("shim", "expose", "import-store")),

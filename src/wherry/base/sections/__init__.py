@@ -1,7 +1,17 @@
 """The settings that exist, one small file a section."""
 
-from wherry.base.sections import build, engine, pack, record, registry, resources, run, store
+from wherry.base.sections import build, engine, lint, pack, record, registry, resources, run, store
 
 __all__ = ["KEYS"]
 
-KEYS = run.KEYS + resources.KEYS + engine.KEYS + store.KEYS + record.KEYS + registry.KEYS + pack.KEYS + build.KEYS
+KEYS = (
+    run.KEYS
+    + resources.KEYS
+    + engine.KEYS
+    + store.KEYS
+    + record.KEYS
+    + registry.KEYS
+    + pack.KEYS
+    + build.KEYS
+    + lint.KEYS
+)
