@@ -74,6 +74,7 @@ class _Quoted:
 _Parts: TypeAlias = tuple[_Text | _Variable | _Quoted, ...]
 
 _SPECIAL = "@*#?-$!"
+_UNENDED = "the '{' of a variable has no '}'"
 
 
 def expand(word: str, variables: Mapping[str, str], escape: str = "\\") -> Expanded:
@@ -143,13 +144,13 @@ class _Reader:
         self._place = 0
         self._depth = 0
 
-    def parts(self, end: str = "", keep: bool = False) -> _Parts:
-        """Up to ``end``, or to the end of all. ``keep``: backslashes stay, since they mean something to a pattern."""
+    def parts(self, end: str = "", keep: bool = False, opened: int = 0) -> _Parts:
+        """Up to ``end``, or to the end of all. ``keep``: backslashes stay, since they mean something to a pattern.
+        ``opened`` is where what ends there began."""
         text, escape = self._text, self._escape
         keep = keep and escape == "\\"
         plain = _plain(escape, end, self._quotes)
         found: list[_Text | _Variable | _Quoted] = []
-        begin = self._place
         while self._place < len(text):
             run = plain.match(text, self._place)
             if run:
@@ -169,7 +170,7 @@ class _Reader:
             else:
                 found.append(self._double(keep))
         if end:
-            raise Unreadable(f"the '{'{'}' of a variable has no '{'}'}'" if end == "}" else f"no '{end}'", begin - 1)
+            raise Unreadable(_UNENDED if end == "}" else "a pattern is followed by '/' and what replaces it", opened)
         return tuple(found)
 
     def _escaped(self, keep: bool) -> _Text:
@@ -230,7 +231,7 @@ class _Reader:
         self._place += 1
         name = self._name()
         if self._place >= len(self._text):
-            raise Unreadable("the '{' of a variable has no '}'", begin)
+            raise Unreadable(_UNENDED, begin)
         letter = self._text[self._place]
         if not name:
             raise Unreadable("there is no name after '${'", begin)
@@ -251,29 +252,16 @@ class _Reader:
             letter = self._text[self._place : self._place + 1]
             self._place += 1
         if letter in ("-", "+", "?"):
-            return _Variable(name, letter, strict, self._inside("}", False, begin))
+            return _Variable(name, letter, strict, self.parts("}", False, begin))
         if letter and letter in "#%":
             operator = self._doubled(letter)
-            return _Variable(name, operator, False, self._inside("}", True, begin))
+            return _Variable(name, operator, False, self.parts("}", True, begin))
         if letter == "/" and not strict:
             operator = self._doubled(letter)
-            pattern = self._inside("/", True, begin)
-            return _Variable(name, operator, False, pattern, self._inside("}", False, begin))
+            pattern = self.parts("/", True, begin)
+            return _Variable(name, operator, False, pattern, self.parts("}", False, begin))
         said = f":{letter}" if strict else letter
         raise Unreadable(f"'{said}' after the name of a variable has no meaning", self._place - 1)
-
-    def _inside(self, end: str, keep: bool, begin: int) -> _Parts:
-        try:
-            return self.parts(end, keep)
-        except Unreadable:
-            if self._place < len(self._text):
-                raise
-            what = (
-                "the '{' of a variable has no '}'"
-                if end == "}"
-                else "a pattern is followed by '/' and what replaces it"
-            )
-            raise Unreadable(what, begin) from None
 
     def _doubled(self, letter: str) -> str:
         if self._text.startswith(letter, self._place):

@@ -93,6 +93,8 @@ class Lines:
         while self._next < len(self.lines):
             line = self.lines[self._next]
             self._next += 1
+            if not line:
+                continue
             bare = line.lstrip(SPACES)
             if bare.startswith("#"):
                 self._comment(bare)
