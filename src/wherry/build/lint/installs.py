@@ -239,7 +239,8 @@ _R_CALL = re.compile(
     r"""(?<!\w)(?:install\.packages|BiocManager::install|install_github|pak::pkg_install|pak::pak)\(([^)]{0,2000}\)?[^)]{0,2000})"""
 )
 _R_QUOTED = re.compile(r"""(?<![=\w]\s)(?<![=\w])["']([A-Za-z][\w./-]*(?:@[\w.-]+)?)["']""")
-_R_DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
+_R_FIXED = re.compile(r"\d{4}-\d{2}-\d{2}|repos ?= ?NULL|\bversion ?=")
+"""A dated snapshot, a local file, a release of Bioconductor."""
 _JULIA_ADD = re.compile(r"""Pkg\.add\(\s*["'](\w+)["']\s*\)|\badd ([A-Z]\w*)(?![\w@])""")
 
 
@@ -253,7 +254,7 @@ def _by_language(command: Command) -> Iterator[Install]:
         return
     for word in command.call.words[1:]:
         for call in _R_CALL.finditer(word.text):
-            if _R_DATED.search(word.text) or "repos = NULL" in word.text or "repos=NULL" in word.text:
+            if _R_FIXED.search(word.text):
                 continue
             body = re.sub(r"\w+\s*=\s*(?:c\([^)]*\)|[\"'][^\"']*[\"'])", "", call[1])
             names = tuple(Package(name, word, "@" in name) for name in _R_QUOTED.findall(body) if "://" not in name)

@@ -114,7 +114,8 @@ def _lost(view: View) -> Iterator[Found]:
         own = [command for command in run.commands if not command.call.nested]
         if not own or own[-1].call.depth or own[-1].script != own[0].script:
             continue
-        last = own[-1]
+        # bash -c "source activate x" changes nothing but that shell.
+        last = run.commands[-1] if own[-1].call.name in ("bash", "sh") else own[-1]
         effect, hint = _effect(last)
         if effect:
             yield Found(last.position, f"{effect} ends with this step", hint)
