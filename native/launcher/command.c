@@ -19,6 +19,7 @@
 #include "handover.h"
 #include "idmap.h"
 #include "inside.h"
+#include "supervise.h"
 #include "targets.h"
 
 enum { DROP_DASHES = 1 };
@@ -230,6 +231,7 @@ static void become(const struct start *start, char **environment, int terminal, 
     umask(start->caller_umask);
     if (connect_streams(start, terminal, failure) != 0 || apply(start, wrap != NULL, failure) != 0) return;
     if (idmap_become(start, terminal, failure) != 0) return;
+    if (supervise_enter(start, failure) != 0) return;
     if (start->handover == NULL && confine_apply(start->plan, failure) != 0) return;
     bool set_inside = start->inside != NULL && start->handover == NULL;
     if (!set_inside) sigprocmask(SIG_SETMASK, &start->caller_mask, NULL);

@@ -63,6 +63,8 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(CAPABILITIES, "cannot drop capabilities") \
     STEP(NO_NEW_PRIVS, "cannot set no_new_privs") \
     STEP(SECCOMP, "cannot install the system call filter") \
+    STEP(SUPERVISE, "cannot answer for other ids than yours (--fakeroot): '%s'") \
+    STEP(SUPERVISED, "what belongs to other ids than yours was not kept%s") \
     STEP(CWD, "cannot start in the directory '%s'") \
     STEP(STREAMS, "cannot connect the command's standard streams") \
     STEP(NO_COMMAND, "no command was given, and the image has none") \

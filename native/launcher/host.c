@@ -19,6 +19,7 @@
 #include "mounts.h"
 #include "packed.h"
 #include "spare.h"
+#include "supervise.h"
 #include "userns.h"
 
 enum { HOUR = 3600, DAY = 24 * HOUR };
@@ -189,6 +190,7 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_POINT: return handover_point(start, record, failure);
     case OP_LINK: return handover_link(start, record, failure);
     case OP_FOLLOW: return (start->follow = start_text(start, record, 0, failure)) == NULL ? -1 : 0;
+    case OP_SUPERVISE: return supervise_start(start, record, failure);
     case OP_CGROUP: return cgroup_make(start, record, &host->bounds.cgroup, failure);
     case OP_MEMBER: return cgroup_join(start, record, &host->bounds.cgroup, failure);
     case OP_SAY: return host_say(start, record);

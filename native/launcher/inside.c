@@ -57,7 +57,7 @@ static char **taken(const char *base, struct start *start, struct record *confin
 noreturn void inside_run(int argc, char **argv, char **environment) {
     struct record records[2] = {{.kind = OP_CWD, .phase = PHASE_COMMAND}}, *folder = &records[0];
     struct plan plan = {.records = records, .count = 1};
-    struct start start = {.plan = &plan, .streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1, .packed = -1};
+    struct start start = {.plan = &plan, .streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1, .packed = -1, .supervisor = -1};
     bool handed = argc == INSIDE_HANDED;
     sigset_t unused;
     start.caller_umask = umask(022);

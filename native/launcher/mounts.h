@@ -16,6 +16,7 @@ enum {
     BIND_ABSENT = 256,
     OVERLAY_USERXATTR = 1,
     OVERLAY_VOLATILE = 2,
+    OVERLAY_NUMBERS = 4,
 };
 
 /* In the launcher: touches the source of every BIND, so that automounts happen before the namespaces are made, and

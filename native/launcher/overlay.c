@@ -34,6 +34,7 @@ static int mount_by_parts(const struct overlay *overlay) {
     if ((overlay->bits & OVERLAY_VOLATILE) != 0 && overlay->upper[0] != 0 &&
         kernel_fsconfig(fs, CONFIG_FLAG, "volatile", NULL) != 0)
         goto out;
+    if ((overlay->bits & OVERLAY_NUMBERS) != 0 && kernel_fsconfig(fs, CONFIG_STRING, "xino", "on") != 0) goto out;
     if (kernel_fsconfig(fs, CONFIG_CREATE, NULL, NULL) != 0 || (mounted = kernel_fsmount(fs)) < 0) goto out;
     answer = kernel_move_mount(mounted, overlay->point, MOVE_TO_FOLLOW);
 out:;
@@ -60,8 +61,8 @@ static int compose(const struct overlay *overlay, bool is_volatile, char *option
         if (upper < 0 || work < 0) return failure_set(failure, STEP_OVERLAY, errno, overlay->point);
         used += (size_t)snprintf(options + used, size - used, ",upperdir=%d,workdir=%d", upper, work);
     }
-    snprintf(options + used, size - used, "%s%s", overlay->bits & OVERLAY_USERXATTR ? ",userxattr" : "",
-             is_volatile ? ",volatile" : "");
+    snprintf(options + used, size - used, "%s%s%s", overlay->bits & OVERLAY_USERXATTR ? ",userxattr" : "",
+             overlay->bits & OVERLAY_NUMBERS ? ",xino=on" : "", is_volatile ? ",volatile" : "");
     return 0;
 }
 

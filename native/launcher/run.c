@@ -17,6 +17,7 @@
 #include "host.h"
 #include "log.h"
 #include "named.h"
+#include "supervise.h"
 #include "terminal.h"
 #include "wait.h"
 
@@ -176,12 +177,14 @@ static enum run_answer carry_out(struct run *run, struct outcome *outcome, struc
     }
     descriptors_seal(); /* not before: Python, were the plan stale, must get all that we got */
     if (open_streams(run, failure) != 0 || fork_limited(run, failure) != 0) return RUN_FAILED;
+    supervise_leave(start);
     if (child_map(start, &run->child, failure) != 0) return RUN_FAILED;
     host_started(&run->host, run->child.pid);
     close_given_streams(run);
     struct failure refused = {0};
     bool started = run->parent < 0 || await_started(run, &refused);
     wait_for(start, &run->host, &run->child, &run->streams, outcome, failure);
+    supervise_end(start, outcome, failure);
     if (!started) *failure = refused; /* the report is read: what comes after it says less */
     return started && !outcome->failed ? RUN_OVER : RUN_FAILED;
 }
@@ -232,7 +235,7 @@ static enum run_answer run_detached(struct run *run, struct run_result *result, 
 enum run_answer run_plan(const struct front *front, char **environment, struct run_result *result,
                          struct failure *failure) {
     static const struct run nothing = {
-        .start = {.streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1, .packed = -1},
+        .start = {.streams = {-1, -1, -1}, .terminal_socket = -1, .mapped = -1, .packed = -1, .supervisor = -1},
         .host = {.running = -1},
         .streams = {.master = -1, .output = {-1, -1}, .log = -1},
         .parent = -1,

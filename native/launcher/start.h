@@ -26,6 +26,8 @@ struct start {
     int mapped;                  /* with IDMAP: process 1 reads here that its ids are mapped; else -1 */
     const char *follow;          /* the RUNNING file of the container that we end with, or NULL */
     int packed;                  /* with MOUNTED: the image's mount, where it is in another namespace; else -1 */
+    int supervisor;              /* with SUPERVISE: the socket to it, or -1 */
+    pid_t supervisor_process;    /* 0: none */
     int reports;                 /* with inside: what process 1 would report is written here from inside */
     sigset_t caller_mask;
     mode_t caller_umask;

@@ -125,6 +125,10 @@ _RULES = (
         "one|range",
     ),
     Option(
+        ("--fakeroot",),
+        "as root, or as -u says: changes of owner, devices and other ids seem to work, and are remembered",
+    ),
+    Option(
         ("--group-add",),
         "keep-groups: your own supplementary groups, which you keep anyway; with --userns range: a group of the image",
         "many",

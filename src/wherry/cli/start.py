@@ -64,6 +64,7 @@ def run_options(given: Given, outside: Outside, *, shell: bool = False) -> RunOp
         pids_limit=_amount(given, "pids_limit", amounts.processes),
         engine=_not_empty(given, "engine"),
         userns=_not_empty(given, "userns"),
+        fakeroot=given.flag("fakeroot"),
         copy=given.flag("writable_copy"),
         installed=given.flag("installed"),
         shell=shell,

@@ -295,6 +295,10 @@ def _plan_of(
     kind = tree_kind(choice, options, image, tree, host, surroundings)
     flat = world.flat_tree(image, kind, make=not dry_run)
     shown, paths = image if flat else world.shallow(image, make=not dry_run), world.paths(lease, flat)
+    if options.fakeroot:
+        from wherry.containers.faking import owners_file
+
+        paths = msgspec.structs.replace(paths, owners=owners_file(world, shown, options, make=not dry_run))
     if directory_of(image):
         from wherry.containers.packed import as_mounted
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wherry.host.programs import find_in_path
     from wherry.host.shortcomings import shortcomings
     from wherry.host.squashfuse import Squashfuse, find_squashfuse, gives_files
+    from wherry.host.supervision import supervisor_program
     from wherry.host.survey import survey
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "scratch_parents",
     "shortcomings",
     "state_dir",
+    "supervisor_program",
     "survey",
     "usable_sites",
 ]
@@ -73,6 +75,7 @@ _HOMES = {
     "find_subordinate": "idmaps",
     "gives_files": "squashfuse",
     "shortcomings": "shortcomings",
+    "supervisor_program": "supervision",
     "survey": "survey",
     "usable_sites": "obstacles",
 }

@@ -32,7 +32,7 @@ class Host(msgspec.Struct, frozen=True):
     namespaces and mount in them; when not, ``problem`` says why. ``overlay``: overlayfs with ``userxattr`` mounts
     there; ``volatile``: it can leave out the sync at its end. ``mount_proc``: a fresh ``/proc`` mounts (an outer
     container may hide parts of it and so forbid that). ``fuse_overlayfs`` is its path, looked for only where overlayfs
-    cannot be had.
+    cannot be had. ``supervised``: why system calls of a container cannot be answered, empty where they can.
     """
 
     uid: int
@@ -52,6 +52,7 @@ class Host(msgspec.Struct, frozen=True):
     mount_proc: bool
     fuse_overlayfs: str = ""
     problem: str = ""
+    supervised: str = ""
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -117,6 +118,7 @@ def lacking(what: str, obstacle: "Obstacle") -> HostLacks:
 def _find(identity: Identity, node: str, boot_id: str, runtime: str) -> Host:
     from wherry.host import trial
     from wherry.host.programs import find_in_path
+    from wherry.host.supervision import find_supervised
 
     result = trial.try_namespaces(runtime)
     user, home, shell = _account(identity.uid)
@@ -139,6 +141,7 @@ def _find(identity: Identity, node: str, boot_id: str, runtime: str) -> Host:
         mount_proc=result.proc,
         fuse_overlayfs="" if result.overlay else find_in_path("fuse-overlayfs"),
         problem=result.problem,
+        supervised=find_supervised() if result.namespaces else "a user may not make namespaces here",
     )
 
 

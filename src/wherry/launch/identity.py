@@ -46,7 +46,7 @@ def resolve_person(
     options: RunOptions, image: Image, tree: Tree, host: Host, surroundings: Surroundings, *, home: bool
 ) -> Person:
     """Ids and names; raises :class:`NotFound` for a name that the image lacks, :class:`UsageError` for a bad id."""
-    if surroundings.subordinate is None:
+    if surroundings.subordinate is None and not options.fakeroot:
         _check_groups(options)
     accounts = _records(tree.read("/etc/passwd", _LIMIT), 7)
     groups = _records(tree.read("/etc/group", _LIMIT), 4)
@@ -57,7 +57,9 @@ def resolve_person(
         found = _caller(options, tree, host, surroundings, accounts, groups, home=home)
     else:
         found = _other(options, asked, image, tree, host, surroundings, accounts, groups, home=home)
-    return found if surroundings.subordinate is None else _with_groups(found, options, image, host, groups)
+    if surroundings.subordinate is None and not options.fakeroot:
+        return found
+    return _with_groups(found, options, image, host, groups)
 
 
 def _with_groups(person: Person, options: RunOptions, image: Image, host: Host, groups: list[list[str]]) -> Person:

@@ -23,7 +23,16 @@ from wherry.launch.plan import SCRATCH, Operation, Paths
 from wherry.launch.underlay import underlay
 from wherry.launch.views import Image, Tree
 
-__all__ = ["MS_NODEV", "MS_NOEXEC", "MS_NOSUID", "Root", "choose_root", "inside_operations", "root_folders"]
+__all__ = [
+    "MS_NODEV",
+    "MS_NOEXEC",
+    "MS_NOSUID",
+    "Root",
+    "choose_root",
+    "inside_operations",
+    "root_folders",
+    "written_folders",
+]
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 _COPY = f"{SCRATCH}/copy"
@@ -89,7 +98,7 @@ def root_folders(kind: str, options: RunOptions, paths: Paths) -> list[Operation
         return [_mkdir("/root", 0o755), _mkdir("/tmp", 0o1777), _mkdir("/home", 0o700)]
     if kind == Root.OWN:
         return []
-    upper, work = _written(options)
+    upper, work = written_folders(options)
     return [Operation("MKDIR", (upper, 0o755)), Operation("MKDIR", (work, 0o700))]
 
 
@@ -141,7 +150,7 @@ def _mkdir(name: str, mode: int) -> Operation:
     return Operation("MKDIR", (f"{SCRATCH}{name}", mode))
 
 
-def _written(options: RunOptions) -> tuple[str, str]:
+def written_folders(options: RunOptions) -> tuple[str, str]:
     """The overlay's upper and work directory."""
     place = options.upper or SCRATCH
     return f"{place}/upper", f"{place}/work"
@@ -159,10 +168,10 @@ def _check_own(image: Image) -> None:
 def _layers(kind: str, job: Job, point: str) -> Operation:
     host, image, options = job.host, job.image, job.options
     layers = (job.names.tree, *reversed(options.extra_layers), *(layer.tree for layer in reversed(image.layers)))
-    upper, work = _written(options)
+    upper, work = written_folders(options)
     if kind == Root.OVERLAY:
         stays = job.kept is not None or options.upper is not None
-        bits = 1 | (2 if host.volatile and not stays else 0)
+        bits = 1 | (2 if host.volatile and not stays else 0) | (4 if options.fakeroot else 0)
         return Operation("OVERLAY", (layers, upper, work, point, bits))
     for path in layers:
         if ":" in path or "," in path:

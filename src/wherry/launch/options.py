@@ -89,6 +89,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     pids_limit: int | None = None  # processes and threads
     engine: str | None = None  # None: the setting run.engine
     userns: str | None = None  # one: no id but yours; range: your subordinate ids too; None: the setting run.userns
+    fakeroot: bool = False  # --fakeroot: a supervisor answers as if all ids were yours; nobody said: as root
     copy: bool = False  # --writable-copy: a private copy of the image's files where there is no overlay
     lean_env: bool = False  # of the caller's environment only proxies, and with a terminal TERM
     keep_dashes: bool = False  # one `--` directly after the image belongs to the command

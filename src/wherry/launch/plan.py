@@ -96,7 +96,8 @@ class Paths(msgspec.Struct, frozen=True):
     ``scratch`` are the parent folders for writable layers in order of preference (``wherry.host.scratch_parents``).
     ``lease`` is the image's lease file on this node, empty where there is none (a site's read-only store).
     ``flat`` is the flattened tree, needed only where neither overlay nor FUSE can be had. ``mounted`` is set for an
-    image that is mounted and not unpacked: its trees begin with :data:`MOUNT`, or are those of that folder.
+    image that is mounted and not unpacked: its trees begin with :data:`MOUNT`, or are those of that folder. ``owners``
+    is a file: what the layers say of owners (:func:`wherry.image.owners_list`), for a start with ``fakeroot``.
     """
 
     store: str
@@ -106,6 +107,7 @@ class Paths(msgspec.Struct, frozen=True):
     lease: str = ""
     flat: str = ""
     mounted: Mounted | None = None
+    owners: str = ""
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -51,6 +51,10 @@ def plan_run(
     require(decision, ImageFacts(image.reference, image.digest), "run")
     if options.hostname is not None:
         _check_hostname(options.hostname)
+    if options.fakeroot:
+        from wherry.launch.supervising import as_root
+
+        options = as_root(options, choice.engine, host)
     here, home = wants_here(options, settings), wants_home(options, settings)
     isolated = _network(options, settings) == "none"
     person = resolve_person(options, image, tree, host, surroundings, home=home)

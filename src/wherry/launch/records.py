@@ -75,6 +75,7 @@ OPERATIONS: dict[str, Kind] = {
     "LINK": _kind(127, "HOST", "ss", "content path"),
     "POINT": _kind(128, "HOST", "sss", "source root path"),
     "MOUNTED": _kind(129, "HOST", "sl", "prefix variables"),
+    "SUPERVISE": _kind(130, "HOST", "sssuul", "program owners upper uid gid groups"),
     "FAILED": _kind(135, "HOST", "u", "status"),
     "SAY": _kind(140, "HOST", "s", "text"),
     "HOSTNAME": _kind(200, "INIT", "s", "name"),

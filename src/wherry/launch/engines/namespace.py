@@ -9,7 +9,7 @@ from wherry.launch.confine import confine_operations, limit_operations
 from wherry.launch.engines.engine import FEATURES, Need
 from wherry.launch.fragment import joinable_of
 from wherry.launch.job import Job
-from wherry.launch.mounts import Root, choose_root, inside_operations, root_folders
+from wherry.launch.mounts import Root, choose_root, inside_operations, root_folders, written_folders
 from wherry.launch.opening import books, command, opening, streams
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import LaunchPlan, Operation
@@ -70,7 +70,7 @@ class Namespace:
             Operation("MKDIR", (f"{job.paths.runtime}/root", 0o700)),
             *books(job, fragment),
             *streams(job),
-            Operation("NAMESPACE", (flags, job.person.uid, job.person.gid)),
+            *_namespaces(job, flags, kind),
             *mapped,
             *inside_operations(kind, job),
             *limit_operations(job.options),
@@ -81,6 +81,16 @@ class Namespace:
             command(job),
         ]
         return LaunchPlan((), tuple(operations), job.names.files, (*job.notes, *notes), reusable=job.kept is None)
+
+
+def _namespaces(job: Job, flags: int, kind: str) -> list[Operation]:
+    if not job.options.fakeroot:
+        return [Operation("NAMESPACE", (flags, job.person.uid, job.person.gid))]
+    from wherry.launch.supervising import supervise_operation
+
+    upper, _ = written_folders(job.options)
+    supervise = supervise_operation(job.person, job.paths, upper, overlay=kind == Root.OVERLAY)
+    return [Operation("NAMESPACE", (flags, 0, 0)), supervise]
 
 
 def _start_directory(job: Job) -> list[Operation]:

@@ -1,0 +1,19 @@
+/* The answers to calls, by what they are about. Each returns a value, -errno, ANSWER_PASS (the kernel shall do it) or
+ * ANSWER_SENT. What only shows the kernel's own view may be passed on after a look, since nothing but the caller's own
+ * sight depends on it; what changes something that we remember is done by us, with what was read once.
+ */
+#ifndef SUPERVISOR_ANSWERS_H
+#define SUPERVISOR_ANSWERS_H
+
+#include "world.h"
+
+long answer_chown(const struct call *call); /* chown lchown fchown fchownat */
+long answer_chmod(const struct call *call); /* chmod fchmod fchmodat fchmodat2 */
+long answer_make(const struct call *call);  /* mknod mkdir symlink and their *at; creat open openat openat2 that may create */
+long answer_stat(const struct call *call);  /* stat lstat fstat newfstatat statx */
+long answer_xattr(const struct call *call); /* set get list remove, each in three forms */
+long answer_ids(const struct call *call);   /* set*id get*id */
+long answer_groups(const struct call *call); /* setgroups getgroups */
+long answer_chroot(const struct call *call);
+
+#endif

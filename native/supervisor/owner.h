@@ -1,0 +1,37 @@
+/* What is remembered of a file, as text and as rules: pure. docs/design/supervisor.md. */
+#ifndef SUPERVISOR_OWNER_H
+#define SUPERVISOR_OWNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define OWNER_ATTRIBUTE "user.wherry.owner"
+#define OWNER_FOREIGN "user.wherry.xattr." /* before the name of an attribute that cannot be on disk */
+#define OWNER_HIDDEN "user.wherry."
+
+enum { OWNER_TEXT = 64, OWNER_NAME = 256, OWNER_KEEP = -1 };
+
+struct owner {
+    uint32_t uid, gid;
+    uint32_t mode; /* permission, set-id and sticky bits */
+    char kind;     /* 'c' or 'b' for a device, else 0 */
+    uint32_t major, minor;
+};
+
+/* `UID:GID:MODE[:c|b:MAJOR:MINOR]`, all decimal but the octal mode. False when the text is anything else. */
+bool owner_read(const char *text, size_t length, struct owner *owner);
+/* The text's length. */
+size_t owner_write(const struct owner *owner, char text[OWNER_TEXT]);
+
+/* After chown(2) to these ids (OWNER_KEEP: as it is): set-id bits of what is no directory go, as inode_operations do it. */
+struct owner owner_given(struct owner before, uint32_t uid, uint32_t gid, bool is_folder);
+
+/* Whether a file on disk with this mode, shown as root's, says all there is to say. */
+bool owner_is_plain(const struct owner *owner, mode_t disk);
+
+/* The mode as stat(2) has it. */
+mode_t owner_mode(const struct owner *owner, mode_t disk);
+
+#endif

@@ -1,0 +1,54 @@
+"""The list of owners in an image's layers, for a start with ``--fakeroot``: a file in the runtime folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from wherry.base.errors import LaunchError, reason, remedy
+from wherry.containers.world import World
+
+if TYPE_CHECKING:
+    from wherry.image import Image
+    from wherry.launch import RunOptions
+
+__all__ = ["owners_file"]
+
+_KEPT = 24 * 3600
+"""Seconds; a plan whose list has gone is made anew, and the list with it."""
+
+
+def owners_file(world: World, image: Image, options: RunOptions, *, make: bool) -> str:
+    """The list's path, written where ``make``; empty where all is root's."""
+    from wherry.image import owners_list
+
+    before = f"{options.upper}/owners" if options.upper else ""
+    content = owners_list(world.store, image.layers, before)
+    if not content:
+        return ""
+    folder = f"{world.runtime}/owners"
+    path = f"{folder}/{hashlib.sha256(content).hexdigest()}"
+    if make and not os.path.exists(path):
+        try:
+            os.makedirs(folder, 0o700, exist_ok=True)
+            _sweep(folder)
+            new = f"{path}.{os.getpid()}"
+            with open(new, "wb") as file:
+                file.write(content)
+            os.rename(new, path)
+        except OSError as error:
+            raise LaunchError(f"cannot write '{path}'", why=reason(error), hint=remedy(error)) from None
+    world.outside.stat(path)
+    return path
+
+
+def _sweep(folder: str) -> None:
+    old = time.time() - _KEPT
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_mtime < old:
+                    os.unlink(entry.path)
