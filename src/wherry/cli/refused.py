@@ -62,7 +62,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "--cleanenv": ("it is Apptainer's, and Wherry's own default", "leave it out; -e NAME lets a variable in"),
     "--contain": ("it is Apptainer's, and Wherry's own default", "leave it out"),
     "--containall": ("it is Apptainer's, and Wherry's own default", "leave it out"),
-    "--fakeroot": ("it is Apptainer's", "-u root"),
     "--writable-tmpfs": ("it is Apptainer's, and Wherry's own default", "leave it out"),
 }
 """Option -> (why, what to do instead)."""
