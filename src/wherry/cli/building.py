@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wherry.build.building import Plan
     from wherry.build.request import BuildOptions
 
-__all__ = ["build", "options_of"]
+__all__ = ["argument_of", "build", "host_of", "network_of", "options_of", "pair_of", "platform_of"]
 
 
 def build(given: Given) -> int:
@@ -53,11 +53,11 @@ def options_of(given: Given) -> BuildOptions:
         recipe=given.text("file"),
         names=given.many("tag"),
         target=given.text("target") or "",
-        build_args=tuple(_argument(text) for text in given.many("build_arg")),
-        contexts=tuple(_pair(text, "--build-context", "NAME=PLACE") for text in given.many("build_context")),
-        labels=tuple(_pair(text, "--label", "NAME=VALUE", bare=True) for text in given.many("label")),
-        platform=_platform(given.text("platform")),
-        network=_network(given.text("network")),
+        build_args=tuple(argument_of(text) for text in given.many("build_arg")),
+        contexts=tuple(pair_of(text, "--build-context", "NAME=PLACE") for text in given.many("build_context")),
+        labels=tuple(pair_of(text, "--label", "NAME=VALUE", bare=True) for text in given.many("label")),
+        platform=platform_of(given.text("platform")),
+        network=network_of(given.text("network")),
         pull=given.flag("pull"),
         no_cache=given.flag("no_cache"),
         cache_to=given.many("cache_to"),
@@ -76,25 +76,25 @@ def options_of(given: Given) -> BuildOptions:
         jobs=given.number("jobs") or 0,
         pids_limit=given.number("pids_limit"),
         memory=_memory(given.text("memory")),
-        hosts=tuple(_host(text) for text in given.many("add_host")),
+        hosts=tuple(host_of(text) for text in given.many("add_host")),
     )
 
 
-def _argument(text: str) -> tuple[str, str | None]:
+def argument_of(text: str) -> tuple[str, str | None]:
     name, equals, value = text.partition("=")
     if not name:
         raise UsageError(f"'--build-arg {text}' names no argument", hint="--build-arg NAME=VALUE")
     return name, value if equals else None
 
 
-def _pair(text: str, option: str, form: str, *, bare: bool = False) -> tuple[str, str]:
+def pair_of(text: str, option: str, form: str, *, bare: bool = False) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not (equals or bare):
         raise UsageError(f"'{option} {text}' cannot be read", hint=f"{option} {form}")
     return name, value
 
 
-def _platform(text: str | None) -> str:
+def platform_of(text: str | None) -> str:
     if not text:
         return ""
     if "," in text:
@@ -106,7 +106,7 @@ def _platform(text: str | None) -> str:
     return str(Platform.parse(text))
 
 
-def _network(text: str | None) -> str:
+def network_of(text: str | None) -> str:
     if text not in (None, "", "host", "default", "none"):
         raise UsageError(
             f"there is no network '{text}'",
@@ -124,7 +124,7 @@ def _memory(text: str | None) -> int | None:
     return amounts.memory(text, "--memory")
 
 
-def _host(text: str) -> str:
+def host_of(text: str) -> str:
     """``NAME:ADDRESS`` (or ``NAME=ADDRESS``) as a line of /etc/hosts."""
     name, mark, address = text.partition("=" if "=" in text else ":")
     if not (name and mark and address):

@@ -102,7 +102,7 @@ class View:
             return
         from wherry.cli.listing import visible
 
-        self._say(f"{_dim(f'#{event.place}', self._colours)} {visible(event.text)}")
+        self._say(f"{_dim(f'#{event.place}', self._colours)} {visible(event.text.expandtabs())}")
 
     def _failed(self, event: Event) -> None:
         from wherry.cli.listing import visible

@@ -72,7 +72,6 @@ _GROUPS = "verbs have no groups"
 
 VERBS: dict[str, tuple[str, str]] = {
     "build": (_YET, "build with buildah, podman or docker elsewhere, then 'wherry pull' or 'wherry load'"),
-    "commit": (_YET, "'wherry diff' shows what changed, 'wherry cp' takes it out"),
     "top": (_YET, "wherry exec CONTAINER ps"),
     "info": ("it is spelled otherwise", "'wherry doctor', 'wherry host', 'wherry version', 'wherry df'"),
     "attach": ("a container in the background has no terminal to attach to", "wherry logs -f CONTAINER"),

@@ -19,8 +19,9 @@ VERBS = {
     **dict.fromkeys(("exec", "start", "stop", "restart", "kill", "wait", "rm", "rename", "attach"), "acting"),
     **dict.fromkeys(("ps", "logs", "top", "stats", "port", "diff", "cp"), "looking"),
     **dict.fromkeys(("images", "rmi", "tag", "untag", "history", "pull", "push", "login", "logout"), "imaging"),
-    **dict.fromkeys(("load", "save", "import", "export"), "archiving"),
+    **dict.fromkeys(("load", "save", "import", "export", "commit"), "archiving"),
     "inspect": "inspecting",
+    "build": "building",
     **dict.fromkeys(("version", "info"), "describing"),
 }
 """Verb -> module of this package, which has it in ``COMMANDS``."""
@@ -30,7 +31,7 @@ GROUPS: dict[str, dict[str, str]] = {
         **{
             name: name for name in ("run", "create", "exec", "start", "stop", "restart", "kill", "wait", "rm", "rename")
         },
-        **{name: name for name in ("attach", "logs", "top", "stats", "port", "diff", "cp", "export")},
+        **{name: name for name in ("attach", "logs", "top", "stats", "port", "diff", "cp", "export", "commit")},
         **dict.fromkeys(("ls", "list", "ps"), "ps"),
         "inspect": "container inspect",
         "prune": "container prune",
@@ -39,11 +40,13 @@ GROUPS: dict[str, dict[str, str]] = {
     "image": {
         **dict.fromkeys(("ls", "list"), "images"),
         **dict.fromkeys(("rm", "remove"), "rmi"),
-        **{name: name for name in ("tag", "untag", "history", "pull", "push", "load", "save", "import")},
+        **{name: name for name in ("tag", "untag", "history", "pull", "push", "load", "save", "import", "build")},
         "inspect": "image inspect",
         "prune": "image prune",
         "exists": "image exists",
     },
+    "buildx": {"build": "build", "b": "build"},
+    "builder": {"build": "build"},
     "volume": {name: f"volume {name}" for name in ("create", "ls", "list", "rm", "inspect", "prune", "exists")},
     "network": {name: f"network {name}" for name in ("ls", "list", "inspect", "prune", "exists")},
     "system": {"df": "system df", "prune": "system prune", "info": "info"},
@@ -64,12 +67,8 @@ _YET = "it comes with a later release"
 _NO_DAEMON = "there is no daemon"
 REFUSED: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
-        ("build", "buildx", "builder", "image build", "buildah"),
-        (f"building images: {_YET}", "build elsewhere (buildah, podman, docker) and load or pull the image"),
-    ),
-    **dict.fromkeys(
-        ("commit", "container commit"),
-        (f"making an image of a container: {_YET}", "'docker diff' shows what changed, 'docker cp' takes it out"),
+        ("buildx", "builder", "buildah"),
+        ("images are built without a service", "docker build"),
     ),
     **dict.fromkeys(
         ("pause", "unpause", "container pause", "container unpause"),
