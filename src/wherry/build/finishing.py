@@ -28,6 +28,7 @@ def finish(
     site: Site, plan: Plan, done: dict[int, Made], progress: Progress | None
 ) -> tuple[Image, tuple[Reference, ...]]:
     """Write the image, name it as asked; write ``--iidfile`` and the outputs."""
+    from wherry.build.activating import activated
     from wherry.containers import reference_to_name
     from wherry.image import make_image
 
@@ -36,7 +37,8 @@ def finish(
     layers, history = done[plan.graph.target].layers, _history(plan, done)
     if options.squash:
         layers, history = _squashed(site, plan, done)
-    document = image_document(plan.graph.config, layers, history, site.here.epoch)
+    config = activated(site, plan.graph, done[plan.graph.target])
+    document = image_document(config, layers, history, site.here.epoch)
     image = make_image(site.world.store, references, document, layers, base=_base_image(site, plan))
     if options.iidfile:
         _write(options.iidfile, f"{image.manifest.config.digest}")

@@ -62,7 +62,7 @@ def around(
     home: str = "/root",
 ) -> Around:
     """Pure: the caller's variables and the machine's ``own`` authorities, for a step upon the files ``below``."""
-    env = [f"SOURCE_DATE_EPOCH={epoch}", *(f"{name}={value}" for name, value in _REPEAT)]
+    env = [f"HOSTNAME={HOST_NAME}", f"SOURCE_DATE_EPOCH={epoch}", *(f"{name}={value}" for name, value in _REPEAT)]
     if network == "none":
         return Around(tuple(env))
     env += _proxies(environ)

@@ -99,7 +99,8 @@ def test_a_step_finds_the_set_where_programs_look(tmp_path: Path) -> None:
 def test_a_machine_without_authorities_of_its_own_shows_nothing(tmp_path: Path) -> None:
     found = around({}, (), tree(tmp_path, file(BUNDLE[1:], pem("one"))), epoch=5, network="host")
     assert found.files == ()
-    assert found.env == ("SOURCE_DATE_EPOCH=5", "PYTHONHASHSEED=0", "PERL_HASH_SEED=0", "FORCE_SOURCE_DATE=1")
+    same = ("HOSTNAME=build", "SOURCE_DATE_EPOCH=5", "PYTHONHASHSEED=0", "PERL_HASH_SEED=0", "FORCE_SOURCE_DATE=1")
+    assert found.env == same
 
 
 def test_proxies_come_in_both_cases_and_not_without_a_net(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""The end of a build whose recipe makes an environment of conda active: its variables become the image's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from wherry.build.conda import (
+    LABEL,
+    Activation,
+    activation_command,
+    activation_difference,
+    activation_request,
+    merged,
+    needs_shell,
+    plain_activation,
+    read_answer,
+)
+from wherry.build.graph import Graph, RunStep, SourceStep
+from wherry.image import Tree
+
+if TYPE_CHECKING:
+    from wherry.build.made import Made
+    from wherry.build.site import Site
+
+__all__ = ["activated"]
+
+_PATIENCE = 60.0
+"""Seconds for the scripts that an environment's packages bring."""
+
+
+def activated(site: Site, graph: Graph, made: Made) -> dict[str, Any]:
+    """``graph.config`` with the variables that the environment of its recipe has, and a label that says which it is;
+    as it stands where there is none. Raises :class:`NotFound` where ``--conda-env`` names one that is not there.
+
+    Files say it all, and a shell is asked only where packages bring scripts for it: it runs in the finished files,
+    without a network, and what it changes there goes.
+    """
+    document = graph.config
+    config: dict[str, Any] = document.get("config") or {}
+    tree = Tree.of(made.layers)
+    request = activation_request(config, _commands(graph), tree, site.here.options.conda)
+    if request is None:
+        return document
+    before = dict(pair.partition("=")[::2] for pair in config.get("Env") or ())
+    after = plain_activation(request, tree, before)
+    if needs_shell(request, tree):
+        asked = _ask(site, graph, made, request, before)
+        if asked is None:
+            site.note(f"the scripts of the environment '{request.name}' failed: its variables come without theirs")
+        else:
+            before, after = asked
+    changes = activation_difference(before, after)
+    labels = {**(config.get("Labels") or {}), LABEL: request.prefix}
+    return {**document, "config": {**config, "Env": merged(config.get("Env") or (), changes), "Labels": labels}}
+
+
+def _commands(graph: Graph) -> list[tuple[str, ...]]:
+    """Of the RUN steps that the target stands on, first to last."""
+    found = []
+    step = graph.steps[graph.target]
+    while not isinstance(step, SourceStep):
+        if isinstance(step, RunStep):
+            found.append(step.command)
+        step = graph.steps[step.parent]
+    return found[::-1]
+
+
+def _ask(
+    site: Site, graph: Graph, made: Made, request: Activation, env: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]] | None:
+    from wherry.build.steps.starting import as_image
+    from wherry.containers import prepare_step
+    from wherry.launch import RunOptions
+
+    store = site.world.store
+    work = store.new_work()
+    try:
+        os.mkdir(f"{work}/upper", 0o755)
+        options = RunOptions(
+            command=activation_command(request, Tree.of(made.layers), env),
+            entrypoint=(),
+            env=("HOME=/root", *(f"{name}={value}" for name, value in env.items())),
+            bare_env=True,
+            as_built=True,
+            user="root",
+            workdir="/",
+            network="none",
+            here=False,
+            home=False,
+            upper=work,
+            umask=0o022,
+            log=False,
+        )
+        with site.planning:
+            start = prepare_step(site.world, options, as_image(made, "conda", graph.platform))
+        process = start.begin(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            output, _ = process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return None
+        before, after = read_answer(output)
+        return (before, after) if process.returncode == 0 and after else None
+    finally:
+        store.discard(work)
