@@ -12,7 +12,7 @@ from functools import partial
 from wherry.build.dockerfile.errors import RecipeError
 from wherry.build.dockerfile.instructions import Directives, Heredoc, Position
 
-__all__ = ["BLANKS", "MAX_CHARACTERS", "SPACES", "Lines", "Logical"]
+__all__ = ["BLANKS", "MAX_CHARACTERS", "SPACES", "Lines", "Logical", "ended"]
 
 MAX_CHARACTERS = 4 << 20
 """A recipe is written by people: one that is longer is something else, and is not worth minutes of reading."""
@@ -176,6 +176,12 @@ class Lines:
                 position(error.start),
                 hint="iconv -f latin1 -t utf-8 makes UTF-8 of Latin-1",
             ) from None
+
+
+def ended(line: str, escape: str) -> str:
+    """The line so that none goes on behind it, also where it ends with the escape character: a blank that does not
+    count follows that."""
+    return f"{line}\v" if line.endswith(escape) and not line.endswith(escape * 2) else line
 
 
 def _column(line: int, offset: int) -> Position:

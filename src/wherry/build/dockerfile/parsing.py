@@ -11,7 +11,7 @@ from wherry.build.dockerfile.errors import RecipeError, nearest
 from wherry.build.dockerfile.expansion import Unreadable, check
 from wherry.build.dockerfile.flags import Flags, read_flags
 from wherry.build.dockerfile.instructions import Arg, Command, From, Heredoc, Instruction, Pair, Recipe, Stage
-from wherry.build.dockerfile.lines import BLANKS, SPACES, Lines, Logical
+from wherry.build.dockerfile.lines import BLANKS, SPACES, Lines, Logical, ended
 from wherry.build.dockerfile.words import Word, exec_form, first_word, flag_words, heredocs_in, quoted_words, words
 
 __all__ = ["decode", "parse", "parse_trigger"]
@@ -208,6 +208,8 @@ def _arg(said: _Reading) -> Instruction:
         if not name:
             raise said.error(word.offset, "an argument without a name", hint="ARG NAME=DEFAULT")
         pairs.append(Pair(name, value if equals else None))
+    if not pairs:
+        raise said.error(said.rest, "ARG needs a name", hint="ARG NAME or ARG NAME=DEFAULT")
     return said.made(Arg, pairs=tuple(pairs))
 
 
@@ -297,15 +299,10 @@ def _shell(said: _Reading) -> Instruction:
 
 def _paths(said: _Reading) -> tuple[tuple[str, ...], str]:
     """Sources and target of COPY and ADD; a heredoc among the sources is in :attr:`_Reading.heredocs`."""
-    listed = exec_form(said.line, said.rest)
+    listed = _listed(said)
+    spans: list[tuple[int, int]] = []
     if listed is not None:
         found = [Word(text, said.rest) for text in listed]
-        for word in found:
-            try:
-                check(word.text, said.escape)
-            except Unreadable as error:
-                raise said.error(said.rest, f"cannot read '{word.text[:64]}'", why=error.what) from None
-        spans = []
     else:
         spans = said.find_heredocs()
         found = [word for word in words(said.line.text, said.rest) if not _within(word.offset, spans)]
@@ -322,6 +319,17 @@ def _paths(said: _Reading) -> tuple[tuple[str, ...], str]:
         if "/" in heredoc.name or heredoc.name in (".", ".."):
             raise said.error(begin, f"the heredoc '{heredoc.name}' is to be a file's name, and cannot be one")
     return tuple(word.text for word in found[:-1]), found[-1].text
+
+
+def _listed(said: _Reading) -> tuple[str, ...] | None:
+    """The words of a JSON list, which are given values as others are."""
+    found = exec_form(said.line, said.rest)
+    for text in found or ():
+        try:
+            check(text, said.escape)
+        except Unreadable as error:
+            raise said.error(said.rest, f"cannot read '{text[:64]}'", why=error.what) from None
+    return found
 
 
 def _within(offset: int, spans: list[tuple[int, int]]) -> bool:
@@ -397,7 +405,7 @@ def _expose(said: _Reading) -> Instruction:
 
 
 def _volume(said: _Reading) -> Instruction:
-    found = exec_form(said.line, said.rest)
+    found = _listed(said)
     if found is None:
         found = tuple(said.checked(word) for word in words(said.line.text, said.rest))
     if not found or not all(path.strip(SPACES) for path in found):
@@ -442,7 +450,7 @@ def _onbuild(said: _Reading) -> Instruction:
     said.needs("an instruction", "ONBUILD RUN COMMAND")
     found = _Reading(said.lines, said.line, said.rest, trigger=True).instruction()
     said.heredocs = found.heredocs
-    trigger = said.text + "".join(f"\n{each.content}{each.name}" for each in found.heredocs)
+    trigger = ended(said.text, said.escape) + "".join(f"\n{each.content}{each.name}" for each in found.heredocs)
     return said.made(kinds.Onbuild, trigger=trigger)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from wherry.build.dockerfile import instructions as kinds
 from wherry.build.dockerfile.instructions import Command, Heredoc, Instruction, Mount, Pair, Recipe
-from wherry.build.dockerfile.lines import SPACES
+from wherry.build.dockerfile.lines import SPACES, ended
 
 __all__ = ["show"]
 
@@ -47,10 +47,8 @@ def _instruction(instruction: Instruction, escape: str) -> str:
     if rest.startswith("--"):
         rest = f"-- {rest}"
     line = " ".join([str(type(instruction).__struct_config__.tag), *flags, rest])
-    if line.endswith(escape) and not line.endswith(escape * 2):
-        line += f" {escape}"  # only the last line of a recipe can end so: it goes on, to nothing
     heredocs = () if isinstance(instruction, kinds.Onbuild) else instruction.heredocs  # its own are in the trigger
-    return line + "".join(f"\n{heredoc.content}{heredoc.name}" for heredoc in heredocs)
+    return ended(line, escape) + "".join(f"\n{heredoc.content}{heredoc.name}" for heredoc in heredocs)
 
 
 _Written = tuple[list[str], str]
