@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 from urllib.parse import urlsplit
 
@@ -41,12 +41,14 @@ def download(
     require_space: Callable[[int], None] = lambda size: None,
     pace: Pace | None = None,
     progress: Progress = silent,
+    told: Callable[[Mapping[str, str]], None] = lambda headers: None,
 ) -> Digest:
     """Fetch ``url`` into ``path`` and return the digest of what came; what is there already is gone on with, if
     ``expected`` says that it will be the same file.
 
-    ``require_space`` is told how many bytes are about to come. Plain http is only for this machine, and for what is
-    ``expected``. Raises :class:`NetworkFailed`, :class:`NotFound`, and :class:`DigestMismatch` (then the file is gone).
+    ``require_space`` is told how many bytes are about to come, ``told`` the headers of the answer. Plain http is only
+    for this machine, and for what is ``expected``. Raises :class:`NetworkFailed`, :class:`NotFound`, and
+    :class:`DigestMismatch` (then the file is gone).
     """
     host = urlsplit(url).netloc
     if url.startswith("http:") and expected is None and not is_loopback(host.rpartition("@")[2]):
@@ -57,7 +59,7 @@ def download(
         )
     session = open_session(settings, outside, pace=pace, progress=progress)
     try:
-        found = _Download(session, url, path, expected, require_space, progress).run()
+        found = _Download(session, url, path, expected, require_space, progress, told).run()
     finally:
         session.close()
     return found
@@ -72,6 +74,7 @@ class _Download:
         expected: Digest | None,
         require_space: Callable[[int], None],
         progress: Progress,
+        told: Callable[[Mapping[str, str]], None],
     ) -> None:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -81,6 +84,7 @@ class _Download:
         self._expected = expected
         self._require_space = require_space
         self._progress = progress
+        self._told = told
         self._name = os.path.basename(parts.path) or host
         self._asked = Asked(_public(url), "fetch", host, host)
         self._endpoint = Endpoint(host, host, "", self._way(host, parts.scheme))
@@ -164,6 +168,7 @@ class _Download:
         raise self._refused(answer)
 
     def _read(self, answer: Answer, file: IO[bytes]) -> None:
+        self._told(answer.headers)
         if self._total is not None:
             self._require_space(self._total - self._position)
         for chunk in self._chunks(answer):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wherry.build.context.copying import copy_into, folder_in
     from wherry.build.context.digests import digest
+    from wherry.build.context.fetching import cloned, downloaded, inline
     from wherry.build.context.ignore import Ignore, parse_ignore, read_ignore
     from wherry.build.context.opening import Context, commit_time, open_context
     from wherry.build.context.selecting import Pick, Selection, select
@@ -24,10 +25,13 @@ __all__ = [
     "Ignore",
     "Pick",
     "Selection",
+    "cloned",
     "commit_time",
     "copy_into",
     "digest",
+    "downloaded",
     "folder_in",
+    "inline",
     "layers_root",
     "open_context",
     "parse_ignore",
@@ -40,6 +44,9 @@ _HOMES = {
     "Ignore": "ignore",
     "Pick": "selecting",
     "Selection": "selecting",
+    "cloned": "fetching",
+    "downloaded": "fetching",
+    "inline": "fetching",
     "commit_time": "opening",
     "copy_into": "copying",
     "digest": "digests",

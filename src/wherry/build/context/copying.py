@@ -112,7 +112,9 @@ class _Copier:
             if found is None:
                 return False
             self._make(target, replace=True)
-            self._merge(found.root, found.picks[0], target, taken=True, replace=True, keep_modes=True)
+            if found.whole and target:
+                self.upper.describe(target, self._facts(found.root, found.picks[0].top, -1, keep_modes=True))
+            self._merge(found.root, found.picks[0], target, taken=found.taken, replace=True, keep_modes=True)
         return True
 
     def _merge(
@@ -199,7 +201,7 @@ class _Copier:
             self._owner.uid if self._owner else node.uid,
             self._owner.gid if self._owner else node.gid,
             self._mode(node, keep_modes),
-            node.mtime_ns if root.keeps or self._mtime_ns is None else self._mtime_ns,
+            node.mtime_ns if root.dated or self._mtime_ns is None else self._mtime_ns,
             kind,
             node.device,
             node.xattrs,

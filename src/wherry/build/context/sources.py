@@ -84,7 +84,9 @@ class Root(Protocol):
     shown: str
     ignore: Ignore
     keeps: bool
-    """Whether owners, times and hard links are those of the source: in a folder they are whoever's."""
+    """Whether owners and hard links are those of the source: in a folder they are whoever's."""
+    dated: bool
+    """Whether times are: in a folder they are mostly those of a checkout."""
 
     def top(self) -> Node: ...
     def child(self, folder: Node, name: str) -> Node | None:
@@ -114,8 +116,9 @@ class Folder:
 
     keeps = False
 
-    def __init__(self, path: str, shown: str = "the context", ignore: Ignore = NOTHING) -> None:
+    def __init__(self, path: str, shown: str = "the context", ignore: Ignore = NOTHING, *, dated: bool = False) -> None:
         """Raises :class:`NotFound` when there is no such directory."""
+        self.dated = dated
         self.shown = shown
         self.path = path
         self.ignore = ignore
@@ -227,6 +230,7 @@ class View:
     """The merged view of layers, with owners, devices and attributes as their tables say."""
 
     keeps = True
+    dated = True
     ignore = NOTHING
 
     def __init__(

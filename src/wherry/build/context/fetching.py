@@ -1,0 +1,136 @@
+"""What recipes name that is nowhere yet: files behind URLs, git repositories, and heredocs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote, urlsplit
+
+from wherry.base.digest import Digest
+from wherry.base.errors import StoreFull, UsageError
+from wherry.base.outside import Outside
+from wherry.base.progress import Progress, silent
+from wherry.base.settings import Settings, load
+from wherry.build.context.git import check_out
+from wherry.build.context.giturl import parse_git
+from wherry.build.context.selecting import Selection, select
+from wherry.build.context.sources import Folder
+from wherry.registry import download
+
+__all__ = ["cloned", "downloaded", "fetch", "inline"]
+
+_UNNAMED = "__unnamed__"
+"""What BuildKit calls a file whose URL ends with a slash."""
+
+_LEFT = 16 << 20
+
+
+def downloaded(
+    url: str,
+    checksum: str,
+    work: str,
+    *,
+    unpack: bool = False,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+) -> Selection:
+    """The file behind ``url``, fetched below the folder ``work``: only for its owner, with the time that its server
+    says. ``unpack``: if it is an archive, its content is meant.
+
+    Raises :class:`DigestMismatch`, :class:`NotFound`, :class:`NetworkFailed`, :class:`UsageError` for a checksum that
+    is none, and for plain http without one.
+    """
+    folder = tempfile.mkdtemp(prefix="url-", dir=work)
+    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        name = _UNNAMED
+    fetch(url, f"{folder}/{name}", checksum, settings=settings, progress=progress)
+    os.chmod(f"{folder}/{name}", 0o600)
+    return select_all(folder, f"'{url}'", name, unpack=unpack)
+
+
+def fetch(
+    url: str, path: str, checksum: str = "", *, settings: Settings | None = None, progress: Progress = silent
+) -> None:
+    """Fetch ``url`` into the file ``path``; raises as :func:`downloaded`."""
+    outside = Outside()
+    expected = Digest.parse(checksum) if checksum else None
+    seen: dict[str, str] = {}
+
+    def told(headers: Mapping[str, str]) -> None:
+        seen["last-modified"] = headers.get("last-modified", "")
+
+    try:
+        download(
+            url,
+            path,
+            expected,
+            settings=settings or load(outside),
+            outside=outside,
+            require_space=lambda size: _require_space(os.path.dirname(path), size, url),
+            progress=progress,
+            told=told,
+        )
+    except UsageError as error:
+        if not url.startswith("http:"):
+            raise
+        hint = "write https://, or say what has to come: ADD --checksum=sha256:HEX"
+        raise UsageError(error.what, why=error.why, hint=hint) from None
+    modified = _seconds(seen.get("last-modified", ""))
+    if modified is not None:
+        os.utime(path, (modified, modified))
+
+
+def cloned(
+    url: str, work: str, *, keep_git_dir: bool = False, checksum: str = "", progress: Progress = silent
+) -> Selection:
+    """The files of a git repository, checked out below the folder ``work``.
+
+    Raises as :func:`wherry.build.context.git.check_out`, :class:`UsageError` for what is no address of one, or of one
+    that lies on this machine: a recipe may name no files outside of its context.
+    """
+    source = parse_git(url)
+    if source is None or source.is_local:
+        raise UsageError(
+            f"'{url}' is no address of a git repository that a recipe may name", hint="https://HOST/REPO.git"
+        )
+    folder = tempfile.mkdtemp(prefix="git-", dir=work)
+    found = check_out(source, folder, keep_git_dir=keep_git_dir, commit=checksum, progress=progress)
+    return select_all(found.root, f"'{source.name}'", ".")
+
+
+def inline(name: str, content: bytes, work: str) -> Selection:
+    """A file of this name and content."""
+    folder = tempfile.mkdtemp(prefix="inline-", dir=work)
+    name = name.rpartition("/")[2] or _UNNAMED
+    with open(f"{folder}/{name}", "xb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), 0o644)
+    return select_all(folder, "the recipe", name, dated=False)
+
+
+def select_all(folder: str, shown: str, name: str, *, unpack: bool = False, dated: bool = True) -> Selection:
+    """What is in ``folder`` under a name that may look like a pattern, or all of it (``.``)."""
+    root = Folder(folder, shown, dated=dated and name != ".")
+    pattern = "".join(f"\\{char}" if char in "*?[\\" else char for char in name)
+    return select(root, [pattern], unpack=unpack)
+
+
+def _require_space(folder: str, size: int, url: str) -> None:
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    if free < size + _LEFT:
+        raise StoreFull(
+            f"'{url}' does not fit",
+            why=f"it has {size} bytes, and in '{folder}' {free} are free",
+            hint="'wherry prune' frees what nothing uses; WHERRY_STORE puts the store elsewhere",
+        )
+
+
+def _seconds(date: str) -> int | None:
+    try:
+        return int(parsedate_to_datetime(date).timestamp())
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
