@@ -251,7 +251,7 @@ def opened_site(
         options=options,
         recipe=text.name,
         epoch=seconds,
-        rules=chosen(options.rules_off),
+        rules=chosen((*world.settings.items("build.rules_off"), *options.rules_off)),
         owners=way,
         use_cache=use_cache and not options.no_cache,
     )

@@ -111,10 +111,12 @@ def shown_in(folder: str, files: tuple[tuple[str, bytes], ...], below: Tree) -> 
         os.utime(f"{folder}{parent}", ns=(mtime, mtime))
 
 
-def surrounded(options: RunOptions, below: Tree, epoch: int) -> RunOptions:
-    """The options of a step's container with its surroundings; files for them lie in the folder ``options.upper``."""
+def surrounded(options: RunOptions, below: Tree, epoch: int, *, authorities: bool = True) -> RunOptions:
+    """The options of a step's container with its surroundings; files for them lie in the folder ``options.upper``.
+    ``authorities``: this machine's own are trusted."""
     home = next((text[5:] for text in reversed(options.env) if text.startswith("HOME=")), "/root")
-    found = around(os.environ, _own(), below, epoch=epoch, network=options.network or "host", home=home)
+    own = _own() if authorities else ()
+    found = around(os.environ, own, below, epoch=epoch, network=options.network or "host", home=home)
     layers = options.extra_layers
     if found.files:
         folder = f"{options.upper}/surroundings"

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from wherry.build.normalise.choosing import RULES, chosen, fingerprint
     from wherry.build.normalise.epochs import epoch
     from wherry.build.normalise.rule import Change, Rule
+from wherry.build.normalise.telling import summary, warnings
 
-__all__ = ["RULES", "Change", "Rule", "chosen", "epoch", "fingerprint", "normalise"]
+__all__ = ["RULES", "Change", "Rule", "chosen", "epoch", "fingerprint", "normalise", "summary", "warnings"]
 
 _HOMES = {
     "Change": "rule",

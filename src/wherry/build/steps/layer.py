@@ -11,6 +11,7 @@ from wherry.build.site import Site
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
+    from wherry.build.normalise import Change
 
 __all__ = ["NEVER", "found_or_made"]
 
@@ -61,7 +62,7 @@ def _made(
     try:
         fill(work)
         upper = f"{work}/upper"
-        normalise(upper, site.here.rules, site.here.epoch, when)
+        _tell(site, place, normalise(upper, site.here.rules, site.here.epoch, when))
         made = make_layer(store, parent.layers, upper, rules=Rules(epoch=site.here.epoch, drop=drop))
     finally:
         store.discard(work)
@@ -71,3 +72,13 @@ def _made(
     site.cache.remember(key, layer, seconds, max(size, 0), parent.diff_ids)
     site.report(Event("done", place, seconds=seconds, size=size))
     return Made((*parent.layers, layer) if layer else parent.layers, layer)
+
+
+def _tell(site: Site, place: int, changes: tuple[Change, ...]) -> None:
+    """Which rules did something, in a line; and each file that they cannot make repeat."""
+    from wherry.build.normalise import summary, warnings
+
+    if text := summary(changes):
+        site.report(Event("output", place, text))
+    for text in warnings(changes):
+        site.note(text)

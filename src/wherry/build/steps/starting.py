@@ -40,7 +40,9 @@ def prepared(
         work,
         lambda mount: directory_of_mount(site, mount, done, work),
     ) as shown:
-        options = shown.added_to(surrounded(_options(site, step, below, work), below, site.here.epoch))
+        trusting = site.world.settings.text("build.authorities") == "own"
+        own = surrounded(_options(site, step, below, work), below, site.here.epoch, authorities=trusting)
+        options = shown.added_to(own)
         if shell:
             options = msgspec.structs.replace(options, command=shell, interactive=True, terminal=True)
         with site.planning:

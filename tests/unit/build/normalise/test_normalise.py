@@ -11,7 +11,7 @@ import pytest
 
 from wherry.base.errors import NotFound, UsageError
 from wherry.build.certificates import added
-from wherry.build.normalise import RULES, Change, chosen, epoch, fingerprint, normalise
+from wherry.build.normalise import RULES, Change, chosen, epoch, fingerprint, normalise, summary, warnings
 from wherry.build.normalise.epochs import FIXED
 
 EPOCH = 1_000_000_000
@@ -231,3 +231,14 @@ def test_a_zip_archive_can_hold_the_fixed_date_in_every_time_zone(monkeypatch: p
         assert zipfile.ZipInfo("x", time.localtime(FIXED)[:6]).date_time[0] == 1980
     monkeypatch.undo()
     time.tzset()
+
+
+def test_what_rules_did_is_told_in_a_line_and_what_they_cannot_in_a_sentence(tmp_path: Path) -> None:
+    for path in ("var/log/dpkg.log", "var/log/alternatives.log", "etc/machine-id", "etc/ssh/ssh_host_a_key"):
+        write(tmp_path, path, b"3" * 32)
+    write(tmp_path, "etc/ssh/ssh_host_\x1b[31m_key")
+    changes = normalise(str(tmp_path), RULES, EPOCH, EPOCH)
+    assert summary(changes) == "made to repeat: dpkg-logs 2, machine-id"
+    (text,) = warnings(changes)
+    assert text.startswith("'/etc/ssh/ssh_host_\\x1b[31m_key' and 1 more will differ from build to build (host-keys): ")
+    assert (summary(()), warnings(())) == ("", ())
