@@ -1,0 +1,48 @@
+"""The recipes in ``demo/recipes``: real codes from Debian's packages, built by an ordinary user, run, found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wherry_command import Wherry
+
+RECIPES = Path(__file__).resolve().parents[2] / "demo/recipes"
+SAYS = {
+    "astronomy": "all stars are as bright as they were made",
+    "mpi-fortran": "2 processes, 500 steps, largest error",
+    "r-package": "the Nile's flow changed by -2.60 units a year",
+}
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory: pytest.TempPathFactory, small_image: str) -> Iterator[Wherry]:
+    """A store that has ``debian:12``."""
+    wherry = Wherry(tmp_path_factory.mktemp("recipes"))
+    wherry.ok("pull", "-q", small_image)
+    wherry.ok("tag", small_image, "debian:12")
+    yield wherry
+
+
+def test_every_recipe_is_tried() -> None:
+    assert {folder.name for folder in RECIPES.iterdir() if folder.is_dir()} == SAYS.keys()
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_a_recipe_is_built_run_and_found_again(builder: Wherry, name: str) -> None:
+    folder = str(RECIPES / name)
+    first = builder.ok("build", "-q", "-t", name, folder, timeout=280).strip()
+    assert SAYS[name] in builder.ok("run", name)
+    assert builder.ok("build", "-q", folder).strip() == first
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_lint_finds_nothing_in_a_recipe(builder: Wherry, name: str) -> None:
+    assert builder("lint", str(RECIPES / name)).stdout.startswith("nothing found")
+
+
+def test_an_mpi_program_runs_on_more_processes(builder: Wherry) -> None:
+    told = builder.ok("run", "mpi-fortran", "mpirun", "-n", "3", "--oversubscribe", "heat", "50")
+    assert told.startswith("3 processes, 50 steps")
