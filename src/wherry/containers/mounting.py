@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import select
 import time
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from wherry.base.digest import Digest
 from wherry.base.errors import LaunchError, WherryError, reason
 
 __all__ = ["JOB_VARIABLES", "Hold", "Mount", "Refused", "Server", "folder_of", "mount", "mount_key", "readable_tree"]
@@ -71,7 +71,7 @@ def mount_key(stamp: os.stat_result, offset: int, *, helper: bool) -> str:
     """The name of a mount: of a file as it is (another file of the same name has another), and a way of mounting."""
     parts = (stamp.st_dev, stamp.st_ino, stamp.st_size, stamp.st_mtime_ns, stamp.st_ctime_ns, offset)
     text = ":".join(map(str, parts))
-    return hashlib.sha256(text.encode()).hexdigest()[:24] + ("h" if helper else "n")
+    return Digest.of(text.encode()).hex[:24] + ("h" if helper else "n")
 
 
 def folder_of(prefix: str, environ: Mapping[str, str]) -> str:

@@ -170,7 +170,7 @@ def _mounted(world: World, facts: PackedImage, way: str) -> Image:
 def _servers(file: int, facts: PackedImage, way: str) -> Iterator[Server]:
     """What can serve it, the best first. The files shall be the user's: on the host they are shown so; in the namespace
     root is the user, so that those of root are."""
-    from wherry.host import find_squashfuse, gives_files
+    from wherry.host import find_squashfuse
 
     programs = find_squashfuse()
     if way == "host" and not programs.helper:
@@ -182,8 +182,8 @@ def _servers(file: int, facts: PackedImage, way: str) -> Iterator[Server]:
     last, plain = "/proc/self/fd/3", facts.superblock is not None and facts.superblock.xattr_table == _NOTHING
     if programs.low and not helper and _is_all_root(file, facts):
         yield Server((programs.low, "-f", "-o", options, last), helper, plain)
-    elif programs.low and gives_files(programs.low):
-        yield Server((programs.low, "-f", "-o", f"{options},{owner}", last), helper, plain)
+    elif giving := programs.giving:
+        yield Server((giving, "-f", "-o", f"{options},{owner}", last), helper, plain)
     if programs.high:
         times = ",".join(f"{name}_timeout={_EVER}" for name in ("entry", "negative", "attr"))
         yield Server((programs.high, "-f", "-o", f"{options},{owner},kernel_cache,{times}", last), helper, plain)

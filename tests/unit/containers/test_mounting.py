@@ -104,6 +104,31 @@ def test_programs_say_in_their_help_whether_they_give_files_to_somebody(tmp_path
     assert gives_files("/nonexistent") is False
 
 
+def test_a_program_that_never_says_anything_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wherry.host.squashfuse._PATIENCE", 0.1)
+    program = tmp_path / "squashfuse_ll"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    before = set(os.listdir("/proc/self/fd"))
+    assert gives_files(str(program)) is False
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_apptainers_own_program_shows_files_as_somebodys_where_the_distributions_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("old", "-f  foreground"), ("new", "-o uid=N")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "squashfuse_ll").write_text(f"#!/bin/sh\necho '{text}'\n")
+        (tmp_path / name / "squashfuse_ll").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/old:/usr/bin:/bin")
+    monkeypatch.setattr("wherry.host.squashfuse._BESIDE_APPTAINER", (f"{tmp_path}/new",))
+    found = find_squashfuse()
+    assert (found.low, found.giving) == (f"{tmp_path}/old/squashfuse_ll", f"{tmp_path}/new/squashfuse_ll")
+    monkeypatch.setattr("wherry.host.squashfuse._BESIDE_APPTAINER", ())
+    assert find_squashfuse().giving == ""
+
+
 def test_programs_are_found_in_the_search_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("wherry.host.squashfuse._BESIDE_APPTAINER", ())
