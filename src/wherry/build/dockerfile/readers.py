@@ -235,7 +235,7 @@ def _ownership(said: Reading) -> dict[str, Any]:
         "chown": said.flag("chown"),
         "chmod": said.flag("chmod"),
         "link": said.flags.switch("link") or False,
-        "exclude": tuple(word.text for word in said.flags.many("exclude")),
+        "exclude": said.flag_values("exclude"),
     }
 
 

@@ -66,13 +66,18 @@ class Reading:
         return word.text
 
     def flag(self, name: str) -> str:
-        """A flag's value, which is a word."""
-        value = self.flags.text(name)
-        try:
-            check(value, self.escape)
-        except Unreadable as error:
-            raise self.flags.error(name, f"cannot read '--{name}={value}'", why=error.what) from None
-        return value
+        """A flag's value, which is a word; empty where it is not said."""
+        return "".join(self.flag_values(name))
+
+    def flag_values(self, name: str) -> tuple[str, ...]:
+        """All values of a flag that may be said many times."""
+        found = self.flags.many(name)
+        for word in found:
+            try:
+                check(word.text, self.escape)
+            except Unreadable as error:
+                raise self.error(word.offset, f"cannot read '--{name}={word.text}'", why=error.what) from None
+        return tuple(word.text for word in found)
 
     def find_heredocs(self) -> list[tuple[int, int]]:
         """Take the contents of this line's heredocs from the lines that follow; where each word begins and ends."""
