@@ -188,8 +188,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory, docker: Docker) -> Iterator[
     folder = tmp_path_factory.mktemp("compared")
     wherry = Wherry(folder / "wherry")
     wherry.ok("load", f"oci:{images.image('tiny')}:latest")
-    found = json.loads(wherry.ok("images", "--format", "json"))
-    wherry.ok("tag", found[0]["Digest"] if "Digest" in found[0] else found[0]["ID"], "tiny")
+    wherry.ok("tag", json.loads(wherry.ok("images", "--format", "json").splitlines()[0])["ID"], "tiny")
     docker.take(images.image("tiny"), "tiny")
     yield wherry, folder
 
