@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wherry.build.dockerfile.instructions import Instruction, Position, Recipe
     from wherry.build.dockerfile.parsing import decode, parse, parse_trigger
     from wherry.build.dockerfile.showing import show
+    from wherry.build.dockerfile.words import script_of
 
 __all__ = [
     "Expanded",
@@ -30,6 +31,7 @@ __all__ = [
     "nearest",
     "parse",
     "parse_trigger",
+    "script_of",
     "show",
 ]
 
@@ -46,6 +48,7 @@ _HOMES = {
     "nearest": "errors",
     "parse": "parsing",
     "parse_trigger": "parsing",
+    "script_of": "words",
     "show": "showing",
 }
 

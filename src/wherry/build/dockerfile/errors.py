@@ -22,16 +22,18 @@ class RecipeError(WherryError):
     def __init__(self, what: str, position: Position | None = None, *, why: str = "", hint: str = "") -> None:
         super().__init__(what, why=why, hint=hint)
         self.position = position
+        self._is_named = False
 
     def at(self, position: Position) -> RecipeError:
         return type(self)(self.what, position, why=self.why, hint=self.hint)
 
     def within(self, name: str, lines: Sequence[str]) -> RecipeError:
         """The same with the recipe's name in front and its line below; an error that has them is left alone."""
-        if self.position is None or self.shown:
+        if self.position is None or self._is_named:
             return self
         line, column = self.position.line, self.position.column
         error = type(self)(f"{name}:{line}:{column}: {self.what}", self.position, why=self.why, hint=self.hint)
+        error._is_named = True
         if 0 < line <= len(lines):
             error.shown = _excerpt(lines[line - 1], line, column)
         return error

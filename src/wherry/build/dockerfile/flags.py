@@ -8,10 +8,10 @@ from wherry.build.dockerfile.errors import RecipeError, nearest
 from wherry.build.dockerfile.lines import Logical
 from wherry.build.dockerfile.words import Word
 
-__all__ = ["Flags", "read_flags"]
+__all__ = ["KNOWN", "Flags", "read_flags"]
 
 _COPY = {"chown": "text", "chmod": "text", "link": "switch", "exclude": "many"}
-_KNOWN: dict[str, dict[str, str]] = {
+KNOWN: dict[str, dict[str, str]] = {
     "FROM": {"platform": "text"},
     "RUN": {"mount": "many", "network": "text", "security": "text", "device": "many"},
     "COPY": {**_COPY, "from": "text", "parents": "switch"},
@@ -51,7 +51,7 @@ class Flags(msgspec.Struct, frozen=True):
 
 def read_flags(line: Logical, instruction: str, words: list[Word]) -> Flags:
     """The flags by name; raises :class:`RecipeError` for one that the instruction does not have, or has twice."""
-    known = _KNOWN.get(instruction, {})
+    known = KNOWN.get(instruction, {})
     said: dict[str, list[Word]] = {}
     for word in words:
         name, equals, value = word.text[2:].partition("=")
@@ -71,9 +71,9 @@ def read_flags(line: Logical, instruction: str, words: list[Word]) -> Flags:
 
 
 def _unknown(line: Logical, instruction: str, name: str, offset: int) -> RecipeError:
-    known = _KNOWN.get(instruction, {})
+    known = KNOWN.get(instruction, {})
     what = f"unknown flag '--{name[:64]}' of {instruction}"
-    others = [other for other, flags in _KNOWN.items() if name in flags]
+    others = [other for other, flags in KNOWN.items() if name in flags]
     if others:
         return line.error(offset, what, why=f"it is one of {' and '.join(others)}", hint=_listed(instruction, known))
     near = nearest(name, known)

@@ -10,15 +10,15 @@ from wherry.build.dockerfile.instructions import Mount
 from wherry.build.dockerfile.lines import Logical
 from wherry.build.dockerfile.words import Word
 
-__all__ = ["read_mount"]
+__all__ = ["NAMES", "ONLY", "read_mount"]
 
 _TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 _SHARING = ("shared", "private", "locked")
 _OTHERS = {"dst": "target", "destination": "target", "src": "source", "ro": "readonly", "rw": "readwrite"}
 _SWITCHES = ("readonly", "readwrite", "required")
 _TEXTS = ("type", "target", "source", "from", "id", "sharing", "mode", "uid", "gid", "size", "env")
-_NAMES = {**{name: name for name in (*_TEXTS, *_SWITCHES)}, **_OTHERS}
-_ONLY = {
+NAMES = {**{name: name for name in (*_TEXTS, *_SWITCHES)}, **_OTHERS}
+ONLY = {
     "sharing": ("cache",),
     "size": ("tmpfs",),
     "env": ("secret",),
@@ -38,9 +38,9 @@ def read_mount(line: Logical, word: Word, escape: str) -> Mount:
     fields: dict[str, Any] = {}
     for field in _fields(line, word):
         key, equals, value = field.partition("=")
-        name = _NAMES.get(key.lower())
+        name = NAMES.get(key.lower())
         if name is None:
-            near = nearest(key.lower(), _NAMES)
+            near = nearest(key.lower(), NAMES)
             hint = f"did you mean '{near}'?" if near else "type, target, source, from, ..."
             raise line.error(word.offset, f"unknown field '{key[:64]}' of '--mount'", hint=hint)
         if name not in _SWITCHES and not equals:
@@ -81,7 +81,7 @@ def _checked(line: Logical, word: Word, fields: dict[str, Any]) -> Mount:
     type_ = fields["type"] = _choice(wrong, fields.get("type", "bind"), "type", _TYPES)
     if "sharing" in fields:
         fields["sharing"] = _choice(wrong, fields["sharing"], "sharing", _SHARING)
-    for name, types in _ONLY.items():
+    for name, types in ONLY.items():
         if name in fields and "$" not in type_ and type_ not in types:
             raise wrong(f"a mount of type {type_} has no '{name}'", why=f"it is a field of {' and '.join(types)}")
     if "$" in fields.get("from", ""):

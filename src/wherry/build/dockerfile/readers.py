@@ -14,7 +14,7 @@ from wherry.build.dockerfile.lines import BLANKS, SPACES, ended
 from wherry.build.dockerfile.reading import Reading, skipped
 from wherry.build.dockerfile.words import Word, exec_form, first_word, quoted_words, words
 
-__all__ = ["read_instruction", "read_trigger"]
+__all__ = ["READERS", "read_instruction", "read_trigger"]
 
 _STAGE_NAME = r"[a-z][a-z0-9_.-]*"
 _DURATION = r"0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+"
@@ -22,7 +22,7 @@ _DURATION = r"0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+"
 
 def read_instruction(said: Reading, *, first: bool = False) -> Instruction:
     """The instruction; ``first``: there is none before it that it could have been meant to go on."""
-    read = _READERS.get(said.name)
+    read = READERS.get(said.name)
     if read is None:
         raise _unknown(said, first)
     said.read_flags()
@@ -42,7 +42,7 @@ def _unknown(said: Reading, first: bool) -> RecipeError:
     if plain and len(said.word) > len(plain[0]) and said.word[len(plain[0])] in SPACES:
         why = "a blank that is no ordinary one (a no-break space) follows it"
         return said.error(said.start + len(plain[0]), what, why=why)
-    near = nearest(said.name, _READERS)
+    near = nearest(said.name, READERS)
     hint = f"did you mean '{near}'?" if near else ""
     if not near and not first:
         hint = f"if this goes on from the line above, end that one with {said.escape}"
@@ -319,7 +319,7 @@ def _onbuild(said: Reading) -> Instruction:
     return said.made(kinds.Onbuild, trigger=trigger)
 
 
-_READERS: dict[str, Callable[[Reading], Instruction]] = {
+READERS: dict[str, Callable[[Reading], Instruction]] = {
     "ADD": _add,
     "ARG": _arg,
     "CMD": _cmd,

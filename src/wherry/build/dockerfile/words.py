@@ -7,10 +7,10 @@ from functools import cache
 
 import msgspec
 
-from wherry.build.dockerfile.instructions import Heredoc
+from wherry.build.dockerfile.instructions import Heredoc, Run
 from wherry.build.dockerfile.lines import BLANKS, SPACES, Logical
 
-__all__ = ["Word", "exec_form", "first_word", "flag_words", "heredocs_in", "quoted_words", "words"]
+__all__ = ["Word", "exec_form", "first_word", "flag_words", "heredocs_in", "quoted_words", "script_of", "words"]
 
 _WORD = re.compile(f"[^{BLANKS}]+")
 # Expressions that few recipes need are made when one does.
@@ -155,6 +155,15 @@ def heredocs_in(text: str, start: int) -> list[tuple[Heredoc, int, int]]:
                 return []
     _add(found, text, begin, place)
     return found
+
+
+def script_of(run: Run) -> Heredoc | None:
+    """The heredoc that is all of a command: a script then, for the shell or for what its ``#!`` names."""
+    text = run.command.text
+    if len(run.heredocs) != 1 or run.command.words is not None:
+        return None
+    found = heredocs_in(text, 0)
+    return run.heredocs[0] if [(begin, end) for _, begin, end in found] == [(0, len(text))] else None
 
 
 def _end_of(text: str, opened: str, place: int) -> int:

@@ -164,6 +164,8 @@ def test_an_error_without_a_place_can_be_given_one() -> None:
     assert (str(error), error.hint) == ("D:2:5: x is empty: nothing sets it", "ARG x=1")
     assert error.shown == ("2 | RUN b", "  |     ^")
     assert error.within("E", []) is error
+    empty = RecipeError("x", Position(1)).within("D", [])
+    assert str(empty.within("E", [])) == "D:1:1: x"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wherry.build.dockerfile import parse
+from wherry.build.dockerfile import parse, script_of
 from wherry.build.dockerfile.instructions import (
     Add,
     Arg,
@@ -314,6 +314,24 @@ def test_heredocs(text: str, fields: dict[str, Any], heredocs: list[Heredoc]) ->
     found = one(text)
     assert list(found.heredocs) == heredocs
     assert {name: getattr(found, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "is_script"),
+    [
+        ("RUN <<EOF\na\nEOF", True),
+        ("RUN --network=none << EOF\na\nEOF", True),
+        ("RUN <<-'E'OF\na\nEOF", True),
+        ("RUN <<EOF bash\na\nEOF", False),
+        ("RUN <<A <<B\nA\nB", False),
+        ("RUN a", False),
+        ('RUN ["<<EOF"]', False),
+    ],
+)
+def test_a_heredoc_by_itself_is_a_script(text: str, is_script: bool) -> None:
+    found = one(text)
+    assert isinstance(found, Run)
+    assert script_of(found) == (found.heredocs[0] if is_script else None)
 
 
 def test_what_follows_a_heredoc_is_the_next_instruction() -> None:
