@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         preview_load,
     )
     from wherry.image.artifact import held_artifact, pull_artifact, push_artifact
+    from wherry.image.carrying import LayerBytes, bring_layer, compress_layer
     from wherry.image.differences import Change, changes, changes_of_folder
     from wherry.image.directory import directory_of, is_unpacked, open_directory
     from wherry.image.flattening import flatten, flattened_path, shallow, write_out
@@ -82,6 +83,7 @@ __all__ = [
     "ImageConfig",
     "Imported",
     "Index",
+    "LayerBytes",
     "Loaded",
     "MadeLayer",
     "Manifest",
@@ -96,8 +98,10 @@ __all__ = [
     "TableEntry",
     "Told",
     "Tree",
+    "bring_layer",
     "changes",
     "changes_of_folder",
+    "compress_layer",
     "copy_layer",
     "directory_of",
     "flatten",
@@ -167,6 +171,7 @@ _HOMES = {
     "ImageConfig": "model",
     "Imported": "importing",
     "Index": "model",
+    "LayerBytes": "carrying",
     "Loaded": "archive",
     "MadeLayer": "making",
     "Manifest": "model",
@@ -181,8 +186,10 @@ _HOMES = {
     "TableEntry": "table",
     "Told": "making",
     "Tree": "tree",
+    "bring_layer": "carrying",
     "changes": "differences",
     "changes_of_folder": "differences",
+    "compress_layer": "carrying",
     "copy_layer": "making",
     "directory_of": "directory",
     "flatten": "flattening",

@@ -63,6 +63,10 @@ class _Seen(msgspec.Struct, frozen=True):
     mtime_ns: int
     token: _Token | None
 
+    def is_same_holder(self, other: _Seen) -> bool:
+        """The inode alone does not tell: file systems give a new file the number of one that went just now."""
+        return self.inode == other.inode and (self.token == other.token or None in (self.token, other.token))
+
 
 @contextmanager
 def flight(
@@ -163,7 +167,7 @@ def await_collector(root: str, timing: Timing = Timing()) -> None:  # noqa: B008
     """Return when nobody has been collecting since before the call (milliseconds, mostly none)."""
     watch, first = _Watch(timing), _look(f"{root}/{_COLLECTOR}")
     seen = first
-    while seen is not None and first is not None and seen.inode == first.inode and not watch.is_over(seen):
+    while seen is not None and first is not None and seen.is_same_holder(first) and not watch.is_over(seen):
         watch.pause()
         seen = _look(f"{root}/{_COLLECTOR}")
 
@@ -237,7 +241,7 @@ class _Watch:
 
     def is_new_holder(self, seen: _Seen) -> bool:
         last = self._last
-        return last is None or seen.inode != last.inode or seen.token != last.token
+        return last is None or not seen.is_same_holder(last)
 
     def is_over(self, seen: _Seen) -> bool:
         """Whether the holder is dead, stands still, or has had its time."""

@@ -51,6 +51,11 @@ class Cache:
         self._progress = progress
         self._remotes = remotes
         self._hold: Hold | None = None
+        self._used: dict[str, None] = {}
+        self.result: tuple[Digest, ...] = ()
+        """The diff ids of the image that is built, once they are known: ``mode=min`` sends the steps that made them."""
+        self.has_made = False
+        """Whether anything was added."""
 
     def find(self, key: Digest, below: tuple[Digest, ...] = ()) -> Found | None:
         """What the step ``key`` made, if all of it is here or a remote cache has it.
@@ -63,8 +68,7 @@ class Cache:
         for remote in self._remotes:
             step = remote.bring(self._store, key, below, self._progress)
             if step is not None:
-                self._keep(step)
-                remember_step(self._store.path, step)
+                self._note(step)
                 return self._here(key)
         return None
 
@@ -89,7 +93,7 @@ class Cache:
         if step.layer and self._store.find_layer(step.layer) is None:
             why = "another process removed it at that moment"
             raise StoreError(f"the layer '{step.layer[:12]}' is gone as it came", why=why, hint="build again")
-        remember_step(self._store.path, step)
+        self._note(step)
 
     def flight(self, key: Digest) -> AbstractContextManager[bool]:
         """Of several builds that want a step done one is told True and does it; the others wait, find it made, and are
@@ -122,7 +126,19 @@ class Cache:
         if self._hold is not None and layers:
             self._hold.add(*layers)
 
+    @property
+    def used(self) -> tuple[BuiltStep, ...]:
+        """The steps that were found or remembered so far, in order."""
+        found = (recall_step(self._store.path, key) for key in self._used)
+        return tuple(step for step in found if step is not None)
+
+    def _note(self, step: BuiltStep) -> None:
+        self._keep(step)
+        remember_step(self._store.path, step)
+        self.has_made = True
+
     def _keep(self, step: BuiltStep) -> None:
+        self._used[step.key] = None
         if self._hold is not None:
             self._hold.add(*(name for name in (step.key, step.layer) if name))
 

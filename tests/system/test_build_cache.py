@@ -1,0 +1,420 @@
+"""The build cache between stores, processes and commands: nothing made up, real layers, a real registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from registry_server import RegistryServer
+from stores import digest_of, nothing_runs
+from waiting import until
+from wherry.base.digest import Digest
+from wherry.base.errors import Conflict, NetworkFailed, WherryError
+from wherry.base.outside import Outside
+from wherry.base.progress import Event
+from wherry.build.cache import Cache, Found, build_cache, inline_document
+from wherry.containers import World
+from wherry.image import Rules, make_image, make_layer, open_image
+from wherry.store import CacheRule, Layer, Store, open_at, prune, prune_cache
+from wherry_command import Wherry
+
+
+def world(folder: Path, **variables: str) -> World:
+    environment = {
+        "HOME": "/nonexistent",
+        "WHERRY_STORE": str(folder / "store"),
+        "WHERRY_SITE_SETTINGS": "/nonexistent",
+        "CONTAINERS_REGISTRIES_CONF": "/nonexistent",
+        **variables,
+    }
+    return World(Outside(environment))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> World:
+    return world(tmp_path / "here")
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> World:
+    return world(tmp_path / "there")
+
+
+def key(name: str) -> Digest:
+    return digest_of(f"step {name}")
+
+
+def layer_of(store: Store, name: str, content: str = "", below: tuple[Layer, ...] = ()) -> Layer:
+    """A layer as a step leaves it: one file."""
+    work = store.new_work()
+    os.mkdir(f"{work}/upper")
+    Path(f"{work}/upper/{name}").write_text(content or f"what {name} made\n" * 1000)
+    made = make_layer(store, below, f"{work}/upper", rules=Rules(epoch=0))
+    store.discard(work)
+    assert made is not None
+    return made.layer
+
+
+def build(cache: Cache, store: Store, *names: str) -> tuple[Layer, ...]:
+    """One step after the other, each found or made; the layers."""
+    layers: list[Layer] = []
+    for name in names:
+        below = tuple(layer.meta.diff_id for layer in layers)
+        found = cache.find(key(name), below)
+        if found is None:
+            with cache.flight(key(name)) as mine:
+                if mine:
+                    layer = layer_of(store, name, below=tuple(layers))
+                    cache.remember(key(name), layer, 2.0, layer.meta.size, below)
+            found = cache.find(key(name), below)
+        assert found is not None
+        layer_found = store.find_layer(found.layers[0])
+        assert layer_found is not None
+        layers.append(layer_found)
+    cache.result = tuple(layer.meta.diff_id for layer in layers)
+    return tuple(layers)
+
+
+def files_of(layers: tuple[Layer, ...]) -> dict[str, str]:
+    return {path.name: path.read_text() for layer in layers for path in Path(layer.tree).iterdir()}
+
+
+def the_same_is_found(here: World, there: World, to: str, source: str) -> None:
+    with build_cache(here, cache_to=(to,)) as cache:
+        made = build(cache, here.store, "apt", "pip")
+    told: list[Event] = []
+    with build_cache(there, (source,), progress=told.append) as cache:
+        assert cache.find(key("unknown")) is None
+        assert there.store.find_layer(made[0].key) is None, "what no step asked for is not fetched"
+        found = build(cache, there.store, "apt", "pip")
+    assert [layer.key for layer in found] == [layer.key for layer in made]
+    assert files_of(found) == files_of(made)
+    assert not [event for event in told if event.stage == "skipped"]
+    with build_cache(there) as cache:
+        assert cache.find(key("pip")) is not None, "it is held now"
+
+
+# ---- between machines ---------------------------------------------------------------------------------------------
+
+
+def test_steps_are_found_in_a_registry(here: World, there: World, registry: RegistryServer) -> None:
+    name = f"type=registry,ref={registry.address}/cache:one"
+    the_same_is_found(here, there, name, name)
+
+
+def test_steps_are_found_in_a_directory(here: World, there: World, tmp_path: Path) -> None:
+    the_same_is_found(here, there, f"type=local,dest={tmp_path}/cache", f"type=local,src={tmp_path}/cache")
+
+
+def test_steps_are_found_in_an_image(here: World, there: World, registry: RegistryServer) -> None:
+    """type=inline: the image itself says which steps made its layers."""
+    from pulling import push_here
+
+    with build_cache(here, cache_to=("type=inline",)) as cache:
+        made = build(cache, here.store, "apt", "pip")
+        document = {"os": "linux", "wherry.buildcache": inline_document(cache.used, cache.result)}
+    again = {"os": "linux", "wherry.buildcache": inline_document(cache.used, cache.result)}
+    assert json.dumps(document) == json.dumps(again), "the same bytes every time"
+    reference = f"{registry.address}/inline:1"
+    image = make_image(here.store, None, document, made)
+    push_here(here.store, image, reference)
+    with build_cache(there, (f"type=registry,ref={reference}",)) as cache:
+        assert files_of(build(cache, there.store, "apt", "pip")) == files_of(made)
+
+
+def test_only_the_images_own_steps_are_sent_unless_all_are_asked_for(here: World, there: World, tmp_path: Path) -> None:
+    for mode, expected in (("min", False), ("max", True)):
+        place = f"{tmp_path}/{mode}"
+        with build_cache(here, cache_to=(f"type=local,dest={place},mode={mode}",)) as cache:
+            build(cache, here.store, "another stage")
+            build(cache, here.store, "apt")
+        with build_cache(there, (f"type=local,src={place}",)) as cache:
+            assert cache.find(key("apt")) is not None
+            assert (cache.find(key("another stage")) is not None) is expected
+
+
+def test_a_step_that_changed_no_file_travels(here: World, there: World, tmp_path: Path) -> None:
+    with build_cache(here, cache_to=(f"type=local,dest={tmp_path}/cache,mode=max",)) as cache:
+        cache.remember(key("true"), None, 0.1, 0)
+    with build_cache(there, (f"type=local,src={tmp_path}/cache",)) as cache:
+        found = cache.find(key("true"))
+    assert found is not None and found.layers == ()
+
+
+def test_what_was_sent_before_is_not_sent_again(here: World, tmp_path: Path) -> None:
+    blobs = tmp_path / "cache" / "blobs" / "sha256"
+    to = (f"type=local,dest={tmp_path}/cache",)
+    with build_cache(here, cache_to=to) as cache:
+        build(cache, here.store, "apt")
+    before = {path.name: path.stat().st_ino for path in blobs.iterdir() if path.stat().st_size < 1000}
+    told: list[Event] = []
+    with build_cache(here, cache_to=to, progress=told.append) as cache:
+        build(cache, here.store, "apt", "pip")
+    assert [event.stage for event in told].count("exists") == 1
+    after = {path.name: path.stat().st_ino for path in blobs.iterdir()}
+    assert len(after) == 4, "two layers, a configuration, a manifest: what nothing names any more is gone"
+    assert set(before.items()) & set(after.items())
+
+
+def test_a_folder_of_something_else_is_left_alone(here: World, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter").write_text("one")
+    to = (f"type=local,dest={tmp_path}/thesis",)
+    with pytest.raises(Conflict, match="holds something else"), build_cache(here, cache_to=to) as cache:
+        build(cache, here.store, "apt")
+    assert os.listdir(tmp_path / "thesis") == ["chapter"]
+
+
+def test_a_cache_that_is_nowhere_has_nothing_and_is_told(here: World, tmp_path: Path, unused_port: int) -> None:
+    told: list[Event] = []
+    sources = (f"type=local,src={tmp_path}/nothing", f"127.0.0.1:{unused_port}/cache:1")
+    with build_cache(here, sources, progress=told.append) as cache:
+        assert cache.find(key("apt")) is None
+        assert cache.find(key("pip")) is None
+    assert [event.item for event in told if event.stage == "skipped"] == [f"the cache '{sources[1]}'"]
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_a_cache_that_cannot_be_sent_is_an_error(here: World, unused_port: int) -> None:
+    to = (f"type=registry,ref=127.0.0.1:{unused_port}/cache:1",)
+    with pytest.raises(NetworkFailed), build_cache(here, cache_to=to) as cache:
+        build(cache, here.store, "apt")
+
+
+# ---- caches that lie or are broken --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sent(here: World, tmp_path: Path) -> Path:
+    """A cache in a directory, of one step."""
+    with build_cache(here, cache_to=(f"type=local,dest={tmp_path}/sent",)) as cache:
+        build(cache, here.store, "apt")
+    return tmp_path / "sent"
+
+
+def asked(there: World, place: Path) -> tuple[Found | None, list[str]]:
+    told: list[Event] = []
+    with build_cache(there, (f"type=local,src={place}",), progress=told.append) as cache:
+        found = cache.find(key("apt"))
+    return found, [event.message for event in told if event.stage == "skipped"]
+
+
+def rewritten(place: Path, change: Callable[[dict[str, object]], None]) -> None:
+    """The cache with another configuration, all digests right."""
+    blobs = place / "blobs" / "sha256"
+    index = json.loads((place / "index.json").read_text())
+    manifest = json.loads((blobs / index["manifests"][0]["digest"][7:]).read_text())
+    config = json.loads((blobs / manifest["config"]["digest"][7:]).read_text())
+    change(config)
+    for holder, document in ((manifest["config"], config), (index["manifests"][0], manifest)):
+        data = json.dumps(document).encode()
+        digest = Digest.of(data)
+        (blobs / digest.hex).write_bytes(data)
+        holder["digest"], holder["size"] = str(digest), len(data)
+    (place / "index.json").write_text(json.dumps(index))
+
+
+def test_a_layer_that_is_not_what_the_cache_says_is_not_taken(there: World, sent: Path) -> None:
+    def lie(config: dict[str, object]) -> None:
+        config["steps"][0]["diff_id"] = str(Digest.of(b"another"))  # type: ignore[index]
+
+    rewritten(sent, lie)
+    found, told = asked(there, sent)
+    assert found is None and len(told) == 1
+    assert not os.path.exists(f"{there.store.path}/layers") or os.listdir(f"{there.store.path}/layers") == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"version": 1, "steps": [{"key": "../../etc", "layer": 0, "diff_id": "sha256:" + 64 * "0"}]},
+        {"version": 1, "steps": [{"key": 64 * "0", "layer": 7, "diff_id": "sha256:" + 64 * "0"}]},
+        {"version": 1, "steps": [{"key": 64 * "0", "layer": 0, "diff_id": "sha256:.."}]},
+        {"version": 99, "steps": []},
+        {"version": 1, "steps": "many"},
+        {},
+    ],
+)
+def test_a_configuration_that_makes_no_sense_has_nothing(there: World, sent: Path, config: dict[str, object]) -> None:
+    def change(old: dict[str, object]) -> None:
+        old.clear()
+        old.update(config)
+
+    rewritten(sent, change)
+    assert asked(there, sent)[0] is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"manifests":[{"digest":"sha256:../..","size":1}]}', b"[]"])
+def test_a_broken_index_has_nothing_and_is_told(there: World, sent: Path, content: bytes) -> None:
+    (sent / "index.json").write_bytes(content)
+    found, told = asked(there, sent)
+    assert found is None and told
+
+
+def test_a_damaged_blob_is_not_taken(there: World, sent: Path) -> None:
+    for path in (sent / "blobs" / "sha256").iterdir():
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    found, told = asked(there, sent)
+    assert found is None and told
+
+
+# ---- several builds at once, killed builds ------------------------------------------------------------------------
+
+
+def spawn(action: Callable[[], object]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        action()
+        status = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def ended(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_of_many_builds_at_once_each_step_is_done_by_one(tmp_path: Path) -> None:
+    store = open_at(str(tmp_path / "store"))
+    log = tmp_path / "log"
+
+    def one() -> None:
+        cache = Cache(store)
+        with cache.hold():
+            for name in ("a", "b", "c"):
+                with cache.flight(key(name)) as mine:
+                    if mine:
+                        with open(log, "a") as file:
+                            file.write(f"{name}\n")
+                        time.sleep(0.1)
+                        layer = layer_of(store, name)
+                        cache.remember(key(name), layer, 0.1, layer.meta.size)
+                assert cache.find(key(name)) is not None
+
+    children = [spawn(one) for _ in range(6)]
+    assert [ended(child) for child in children] == [0] * 6
+    assert sorted(log.read_text().split()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_build_that_is_killed_at_a_step_leaves_it_to_the_next(tmp_path: Path, published: bool) -> None:
+    store = open_at(str(tmp_path / "store"))
+
+    def killed() -> None:
+        cache = Cache(store)
+        with cache.hold(), cache.flight(key("apt")):
+            if published:
+                layer_of(store, "apt")
+            (tmp_path / "there").touch()
+            signal.pause()
+
+    child = spawn(killed)
+    until((tmp_path / "there").exists)
+    os.kill(child, signal.SIGKILL)
+    ended(child)
+    cache = Cache(store)
+    with cache.hold():
+        began = time.monotonic()
+        build(cache, store, "apt")
+        assert time.monotonic() - began < 10
+    assert prune_cache(store, CacheRule(limit=0)).steps == 1
+
+
+def test_pruning_while_builds_run_takes_nothing_from_them(tmp_path: Path) -> None:
+    store = open_at(str(tmp_path / "store"))
+    stop = tmp_path / "stop"
+
+    def pruning() -> None:
+        while not stop.exists():
+            prune(store, nothing_runs, everything=True, cache=CacheRule(limit=0))
+
+    def building() -> None:
+        for number in range(6):
+            cache = Cache(store)
+            with cache.hold():
+                layers = build(cache, store, "base", "middle", f"top {number % 3}")
+                for layer in layers:
+                    assert os.listdir(layer.tree), "a layer that the build holds was taken"
+                assert all(store.find_layer(layer.key) is not None for layer in layers)
+
+    pruner = spawn(pruning)
+    builders = [spawn(building) for _ in range(2)]
+    results = [ended(child) for child in builders]
+    stop.touch()
+    assert (results, ended(pruner)) == ([0, 0], 0)
+
+
+def test_the_limit_holds_after_each_build(tmp_path: Path) -> None:
+    small = world(tmp_path, WHERRY_BUILD_CACHE_LIMIT="300K")
+    for name in ("one", "two", "three", "four"):
+        with build_cache(small) as cache:
+            layer = layer_of(small.store, name, name * 20_000)
+            cache.remember(key(name), layer, 1.0, layer.meta.size)
+        for old in Path(small.store.path, "built").iterdir():
+            os.utime(old, ns=(old.stat().st_atime_ns, old.stat().st_mtime_ns - 10**10))
+    assert sorted(name for name in ("one", "two", "three", "four") if cache.find(key(name))) == ["four", "three", "two"]
+
+
+def test_a_limit_of_nothing_keeps_nothing(tmp_path: Path) -> None:
+    none = world(tmp_path, WHERRY_BUILD_CACHE_LIMIT="0")
+    with build_cache(none) as cache:
+        build(cache, none.store, "apt")
+        assert cache.find(key("apt")) is not None
+    assert os.listdir(f"{none.store.path}/layers") == []
+
+
+# ---- the commands -------------------------------------------------------------------------------------------------
+
+
+def test_df_and_prune_know_what_builds_left(wherry: Wherry) -> None:
+    mine = world(wherry.folder, WHERRY_STORE=str(wherry.folder / "store"))
+    with build_cache(mine) as cache:
+        build(cache, mine.store, "apt")
+    rows = {row["Type"]: row for row in map(json.loads, wherry.ok("df", "--format", "json").splitlines())}
+    assert rows["layers of builds alone"]["TotalCount"] == 1
+    assert rows["store"]["BuildCache"] > 10_000
+    assert rows["store"]["Reclaimable"] == 0
+    assert "with --build" in wherry.ok("df")
+    assert wherry.ok("prune", "--dry-run") == "nothing would change\n"
+    wherry.ok("prune", "-f")
+    assert len(os.listdir(wherry.folder / "store" / "layers")) == 1
+    assert "steps of builds" in wherry.ok("prune", "--build", "--dry-run")
+    assert "1 steps of builds" in wherry.ok("prune", "--build", "-f")
+    assert os.listdir(wherry.folder / "store" / "layers") == []
+
+
+def test_an_image_of_a_build_outlives_what_is_remembered_of_it(here: World) -> None:
+    with build_cache(here) as cache:
+        layers = build(cache, here.store, "apt")
+        make_image(here.store, None, {"os": "linux"}, layers)
+    digest = next(iter(here.store.image_records())).digest
+    prune_cache(here.store, CacheRule(limit=0))
+    assert open_image(here.store, str(digest)).layers == layers
+
+
+def test_an_option_that_cannot_be_read_is_refused_before_anything_is_built(here: World) -> None:
+    for option in ("type=gha", "type=local", "type=registry,ref=", "ref=x", "type=local,dest=/x,mode=most", ""):
+        with pytest.raises(WherryError, match="--cache-to"), build_cache(here, cache_to=(option,)):
+            raise AssertionError("the build began")
