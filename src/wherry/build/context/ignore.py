@@ -45,6 +45,7 @@ class Ignore:
             else:
                 wild.append(position)
         self._wild = tuple(reversed(wild))
+        self._folders: dict[str, int] = {}  # what was found for directories, asked again for all in them
         self._backs = tuple(position for position, line in enumerate(lines) if line.back)
 
     def __bool__(self) -> bool:
@@ -69,11 +70,16 @@ class Ignore:
 
     def last(self, path: str) -> int:
         """The position of the last line that matches ``path`` or a directory above it, -1 when none does."""
-        found = -1
-        at = path.find("/")
-        while at >= 0:
-            found = self.next(path[:at], found)
-            at = path.find("/", at + 1)
+        if not self._lines:
+            return -1
+        missing: list[str] = []
+        folder = path.rpartition("/")[0]
+        while folder and folder not in self._folders:
+            missing.append(folder)
+            folder = folder.rpartition("/")[0]
+        found = self._folders.get(folder, -1)
+        for folder in reversed(missing):
+            found = self._folders[folder] = self.next(folder, found)
         return self.next(path, found)
 
     def next(self, path: str, above: int) -> int:

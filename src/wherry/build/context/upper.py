@@ -117,12 +117,12 @@ class Upper:
 
         What is in the way is an error (:class:`Conflict`), or makes room if ``replace``.
         """
+        missing: list[str] = []
+        while path not in self._there:
+            missing.append(path)
+            path = path.rpartition("/")[0]
         made: list[str] = []
-        here = ""
-        for name in filter(None, path.split("/")):
-            here = f"{here}/{name}"
-            if here in self._there:
-                continue
+        for here in reversed(missing):
             kind = self.kind(here)
             if kind == "dir":
                 self._copy_up(here)

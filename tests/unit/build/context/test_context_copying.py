@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from layers import directory, file, stack, symlink, tar_of
+from layers import directory, file, make_removable, stack, symlink, tar_of
 from wherry.base.errors import Conflict, UsageError
 from wherry.build.context import copy_into, folder_in, select
 from wherry.build.dockerfile.instructions import Position
@@ -33,8 +34,9 @@ BASE = (
 
 
 @pytest.fixture
-def below(tmp_path: Path) -> Tree:
-    return Tree.of(stack([tar_of(BASE)], tmp_path / "layers"))
+def below(tmp_path: Path) -> Iterator[Tree]:
+    yield Tree.of(stack([tar_of(BASE)], tmp_path / "layers"))
+    make_removable(tmp_path)
 
 
 @pytest.fixture
