@@ -51,7 +51,7 @@ def _said(program: str, *words: str) -> bytes:
     reader, writer = os.pipe()
     said, until = b"", time.monotonic() + _PATIENCE
     try:
-        actions = [(os.POSIX_SPAWN_DUP2, writer, number) for number in (1, 2)]
+        actions: list[tuple[object, ...]] = [(os.POSIX_SPAWN_DUP2, writer, number) for number in (1, 2)]
         actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
         try:
             process = os.posix_spawn(program, [program, *words], os.environ, file_actions=actions)
