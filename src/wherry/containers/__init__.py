@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wherry.containers.changes import Change
     from wherry.containers.cloning import clone
     from wherry.containers.commandfiles import Exposed
+    from wherry.containers.committing import commit, plan_commit
     from wherry.containers.configids import config_id, image_by_config
     from wherry.containers.copying import cp, plan_cp
     from wherry.containers.diagnosing import Diagnosis, EngineState, diagnose
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
 
 _HOMES = {
+    "PEERS": "peers",
     "Brought": "importing",
     "Change": "changes",
     "Container": "kept",
@@ -124,7 +126,6 @@ _HOMES = {
     "LogLine": "output",
     "Measured": "measuring",
     "MissingImage": "resolving",
-    "PEERS": "peers",
     "Preview": "starting",
     "Pruned": "images",
     "Record": "records",
@@ -142,6 +143,7 @@ _HOMES = {
     "cache_rule": "buildcache",
     "chosen_auth_file": "images",
     "clone": "cloning",
+    "commit": "committing",
     "config_id": "configids",
     "copy_artifact": "artifacts",
     "copy_to": "archiving",
@@ -180,6 +182,7 @@ _HOMES = {
     "make_volume": "volumes",
     "measure": "measuring",
     "pack": "packing",
+    "plan_commit": "committing",
     "plan_cp": "copying",
     "plan_export": "exporting",
     "plan_export_root": "rooting",
@@ -286,6 +289,7 @@ __all__ = [
     "cache_rule",
     "chosen_auth_file",
     "clone",
+    "commit",
     "config_id",
     "copy_artifact",
     "copy_to",
@@ -324,6 +328,7 @@ __all__ = [
     "make_volume",
     "measure",
     "pack",
+    "plan_commit",
     "plan_cp",
     "plan_export",
     "plan_export_root",

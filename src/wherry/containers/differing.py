@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wherry.containers.kept import Container
     from wherry.image import Change
 
-__all__ = ["differences"]
+__all__ = ["differences", "made_by_start"]
 
 
 def differences(name: str, *, world: World | None = None) -> list[Change]:
@@ -43,12 +43,12 @@ def _differences(world: World, container: Container) -> list[Change]:
     image = image_of(world, container)
     found = list(changes_of_folder(image, upper) if upper else changes_of_copy(world, container, image))
     upper = upper or copy_of(world, container)
-    ours = _made(world, container) if found else frozenset()
+    ours = made_by_start(world, container) if found else frozenset()
     kept = [change for change in found if not (change.path in ours and _is_bare(f"{upper}{change.path}"))]
     return sorted(_without_husks(found, kept), key=lambda change: change.path)
 
 
-def _made(world: World, container: Container) -> frozenset[str]:
+def made_by_start(world: World, container: Container) -> frozenset[str]:
     """The paths that a start makes in the writable layer: mount points, links, the private home, and their parents."""
     options = msgspec.structs.replace(container.options, cidfile=None)
     try:

@@ -12,6 +12,7 @@ from wherry.containers.artifacts import artifact_of
 from wherry.containers.bringing import packed_path
 from wherry.containers.changes import Change
 from wherry.containers.resolving import MissingImage, resolve
+from wherry.containers.times import source_epoch
 from wherry.containers.world import World
 
 if TYPE_CHECKING:
@@ -70,18 +71,7 @@ def _options(world: World, path: str, form: str, compression: str, block_size: s
     if compression not in known:
         raise UsageError(f"'--compression {compression}' is not known", hint=", ".join(known))
     size = size_in_bytes("--block-size", block_size) if block_size else world.settings.number("pack.block_size")
-    return PackOptions(form or form_of_suffix(path), compression, size, _epoch(world))
-
-
-def _epoch(world: World) -> int | None:
-    text = world.outside.env("SOURCE_DATE_EPOCH") or ""
-    if not text:
-        return None
-    if not text.isdecimal() or int(text) >= 1 << 32:
-        raise UsageError(
-            f"SOURCE_DATE_EPOCH is '{text}'", why="it must be seconds since 1970", hint="unset SOURCE_DATE_EPOCH"
-        )
-    return int(text)
+    return PackOptions(form or form_of_suffix(path), compression, size, source_epoch(world.outside))
 
 
 def _image(world: World, name: str, platform: str | None, progress: Progress) -> Image:

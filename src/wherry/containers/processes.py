@@ -7,7 +7,7 @@ import os
 from wherry.base.errors import HostLacks, UsageError
 from wherry.containers.running import Running
 
-__all__ = ["processes_shown"]
+__all__ = ["descendants", "processes_shown"]
 
 
 def processes_shown(running: Running, words: tuple[str, ...] = ()) -> list[str]:
@@ -21,12 +21,12 @@ def processes_shown(running: Running, words: tuple[str, ...] = ()) -> list[str]:
     heading, *lines = done.stdout.splitlines() or [""]
     if done.returncode != 0 or "PID" not in heading.split():
         raise UsageError(f"'ps {' '.join(words)}' shows no PID", why=done.stderr.strip(), hint="as: -o pid,cmd")
-    column, ours = heading.split().index("PID"), _below(running.init_pid)
+    column, ours = heading.split().index("PID"), {str(pid) for pid in descendants(running.init_pid)}
     return [heading, *(line for line in lines if len(line.split()) > column and line.split()[column] in ours)]
 
 
-def _below(init: int) -> set[str]:
-    """The descendants of the container's process 1, which is the launcher's own."""
+def descendants(init: int) -> list[int]:
+    """The descendants of the container's process 1, which is the launcher's own; none comes before its parent."""
     parents: dict[str, str] = {}
     for pid in os.listdir("/proc"):
         if pid.isdigit():
@@ -35,12 +35,12 @@ def _below(init: int) -> set[str]:
                     parents[pid] = file.read().rpartition(b")")[2].split()[1].decode()
             except OSError:
                 continue
-    found: set[str] = set()
+    found: dict[str, None] = {}
     for pid in parents:
         chain, at = [], pid
         while at in parents and at != str(init) and at not in found:
             chain.append(at)
             at = parents[at]
         if at == str(init) or at in found:
-            found.update(chain)
-    return found
+            found.update(dict.fromkeys(reversed(chain)))
+    return [int(pid) for pid in found]

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-__all__ = ["ago", "now", "seconds"]
+from wherry.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from wherry.base.outside import Outside
+
+__all__ = ["ago", "now", "seconds", "source_epoch"]
 
 
 def now() -> str:
@@ -23,6 +29,18 @@ def seconds(text: str) -> float:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
     return moment.timestamp()
+
+
+def source_epoch(outside: Outside) -> int | None:
+    """The caller's ``SOURCE_DATE_EPOCH``, None when it is not set; raises :class:`UsageError` for what is no time."""
+    text = outside.env("SOURCE_DATE_EPOCH") or ""
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) >= 1 << 32:
+        raise UsageError(
+            f"SOURCE_DATE_EPOCH is '{text}'", why="it must be seconds since 1970", hint="unset SOURCE_DATE_EPOCH"
+        )
+    return int(text)
 
 
 def ago(text: str) -> str:

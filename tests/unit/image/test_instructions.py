@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wherry.base.errors import UsageError
-from wherry.image.instructions import changed
+from wherry.image.instructions import changed_config
 
 BASE: dict[str, object] = {"Env": ["PATH=/bin", "A=1"], "Cmd": ["/bin/sh"], "WorkingDir": "/srv"}
 
@@ -33,17 +33,17 @@ BASE: dict[str, object] = {"Env": ["PATH=/bin", "A=1"], "Cmd": ["/bin/sh"], "Wor
     ],
 )
 def test_an_instruction_changes_its_field(line: str, key: str, expected: object) -> None:
-    assert changed(BASE, (line,))[key] == expected
+    assert changed_config(BASE, (line,))[key] == expected
     assert BASE["Env"] == ["PATH=/bin", "A=1"]
 
 
 def test_an_entry_point_forgets_the_command_before_it_only() -> None:
-    assert "Cmd" not in changed(BASE, ('ENTRYPOINT ["x"]',))
-    assert changed(BASE, ('ENTRYPOINT ["x"]', 'CMD ["y"]'))["Cmd"] == ["y"]
+    assert "Cmd" not in changed_config(BASE, ('ENTRYPOINT ["x"]',))
+    assert changed_config(BASE, ('ENTRYPOINT ["x"]', 'CMD ["y"]'))["Cmd"] == ["y"]
 
 
 def test_instructions_add_up() -> None:
-    found = changed({}, ("LABEL a=1", "LABEL b=2", "EXPOSE 1", "EXPOSE 2"))
+    found = changed_config({}, ("LABEL a=1", "LABEL b=2", "EXPOSE 1", "EXPOSE 2"))
     assert found == {"Labels": {"a": "1", "b": "2"}, "ExposedPorts": {"1/tcp": {}, "2/tcp": {}}}
 
 
@@ -52,4 +52,4 @@ def test_instructions_add_up() -> None:
 )
 def test_what_cannot_be_done_is_refused(line: str) -> None:
     with pytest.raises(UsageError):
-        changed({}, (line,))
+        changed_config({}, (line,))

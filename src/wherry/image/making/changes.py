@@ -56,7 +56,8 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class _Level(msgspec.Struct):
-    """A directory on the way: what it is below, if anything; what it is in the tar; whether that was written."""
+    """A directory on the way: what it is below, if anything; what it is in the tar; whether that was written; whether
+    its owner can reach what is in it."""
 
     folder: Folder
     below: Entry | None
@@ -64,6 +65,7 @@ class _Level(msgspec.Struct):
     attributes: dict[str, bytes]
     written: bool
     opaque: bool
+    reachable: bool
 
 
 class Changes:
@@ -174,7 +176,8 @@ class Changes:
         member = Member(
             folder.path, "dir", owner.mode, owner.uid, owner.gid, mtime_ns=self._time(folder.status), xattrs=xattrs
         )
-        return _Level(folder, lower, member, found, written=False, opaque=opaque)
+        reachable = bool(owner.mode & stat.S_IXUSR) and (not self._levels or self._levels[-1].reachable)
+        return _Level(folder, lower, member, found, written=False, opaque=opaque, reachable=reachable)
 
     def _differs(self, level: _Level) -> bool:
         """Whether a directory that is below, too, has become another; its time does not count."""
@@ -267,7 +270,8 @@ class Changes:
                 self._links[key] = member
             yield from self._named(member)
             if member.size:
-                yield Content(descriptor, member.size, path, elide=bool(member.mode & stat.S_IRUSR))
+                elide = bool(member.mode & stat.S_IRUSR) and self._levels[-1].reachable
+                yield Content(descriptor, member.size, path, elide)
                 _check_unchanged(descriptor, found, path)
                 yield bytes(-member.size % _BLOCK)
             if self._taker:

@@ -73,7 +73,7 @@ def layer_of_tar(
         chain = chain_ids(tuple(layer.meta.diff_id for layer in below))
         key, meta = finished(work, done, chain[-1] if chain else None, below, (), SUBJECT)
         layer = store.publish_layer(work, key, meta)
-        progress(Event(done.diff_id.short, "done", counted.size, counted.size))
+        progress(Event(SUBJECT, "done", counted.size, counted.size))
         return MadeLayer(layer, done.diff_id, counted.size, done.summary.entries, described)
     except OSError as error:
         raise storage_failure(error, SUBJECT, store.path) from error

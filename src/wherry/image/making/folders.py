@@ -96,12 +96,13 @@ class Folders:
             missing.append(folder)
             assert folder.parent is not None
             folder = folder.parent
-        for each in reversed(missing):
+        down = missing[::-1]
+        for position, each in enumerate(down):
             self._open(each)
             if not os.path.samestat(os.fstat(each.descriptor), each.status):
                 raise replaced(each.path)
-        for each in missing[_OPEN // 2 :]:
-            self._shut(each)
+            if position >= _OPEN // 2:  # the nearest stay open, for the way up
+                self._shut(down[position - _OPEN // 2])
         return (missing or [folder])[0].descriptor
 
     def _open(self, folder: Folder) -> None:

@@ -101,7 +101,7 @@ def _made(
     )
     layer = store.publish_layer(work, diff_id.hex, meta)
     note_owners(store, layer, changes.owners)
-    progress(Event(diff_id.short, "done", size, size))
+    progress(Event(SUBJECT, "done", size, size))
     return MadeLayer(layer, diff_id, size, changes.entries, described)
 
 

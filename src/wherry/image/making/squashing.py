@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from wherry.base.errors import ImageError
 from wherry.base.progress import Progress, silent
+from wherry.image.apply import printable
 from wherry.image.headers import Member
 from wherry.image.making.copying import layer_of_tar
 from wherry.image.making.values import MadeLayer
 from wherry.image.rootfs import layers_tar
-from wherry.image.table import read_whiteouts
+from wherry.image.table import read_entries, read_whiteouts
 from wherry.image.tree import Tree
 from wherry.store import Layer
 
@@ -32,7 +34,21 @@ def squash(
 
     Raises :class:`ImageError` when a file cannot be read, :class:`StoreFull`, :class:`StoreError`.
     """
+    for layer in layers:
+        _require_open(layer)
     return layer_of_tar(store, below, lambda: _tar(layers, below), compress=compress, progress=progress)
+
+
+def _require_open(layer: Layer) -> None:
+    """The view of several layers cannot look into what the owner of a directory may not enter."""
+    shut: set[str] = set()
+    for entry in read_entries(layer.table):
+        folder = entry.path.rpartition("/")[0]
+        if folder in shut:
+            why = f"what is in '{printable(folder)}' cannot be read: its owner may not enter it"
+            raise ImageError(f"layer '{layer.meta.diff_id.short}' cannot be joined with others", why=why)
+        if entry.kind == "dir" and entry.mode & 0o500 != 0o500:
+            shut.add(entry.path)
 
 
 def _tar(layers: Sequence[Layer], below: Sequence[Layer]) -> Iterator[bytes]:

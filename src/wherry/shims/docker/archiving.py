@@ -1,4 +1,4 @@
-"""``load save import export``: images and containers' trees as files; the standard streams stand for no file."""
+"""``load save import export commit``: images and containers' trees as files; the standard streams stand for no file."""
 
 from __future__ import annotations
 
@@ -80,7 +80,42 @@ def _export(call: Call, given: Given) -> int:
     return export(Given({key: given.options[key] for key in ("output",) if key in given.options}, (found.id,)))
 
 
+def _commit(call: Call, given: Given) -> int:
+    from wherry.cli.moving import shown
+
+    world = containers.World()
+    found = container(world, given.words[0])
+    if found.kept is None:
+        raise Missing("container", given.words[0])
+    with shown(given.flag("quiet")) as progress:
+        made = containers.commit(
+            found.id,
+            given.words[1] if len(given.words) > 1 else "",
+            message=given.text("message") or "",
+            author=given.text("author") or "",
+            changes=given.many("change"),
+            pause=bool(given.options.get("pause", True)) and not given.flag("no_pause"),
+            squash=given.flag("squash"),
+            progress=progress,
+            world=world,
+        )
+    print(made.manifest.config.digest.hex if call.is_podman else made.manifest.config.digest)
+    return 0
+
+
 COMMANDS = {
+    "commit": Command(
+        _commit,
+        "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
+        "Create a new image from a container's changes",
+        (
+            *(done("-a", "--author", kind=TEXT), done("-c", "--change", kind=MANY), done("-m", "--message", kind=TEXT)),
+            *(done("-p", "--pause"), done("--no-pause", only="docker")),
+            *(done("-q", "--quiet", only="podman"), done("-s", "--squash", only="podman")),
+        ),
+        least=1,
+        most=2,
+    ),
     "load": Command(
         _load,
         "[OPTIONS]",
