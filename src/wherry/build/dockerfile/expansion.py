@@ -259,7 +259,7 @@ class _Reader:
         if letter == "/" and not strict:
             operator = self._doubled(letter)
             pattern = self.parts("/", True, begin)
-            return _Variable(name, operator, False, pattern, self.parts("}", False, begin))
+            return _Variable(name, operator, False, pattern, self.parts("}", True, begin))
         said = f":{letter}" if strict else letter
         raise Unreadable(f"'{said}' after the name of a variable has no meaning", self._place - 1)
 

@@ -21,6 +21,10 @@ VARIABLES = {
     "star": "a*b",
     "lines": "a\nb",
     "12": "twelve",
+    "twice": "/a/foo/b/c.txt",
+    "any": "/?/",
+    "slash": "/",
+    "dir": "/tmp",
 }
 
 ROWS = [
@@ -89,6 +93,9 @@ ROWS = [
     ("${path%%.*}", "/usr/lib/x"),
     ("${path//\\//-}", "-usr-lib-x.tar.gz"),
     ("${path/\\//-}", "-usr/lib/x.tar.gz"),
+    ("${path//\\//\\/}", "\\/usr\\/lib\\/x.tar.gz"),  # as BuildKit does, and not as shells do
+    ("${path/$dir/}", "/usr/lib/x.tar.gz"),
+    ("${twice//$any/$slash}", "/foo/c.txt"),
     ("${star#a\\*}", "b"),
     ("${star/\\*/+}", "a+b"),
     ("${star#a\\?}", "a*b"),
