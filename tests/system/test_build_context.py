@@ -166,7 +166,7 @@ def test_what_is_no_context_says_so(tmp_path: Path, work: str) -> None:
 def test_an_archive_is_unpacked_with_owners_and_devices(kind: str, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(WRITERS[kind](tar_of(CONTENT)))
     upper = copied(select(str(tmp_path), ["a.tar"], unpack=True), "/to", tmp_path)
-    assert owner(upper / "to") == "4:0:711"
+    assert owner(upper / "to") == "0:0:755"  # as BuildKit: what the archive says of its root is not the target's
     assert owner(upper / "to/d") == "1:2:775"
     assert owner(upper / "to/d/f") == "33:44:664"
     assert owner(upper / "to/run") == "0:0:4755"

@@ -45,8 +45,7 @@ def unpacked(root: Root, node: Node, work: str) -> Iterator[Selection | None]:
         folder = tempfile.mkdtemp(prefix="unpacked-", dir=work)
         try:
             loose = unpack_tar(descriptor, folder, node.path)
-            found = select(_view(loose, node.path), ["."])
-            yield msgspec.structs.replace(found, taken=True, whole="" in loose.entries)
+            yield msgspec.structs.replace(select(_view(loose, node.path), ["."]), taken=True)
         finally:
             remove_tree(folder)
     finally:

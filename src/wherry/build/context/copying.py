@@ -112,8 +112,6 @@ class _Copier:
             if found is None:
                 return False
             self._make(target, replace=True)
-            if found.whole and target:
-                self.upper.describe(target, self._facts(found.root, found.picks[0].top, -1, keep_modes=True))
             self._merge(found.root, found.picks[0], target, taken=found.taken, replace=True, keep_modes=True)
         return True
 
@@ -147,11 +145,11 @@ class _Copier:
                 return
         if node.is_link:
             os.symlink(node.target, real)
-            self._note_beside(root, node, place, real)
+            self._note_beside(root, node, place, keep_modes=keep_modes)
         elif stat.S_ISFIFO(node.mode):
             os.mkfifo(real, 0o600)
             os.chmod(real, self._mode(node, keep_modes) & 0o1777)
-            self._note_beside(root, node, place, real)
+            self._note_beside(root, node, place, keep_modes=keep_modes)
         else:
             self._file(root, node, real, taken=taken, keep_modes=keep_modes)
             if root.keeps and node.links > 1:
@@ -189,8 +187,8 @@ class _Copier:
         os.chmod(real, 0o600)
         return os.open(real, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
-    def _note_beside(self, root: Root, node: Node, place: str, real: str) -> None:
-        facts = self._facts(root, node, -1)
+    def _note_beside(self, root: Root, node: Node, place: str, *, keep_modes: bool) -> None:
+        facts, real = self._facts(root, node, -1, keep_modes=keep_modes), self.upper.folder + place
         self.upper.note_beside(place, facts)
         if facts.mtime_ns is not None:
             os.utime(real, ns=(facts.mtime_ns, facts.mtime_ns), follow_symlinks=False)

@@ -36,14 +36,13 @@ class Pick(msgspec.Struct, frozen=True):
 
 class Selection(msgspec.Struct, frozen=True):
     """``notes`` are for the user; ``unpack``: archives among the files are unpacked (ADD). ``taken``: the root is a
-    copy of our own, of which files may be moved. ``whole``: the first directory's own owner and mode count."""
+    copy of our own, of which files may be moved."""
 
     root: Root
     picks: tuple[Pick, ...]
     notes: tuple[str, ...] = ()
     unpack: bool = False
     taken: bool = False
-    whole: bool = False
 
 
 def select(
