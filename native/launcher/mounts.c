@@ -18,6 +18,7 @@
 #include "confine.h"
 #include "kernel.h"
 #include "overlay.h"
+#include "supervise.h"
 #include "packed.h"
 #include "root.h"
 #include "targets.h"
@@ -87,7 +88,9 @@ static int make_folder(const struct start *start, const struct record *record, s
 static int give(const struct start *start, const struct record *record, struct failure *failure) {
     const char *target = start_text(start, record, 0, failure);
     if (target == NULL) return -1;
-    int answer = lchown(target, (uid_t)record->field[1].u, (gid_t)record->field[2].u);
+    int answer = start->supervisor_process > 0
+                     ? supervise_own(target, record->field[1].u, record->field[2].u)
+                     : lchown(target, (uid_t)record->field[1].u, (gid_t)record->field[2].u);
     return answer == 0 ? 0 : failure_set(failure, STEP_OWNER, errno, target);
 }
 

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -41,12 +43,14 @@ static char **words_of(const struct start *start, const struct record *record, s
 }
 
 int supervise_start(struct start *start, const struct record *record, struct failure *failure) {
-    int ends[2];
+    int ends[2], on = 1;
     char **words = words_of(start, record, failure);
     if (words == NULL) return -1;
     const char *program = words[0];
     if (access(program, X_OK) != 0) return failure_set(failure, STEP_SUPERVISE, errno, program);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return failure_set(failure, STEP_SUPERVISE, errno, program);
+    /* Now, since who sends a message is noted only where it is asked for already. */
+    if (setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) return failure_set(failure, STEP_SUPERVISE, errno, program);
     pid_t child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -124,6 +128,14 @@ int supervise_enter(const struct start *start, struct failure *failure) {
     free(message);
     close(start->supervisor); /* of our own table alone */
     return answer;
+}
+
+int supervise_own(const char *folder, uint64_t uid, uint64_t gid) {
+    struct stat found;
+    char text[64];
+    if (stat(folder, &found) != 0) return -1;
+    int length = snprintf(text, sizeof text, "%llu:%llu:%04o", (unsigned long long)uid, (unsigned long long)gid, found.st_mode & 07777);
+    return setxattr(folder, "user.wherry.owner", text, (size_t)length, 0);
 }
 
 void supervise_end(const struct start *start, struct outcome *outcome, struct failure *failure) {

@@ -14,6 +14,9 @@ int supervise_start(struct start *start, const struct record *record, struct fai
 /* In the launcher, once process 1 exists: our own end of the socket goes, so that it sees when nobody else has it. */
 void supervise_leave(struct start *start);
 
+/* In process 1: a directory that was made for somebody is theirs, as the supervisor remembers it. errno set on -1. */
+int supervise_own(const char *folder, uint64_t uid, uint64_t gid);
+
 /* In the child that becomes the command, before its capabilities go; from here on its calls are answered. */
 int supervise_enter(const struct start *start, struct failure *failure);
 

@@ -71,6 +71,11 @@ int caller_become(const struct call *call, const struct person *person) {
     return 0;
 }
 
+bool caller_may(const struct person *person, const struct owner *owner, unsigned wanted) {
+    if (person->user.file == 0) return true;
+    return owner_allows(owner, owner->uid == person->user.file, person_in(person, owner->gid), wanted);
+}
+
 mode_t caller_umask(const struct call *call) {
     char path[32], text[512];
     snprintf(path, sizeof path, "%d/status", call->pid);

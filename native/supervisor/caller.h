@@ -25,6 +25,9 @@ int caller_person(const struct call *call, const struct person **person);
 /* Makes it somebody else: 0, or -errno. */
 int caller_become(const struct call *call, const struct person *person);
 
+/* Whether it may do this to a file (owner_allows). The kernel, to whom all are root, does not ask. */
+bool caller_may(const struct person *person, const struct owner *owner, unsigned wanted);
+
 /* Its umask. */
 mode_t caller_umask(const struct call *call);
 

@@ -7,9 +7,6 @@
 #include "caller.h"
 #include "place.h"
 
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
 
 /* Opens the file that a change is for. Only what is known of, or would become so, is ours; -errno, or ANSWER_PASS. */
 static int open_changed(const struct call *call, struct place *place, int placed, bool always, struct stat *found) {
@@ -120,7 +117,7 @@ long answer_chmod(const struct call *call) {
 #endif
     case SYS_fchmod: placed = place_of_file(call, args[0], &place); break;
     default: {
-        int flags = call->number == SYS_fchmodat2 ? (int)args[3] : 0;
+        int flags = call->number == KERNEL_FCHMODAT2 ? (int)args[3] : 0;
         placed = place_of_path(call, args[0], args[1], flags, &place);
         mode = args[2];
     }
@@ -130,6 +127,27 @@ long answer_chmod(const struct call *call) {
     int answer = change_mode(call, file, &found, (uint32_t)(mode & 07777));
     close(file);
     return answer;
+}
+
+/* The new name would have a number of its own, by which nothing is known of the layers' file: it has to say it itself. */
+long answer_link(const struct call *call) {
+    struct place place;
+    struct stat found;
+    struct owner owner;
+    const uint64_t *args = call->args;
+    struct known *known = call->world->known;
+    int placed, flags = AT_SYMLINK_NOFOLLOW;
+    if (call->number == SYS_linkat) {
+        flags = ((args[4] & AT_SYMLINK_FOLLOW) != 0 ? 0 : AT_SYMLINK_NOFOLLOW) | (int)(args[4] & AT_EMPTY_PATH);
+        placed = place_of_path(call, args[0], args[1], flags, &place);
+    } else {
+        placed = place_of_path(call, (uint64_t)AT_FDCWD, args[0], flags, &place);
+    }
+    int file = open_changed(call, &place, placed, false, &found);
+    if (file < 0) return ANSWER_PASS;
+    if (!S_ISLNK(found.st_mode) && known_get(known, file, &found, &owner)) known_set(known, file, &found, &owner);
+    close(file);
+    return ANSWER_PASS;
 }
 
 long answer_chroot(const struct call *call) {

@@ -11,10 +11,13 @@
 enum { CALL_io_uring_setup = 425, CALL_io_uring_enter = 426, CALL_io_uring_register = 427 };
 enum { CALL_setxattrat = 463, CALL_removexattrat = 466 };
 #ifndef SYS_openat2
-#define SYS_openat2 437
+#define SYS_openat2 KERNEL_OPENAT2
+#endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 KERNEL_FACCESSAT2
 #endif
 #ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
+#define SYS_fchmodat2 KERNEL_FCHMODAT2
 #endif
 #ifndef __O_TMPFILE
 #define __O_TMPFILE 020000000

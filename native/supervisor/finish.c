@@ -64,11 +64,24 @@ static void mark_copied(struct walk *walk, const char *name, const struct owner 
         if (snprintf(full, sizeof full, OWNER_FOREIGN "%s", foreign->name) >= (int)sizeof full ||
             lsetxattr(name, full, foreign->value, foreign->length, 0) != 0)
             keep_error(walk);
-    if (lsetxattr(name, OWNER_ATTRIBUTE, text, length, 0) == 0) return;
-    if (errno == ENOTSUP)
+    if (lsetxattr(name, OWNER_ATTRIBUTE, text, length, 0) == 0) {
+        if (fchmodat(AT_FDCWD, name, owner->mode, 0) != 0) keep_error(walk);
+    } else if (errno == ENOTSUP)
         write_line(walk, owner);
     else
         keep_error(walk);
+}
+
+/* What the entry says itself; its mode as it is now. False when it says nothing. */
+static bool renew(struct walk *walk, const char *name, const struct stat *disk) {
+    char text[OWNER_TEXT];
+    struct owner owner;
+    ssize_t length = lgetxattr(name, OWNER_ATTRIBUTE, text, sizeof text);
+    if (length <= 0 || !owner_read(text, (size_t)length, &owner)) return false;
+    if (owner.mode == (disk->st_mode & 07777)) return true;
+    owner.mode = disk->st_mode & 07777;
+    if (lsetxattr(name, OWNER_ATTRIBUTE, text, owner_write(&owner, text), 0) != 0) keep_error(walk);
+    return true;
 }
 
 static void visit_entry(struct walk *walk, const char *name, const struct stat *disk) {
@@ -77,7 +90,7 @@ static void visit_entry(struct walk *walk, const char *name, const struct stat *
     const struct foreign *foreign = NULL;
     struct known *known = walk->world->known;
     bool carries = S_ISREG(disk->st_mode) || S_ISDIR(disk->st_mode);
-    if (carries && lgetxattr(name, OWNER_ATTRIBUTE, NULL, 0) > 0) return;
+    if (carries && renew(walk, name, disk)) return;
     /* Through the overlay it has the number by which it is known. */
     if (fstatat(walk->world->root, walk->path, &shown, AT_SYMLINK_NOFOLLOW) != 0) return;
     if (((shown.st_mode ^ disk->st_mode) & S_IFMT) != 0 || !known_maybe(known, shown.st_dev, shown.st_ino, shown.st_mode)) return;

@@ -1,6 +1,7 @@
 /* How the supervisor comes to the container, over the socket that its starter left as descriptor 3. One message each:
  *
- *   the process that becomes the command   "hello", from inside the finished container
+ *   the process that becomes the command   "hello", from inside the finished container; the socket has SO_PASSCRED, set
+ *                                          before anybody could send
  *   we, having joined its namespaces       0 and the filter, or an errno and what failed
  *   it, having installed that              a byte, and the listener with it
  *   we, ready to answer                    0

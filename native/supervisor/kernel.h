@@ -87,6 +87,10 @@ struct kernel_statx { /* struct statx */
     uint64_t more[14];
 };
 
+#define KERNEL_OPENAT2 437
+#define KERNEL_FACCESSAT2 439
+#define KERNEL_FCHMODAT2 452
+
 enum { STATX_BORN = 0x800, STATX_SYNC = 0x6000 /* AT_STATX_SYNC_TYPE */ };
 
 static inline int kernel_statx(int folder, const char *path, int flags, unsigned mask, struct kernel_statx *found) {

@@ -150,7 +150,18 @@ static bool get_above(int file, const struct stat *found, struct owner *owner) {
     char path[16], text[OWNER_TEXT];
     if (!carries(found)) return false;
     ssize_t length = getxattr(path_of(file, path), OWNER_ATTRIBUTE, text, sizeof text);
-    return length > 0 && owner_read(text, (size_t)length, owner);
+    if (length <= 0 || !owner_read(text, (size_t)length, owner)) return false;
+    owner->mode = found->st_mode & 07777; /* there it is right, also when an access list has changed it */
+    return true;
+}
+
+/* What a layer's tree may not have, a file of the upper directory may: from now on its mode on disk counts. */
+static int set_mode(int file, uint32_t mode) {
+    struct stat now;
+    char path[16];
+    if (fstat(file, &now) != 0) return -errno;
+    if ((now.st_mode & 07777) == mode) return 0;
+    return fchmodat(AT_FDCWD, path_of(file, path), mode, 0) == 0 ? 0 : -errno;
 }
 
 bool known_get(struct known *known, int file, const struct stat *found, struct owner *owner) {
@@ -181,7 +192,8 @@ static int set_above(struct known *known, int file, const struct stat *found, co
         if (answer != 0) return answer;
     }
     mark(known, found->st_dev, found->st_ino);
-    return setxattr(path_of(file, path), OWNER_ATTRIBUTE, text, length, 0) == 0 ? 0 : -errno;
+    if (setxattr(path_of(file, path), OWNER_ATTRIBUTE, text, length, 0) != 0) return -errno;
+    return set_mode(file, owner->mode);
 }
 
 int known_set(struct known *known, int file, const struct stat *found, const struct owner *owner) {

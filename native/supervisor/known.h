@@ -4,7 +4,7 @@
  *   loose   what cannot carry attributes (links, sockets, fifos, other file systems): by number, in memory
  *   below   what the image's layers say, by the number that the overlay gives to a file: it stays when the file is copied up
  *
- * The first that says something counts. Safe for several threads.
+ * The first that says something counts; of what lies above the mode on disk is right, set-id bits included. Safe for several threads.
  */
 #ifndef SUPERVISOR_KNOWN_H
 #define SUPERVISOR_KNOWN_H

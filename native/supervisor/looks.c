@@ -52,6 +52,36 @@ static int write_statx(const struct call *call, const struct look *look, int fil
     return caller_write(call, look->buffer, &found, sizeof found);
 }
 
+long answer_access(const struct call *call) {
+    const uint64_t *args = call->args;
+    const struct person *person;
+    struct place place;
+    struct stat found;
+    struct owner owner;
+    bool old = false;
+    if (!atomic_load(&call->world->people_differ)) return ANSWER_PASS;
+#ifdef SYS_access
+    old = call->number == SYS_access;
+#endif
+    uint64_t folder = old ? (uint64_t)AT_FDCWD : args[0], wanted = old ? args[1] : args[2];
+    int flags = call->number == KERNEL_FACCESSAT2 ? (int)args[3] : 0;
+    if (caller_person(call, &person) != 0 || wanted == 0) return ANSWER_PASS;
+    struct person asks = *person;
+    if ((flags & AT_EACCESS) == 0) asks.user.file = person->user.real, asks.group.file = person->group.real;
+    if (asks.user.file == 0) return ANSWER_PASS;
+    int answer = place_of_path(call, folder, old ? args[0] : args[1], flags, &place);
+    int file = answer != 0 ? answer : place_open(call, &place);
+    place_leave(call, &place);
+    if (file < 0) return ANSWER_PASS;
+    answer = ANSWER_PASS;
+    if (fstat(file, &found) == 0 && !S_ISLNK(found.st_mode)) {
+        known_get(call->world->known, file, &found, &owner);
+        if (!caller_may(&asks, &owner, (unsigned)wanted & 7)) answer = -EACCES;
+    }
+    close(file);
+    return answer;
+}
+
 long answer_stat(const struct call *call) {
     struct look look = look_of(call);
     struct place place;

@@ -75,7 +75,8 @@ static bool open_upper(const char *path, int *upper, int *beside) {
 }
 
 static int supervise(struct world *world, struct lower *lower, int upper, int beside) {
-    if (beside >= 0 && faccessat(beside, "owners", F_OK, 0) == 0) known_ask_all(world->known);
+    /* A home directory may have been made for whom it is not root. */
+    if (people_differ(world->people) || (beside >= 0 && faccessat(beside, "owners", F_OK, 0) == 0)) known_ask_all(world->known);
     pid_t pid = join_await();
     if (pid == 0) return 0;
     const char *failed = join_enter(world, pid);

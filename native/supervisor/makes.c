@@ -9,9 +9,6 @@
 #include "caller.h"
 #include "place.h"
 
-#ifndef SYS_openat2
-#define SYS_openat2 437
-#endif
 #ifndef __O_TMPFILE
 #define __O_TMPFILE 020000000
 #endif
@@ -56,7 +53,7 @@ static int making_of(const struct call *call, struct making *making) {
     case SYS_mknod: *making = node(here, args[0], args[1], args[2]); return 0;
 #endif
     case SYS_openat: *making = opening(args[0], args[1], args[2], args[3]); return 0;
-    case SYS_openat2:
+    case KERNEL_OPENAT2:
         if (args[3] < sizeof how || caller_read(call, args[2], &how, sizeof how) != 0) return ANSWER_PASS;
         if ((how.flags & O_CREAT) == 0 || how.resolve != 0) return ANSWER_PASS;
         *making = opening(args[0], args[1], how.flags, how.mode);
@@ -68,15 +65,29 @@ static int making_of(const struct call *call, struct making *making) {
 }
 
 /* Whom something new in this folder belongs to (inode_init_owner). */
-static struct owner new_owner(const struct call *call, int parent, const struct person *person) {
-    struct stat found;
-    struct owner folder, owner = {.uid = person->user.file, .gid = person->group.file};
-    if (fstat(parent, &found) != 0) return owner;
-    known_get(call->world->known, parent, &found, &folder);
-    if ((folder.mode & S_ISGID) == 0) return owner;
-    owner.gid = folder.gid;
+static struct owner new_owner(const struct owner *folder, const struct person *person) {
+    struct owner owner = {.uid = person->user.file, .gid = person->group.file};
+    if ((folder->mode & S_ISGID) == 0) return owner;
+    owner.gid = folder->gid;
     owner.mode = S_ISGID; /* folders hand it on */
     return owner;
+}
+
+/* What opening something that is there already comes to: the caller may not, or the kernel does it. */
+static int open_there(const struct call *call, const struct making *making, int parent, const char *name,
+                      const struct person *person) {
+    struct stat found;
+    struct owner owner;
+    bool writes = (making->flags & O_ACCMODE) != O_RDONLY || (making->flags & O_TRUNC) != 0;
+    if (person->user.file == 0 || !writes || (making->flags & O_EXCL) != 0) return ANSWER_PASS;
+    int file = openat(parent, name, O_PATH | O_CLOEXEC);
+    bool may = file < 0 || fstat(file, &found) != 0 || !S_ISREG(found.st_mode);
+    if (!may) {
+        known_get(call->world->known, file, &found, &owner);
+        may = caller_may(person, &owner, 2);
+    }
+    if (file >= 0) close(file);
+    return may ? ANSWER_PASS : -EACCES;
 }
 
 /* Makes it with exactly this mode. A descriptor of what was made, of the kind that the caller wants of open(2); -errno. */
@@ -119,11 +130,16 @@ static int give_file(const struct call *call, int file, uint32_t flags) {
 
 static int make_owned(const struct call *call, const struct making *making, int parent, const char *name,
                       const struct person *person) {
-    struct owner owner = new_owner(call, parent, person);
+    struct owner folder, owner;
     struct stat found;
+    if (fstat(parent, &found) != 0) return -errno;
+    known_get(call->world->known, parent, &found, &folder);
+    owner = new_owner(&folder, person);
     bool hands_on = owner.mode != 0;
     if (owner.uid == 0 && owner.gid == 0 && !is_device(making)) return ANSWER_PASS;
-    if (making->what == MAKE_FILE && fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0) return ANSWER_PASS;
+    if (fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0)
+        return making->what == MAKE_FILE ? open_there(call, making, parent, name, person) : -EEXIST;
+    if (!caller_may(person, &folder, 3)) return -EACCES;
     uint32_t mode = making->mode & 07777;
     if (making->what != MAKE_LINK) mode &= ~(uint32_t)caller_umask(call);
     int file = make(call, making, parent, name, mode);

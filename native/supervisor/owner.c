@@ -13,7 +13,7 @@ static const char *number(const char *at, const char *stop, unsigned base, uint6
     if (at == NULL || at == start) return NULL;
     *value = (uint32_t)sum;
     if (at == stop) return end == 0 ? at : NULL;
-    return *at == end ? at + 1 : NULL;
+    return end != 0 && *at == end ? at + 1 : NULL;
 }
 
 bool owner_read(const char *text, size_t length, struct owner *owner) {
@@ -50,8 +50,9 @@ struct owner owner_given(struct owner before, uint32_t uid, uint32_t gid, bool i
     return before;
 }
 
-bool owner_is_plain(const struct owner *owner, mode_t disk) {
-    return owner->uid == 0 && owner->gid == 0 && owner->kind == 0 && owner->mode == (disk & 07777);
+bool owner_allows(const struct owner *owner, bool is_owner, bool in_group, unsigned wanted) {
+    unsigned bits = owner->mode >> (is_owner ? 6 : in_group ? 3 : 0);
+    return (wanted & ~bits & 7) == 0;
 }
 
 mode_t owner_mode(const struct owner *owner, mode_t disk) {

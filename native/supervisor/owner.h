@@ -28,8 +28,8 @@ size_t owner_write(const struct owner *owner, char text[OWNER_TEXT]);
 /* After chown(2) to these ids (OWNER_KEEP: as it is): set-id bits of what is no directory go, as inode_operations do it. */
 struct owner owner_given(struct owner before, uint32_t uid, uint32_t gid, bool is_folder);
 
-/* Whether a file on disk with this mode, shown as root's, says all there is to say. */
-bool owner_is_plain(const struct owner *owner, mode_t disk);
+/* Whether somebody who is not root may do this to it: bits of 4 (read), 2 (write), 1 (execute, search). */
+bool owner_allows(const struct owner *owner, bool is_owner, bool in_group, unsigned wanted);
 
 /* The mode as stat(2) has it. */
 mode_t owner_mode(const struct owner *owner, mode_t disk);

@@ -1,0 +1,210 @@
+"""``--fakeroot``: what needs other ids works in a namespace with one, and what was made says whose it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import images
+from supervised import PROGRAMS, attributes, step
+from wherry_command import Wherry
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Wherry:
+    """The command in a store that has a small Debian as ``small``."""
+    command = Wherry(tmp_path_factory.mktemp("supervised"))
+    digest = command.ok("load", "-q", "-i", str(images.image("small"))).split()[-1]
+    command.ok("tag", digest, "small")
+    return command
+
+
+def program(lab: Wherry, source: str) -> tuple[str, str]:
+    """The bind that shows a static program of C as ``/p``."""
+    path = lab.folder / "home" / hashlib.sha256(source.encode()).hexdigest()
+    words = ["cc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-static", "-pthread", "-x", "c", "-", "-o", str(path)]
+    subprocess.run(words, input=source.encode(), check=True, capture_output=True)
+    return "-v", f"{path}:/p:ro"
+
+
+def fake(lab: Wherry, script: str, *more: str) -> str:
+    return lab.ok("run", "--fakeroot", *more, "small", "sh", "-c", script)
+
+
+def test_programs_see_and_leave_what_they_do_where_ids_are_real(lab: Wherry) -> None:
+    (lab.folder / "home" / "programs.sh").write_text(PROGRAMS)
+    bind = ("-v", f"{lab.folder}/home/programs.sh:/programs.sh:ro")
+    faked = lab("run", "--fakeroot", *bind, "small", "sh", "/programs.sh")
+    real = lab("run", "-u", "root", "--userns", "range", *bind, "small", "sh", "/programs.sh")
+    assert real.stdout.splitlines()[-1] == "63 62 False", real
+    assert faked.stdout.splitlines() == real.stdout.splitlines(), faked.stderr
+
+
+def test_it_starts_as_root_or_as_whom_you_say(lab: Wherry) -> None:
+    assert fake(lab, "id") == "uid=0(root) gid=0(root) groups=0(root)\n"
+    script = "id -u; id -G; touch ~/mine; stat -c %u:%g ~ ~/mine; touch /etc/no || echo refused"
+    assert fake(lab, script, "-u", "1000:100").split() == ["1000", "100", "1000:100", "1000:100", "refused"]
+    assert fake(lab, "id -un; id -Gn", "-u", "nobody") == "nobody\nnogroup\n"
+
+
+def test_owners_that_the_layers_say_are_seen(lab: Wherry) -> None:
+    """On disk all of them are the user's, without these bits."""
+    names = "/etc/shadow /usr/bin/chage /usr/bin/passwd /var/mail /var/log/lastlog /tmp"
+    said = fake(lab, f"stat -c '%u:%g %a' {names}").splitlines()
+    assert said == ["0:42 640", "0:42 2755", "0:0 4755", "0:8 2775", "0:43 664", "0:0 1777"]
+
+
+def test_owners_of_the_layers_stay_with_files_that_are_written_moved_and_linked(lab: Wherry) -> None:
+    script = """
+        echo x >>/var/log/lastlog; mv /usr/bin/chage /usr/bin/chage2; ln /usr/bin/expiry /usr/bin/expiry2
+        mv /etc/shadow /etc/s && mv /etc/s /etc/shadow; touch /var/mail/box
+        stat -c '%n %u:%g %a' /var/log/lastlog /usr/bin/chage2 /usr/bin/expiry2 /etc/shadow /var/mail/box"""
+    assert fake(lab, script).splitlines() == [
+        "/var/log/lastlog 0:43 664",
+        "/usr/bin/chage2 0:42 2755",
+        "/usr/bin/expiry2 0:42 2755",
+        "/etc/shadow 0:42 640",
+        "/var/mail/box 0:8 644",
+    ]
+
+
+def test_devices_are_made_copied_and_packed(lab: Wherry) -> None:
+    script = """
+        cd /srv; mknod c c 1 3; mknod -m 640 b b 8 0; chown 0:6 b; cp -a b b2; tar -cf t c b; mkdir x; tar -xpf t -C x
+        stat -c '%n %F %u:%g %a %t:%T' c b b2 x/c x/b; test -b b && ! test -f b; mknod c c 1 3"""
+    ended = lab("run", "--fakeroot", "small", "sh", "-c", script)
+    assert ended.status == 1 and "File exists" in ended.stderr
+    assert ended.stdout.splitlines() == [
+        "c character special file 0:0 644 1:3",
+        "b block special file 0:6 640 8:0",
+        "b2 block special file 0:6 640 8:0",
+        "x/c character special file 0:0 644 1:3",
+        "x/b block special file 0:6 640 8:0",
+    ]
+
+
+def test_trusted_attributes_are_kept_and_our_own_are_not_shown(lab: Wherry) -> None:
+    script = """import os
+os.close(os.open("/srv/f", os.O_CREAT)); os.chown("/srv/f", 7, 7)
+os.setxattr("/srv/f", "trusted.lab", b"one"); print(os.listxattr("/srv/f"), os.getxattr("/srv/f", "trusted.lab"))
+for name in ("user.wherry.owner", "user.wherry.xattr.trusted.lab", "trusted.none"):
+    try: print(os.getxattr("/srv/f", name))
+    except OSError as error: print(error.strerror)
+try: os.setxattr("/srv/f", "user.wherry.owner", b"0:0:777")
+except OSError as error: print(error.strerror)
+os.removexattr("/srv/f", "trusted.lab"); print(os.listxattr("/srv/f"), os.stat("/srv/f").st_uid)
+"""
+    said = lab.ok("run", "--fakeroot", "small", "python3", "-c", script).splitlines()
+    assert said == [
+        "['trusted.lab'] b'one'",
+        *["No data available"] * 3,
+        "Operation not permitted",
+        "[] 7",
+    ]
+
+
+def test_what_a_step_leaves_says_whose_it_is(lab: Wherry, tmp_path: Path) -> None:
+    script = """
+        cd /srv; touch plain mine; chown 5:6 mine; chmod 2750 mine; mkdir d; chown 7 d; ln -s x l; chown -h 8:9 l
+        mkfifo p; chown 3 p; mknod c c 1 3; touch cap; echo x >>/var/log/lastlog; touch "$(printf 'na\\377me')"
+        ln -s y 'l\\'; chown -h 4 'l\\'; python3 -c 'import os; os.setxattr("cap", "security.capability", bytes(20))'"""
+    step(lab, tmp_path, script)
+    srv = tmp_path / "upper" / "srv"
+    assert attributes(srv / "plain") == {}
+    assert attributes(srv / "mine") == {"owner": "5:6:2750"}
+    assert attributes(srv / "d") == {"owner": "7:0:0755"}
+    assert attributes(srv / "c") == {"owner": "0:0:0644:c:1:3"}
+    assert attributes(srv / "cap") == {"owner": "0:0:0644", "xattr.security.capability": "\0" * 20}
+    assert attributes(tmp_path / "upper/var/log/lastlog") == {"owner": "0:43:0664"}
+    lines = [json.loads(line) for line in (tmp_path / "owners").read_text().splitlines()]
+    assert {line["path"]: (line["uid"], line["gid"], line["mode"]) for line in lines} == {
+        "srv/l": (8, 9, 0o777),
+        "srv/p": (3, 0, 0o644),
+        "srv/l\\": (4, 0, 0o777),
+    }
+
+
+def test_the_next_step_goes_on_where_the_last_one_ended(lab: Wherry, tmp_path: Path) -> None:
+    step(
+        lab,
+        tmp_path,
+        "cd /srv; touch f; chown 5:6 f; ln -s x l; chown -h 8:9 l; mkdir g; chgrp 9 g; chmod g+s g; mknod c c 1 3",
+    )
+    said = step(
+        lab,
+        tmp_path,
+        "cd /srv; touch g/new; mv l l2; stat -c '%n %u:%g %a %F' f l2 g g/new c; rm f; touch f; stat -c %u f",
+    )
+    assert said.splitlines() == [
+        "f 5:6 644 regular empty file",
+        "l2 8:9 777 symbolic link",
+        "g 0:9 2755 directory",
+        "g/new 0:9 644 regular empty file",
+        "c 0:0 644 character special file",
+        "0",
+    ]
+    assert [json.loads(line)["path"] for line in (tmp_path / "owners").read_text().splitlines()] == ["srv/l2"]
+
+
+def test_a_process_cannot_pass_by_with_io_uring_or_lose_who_it_is_by_a_limit(lab: Wherry) -> None:
+    source = """
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    char room[256] = {0};
+    struct rlimit limit = {77, 77};
+    printf("%d ", syscall(425, 8, room) == -1 && (errno == ENOSYS || errno == EPERM));
+    if (setuid(5) != 0) return 1;
+    printf("%d %d ", setrlimit(RLIMIT_LOCKS, &limit), (int)getuid());
+    printf("%d %d ", prlimit(0, RLIMIT_LOCKS, &limit, NULL), (int)getuid());
+    printf("%d\\n", prlimit(0, RLIMIT_NOFILE, NULL, &limit));
+}
+"""
+    assert lab.ok("run", "--fakeroot", *program(lab, source), "small", "/p") == "1 0 5 0 5 0\n"
+
+
+def test_without_it_nothing_is_answered(lab: Wherry) -> None:
+    ended = lab("run", "-u", "root", "small", "sh", "-c", "touch /tmp/f; chown 5 /tmp/f")
+    assert ended.status == 1 and "Invalid argument" in ended.stderr
+
+
+def test_what_cannot_be_had_is_refused_with_the_reason(lab: Wherry) -> None:
+    both = lab("run", "--fakeroot", "--userns", "range", "small", "true")
+    assert both.status == 125 and "exclude each other" in both.stderr
+
+
+def test_the_exit_status_and_the_end_of_children_are_the_commands_own(lab: Wherry) -> None:
+    assert lab("run", "--fakeroot", "small", "sh", "-c", "exit 7").status == 7
+    ended = lab("run", "--fakeroot", "small", "sh", "-c", "(sleep 60; touch /tmp/late) & echo over")
+    assert (ended.status, ended.stdout) == (0, "over\n")
+
+
+def test_an_outer_supervisor_is_named_as_the_obstacle(lab: Wherry) -> None:
+    """The kernel allows one listener: here one that answers nothing is around the command."""
+    around = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+steps = struct.pack("<HBBI", 6, 0, 0, 0x7FFF0000)
+code = ctypes.create_string_buffer(steps)
+program = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", 1, ctypes.addressof(code)))
+libc.prctl(38, 1, 0, 0, 0)
+listener = libc.syscall(int(sys.argv[1]), 1, 8, program)
+assert listener >= 0, os.strerror(ctypes.get_errno())
+os.set_inheritable(listener, True)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+    import platform
+    import sys
+
+    number = {"x86_64": "317", "aarch64": "277"}[platform.machine()]
+    words = [sys.executable, "-c", around, number, str(lab.program), "run", "--fakeroot", "small", "true"]
+    ended = subprocess.run(words, env=lab.environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 125
+    assert "system calls" in ended.stderr and "next:" in ended.stderr
