@@ -18,7 +18,7 @@ from wherry.base.digest import Digest
 from wherry.base.errors import Conflict, NetworkFailed, WherryError
 from wherry.base.outside import Outside
 from wherry.base.progress import Event
-from wherry.build.cache import Cache, Found, build_cache, inline_document
+from wherry.build.cache import Cache, Found, build_cache, inline_member
 from wherry.containers import World
 from wherry.image import Rules, make_image, make_layer, open_image
 from wherry.store import CacheRule, Layer, Store, open_at, prune, prune_cache
@@ -118,9 +118,11 @@ def test_steps_are_found_in_an_image(here: World, there: World, registry: Regist
 
     with build_cache(here, cache_to=("type=inline",)) as cache:
         made = build(cache, here.store, "apt", "pip")
-        document = {"os": "linux", "wherry.buildcache": inline_document(cache.used, cache.result)}
-    again = {"os": "linux", "wherry.buildcache": inline_document(cache.used, cache.result)}
-    assert json.dumps(document) == json.dumps(again), "the same bytes every time"
+        document = {"os": "linux", **inline_member(cache, ("type=inline",))}
+    with build_cache(here) as cache:
+        build(cache, here.store, "apt", "pip")
+        assert inline_member(cache, ()) == {}
+        assert document == {"os": "linux", **inline_member(cache, ("type=inline",))}, "the same every time"
     reference = f"{registry.address}/inline:1"
     image = make_image(here.store, None, document, made)
     push_here(here.store, image, reference)
@@ -418,3 +420,97 @@ def test_an_option_that_cannot_be_read_is_refused_before_anything_is_built(here:
     for option in ("type=gha", "type=local", "type=registry,ref=", "ref=x", "type=local,dest=/x,mode=most", ""):
         with pytest.raises(WherryError, match="--cache-to"), build_cache(here, cache_to=(option,)):
             raise AssertionError("the build began")
+
+
+# ---- real builds --------------------------------------------------------------------------------------------------
+
+SECRETS = (b"open-sesame", b"out-of-the-air")
+SUMS = tuple(Digest.of(secret).hex for secret in SECRETS)  # the recipe itself, which history shows, must not say them
+
+RECIPE = f"""FROM tiny
+RUN --mount=type=secret,id=token --mount=type=secret,id=other,env=OTHER --mount=type=cache,target=/root/.cache/x \\
+    --mount=type=tmpfs,target=/scratch --mount=type=bind,source=given,target=/given \\
+    busybox sha256sum < /run/secrets/token | grep -q {SUMS[0]} && printf %s "$OTHER" | busybox sha256sum | \\
+    grep -q {SUMS[1]} && cat /given/file > /made && touch /root/.cache/x/kept /scratch/lost
+RUN --mount=type=cache,target=/root/.cache/x ls -A /root/.cache/x > /listed
+"""
+
+
+@pytest.fixture
+def mine(wherry: Wherry, tiny: str) -> Wherry:
+    """The command in a store that has the tiny image as ``tiny``."""
+    wherry.ok("pull", "-q", tiny)
+    wherry.ok("tag", tiny, "tiny")
+    return wherry
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "context"
+    (folder / "given").mkdir(parents=True)
+    (folder / "given" / "file").write_text("given\n")
+    (folder / "Dockerfile").write_text(RECIPE)
+    (tmp_path / "token").write_bytes(SECRETS[0])
+    return folder
+
+
+def built(wherry: Wherry, context: Path, *words: str) -> str:
+    secrets = ("--secret", f"id=token,src={context.parent}/token", "--secret", "id=other,env=OTHER_TOKEN")
+    result = wherry("build", *secrets, *words, "-t", "mine", str(context), env={"OTHER_TOKEN": SECRETS[1].decode()})
+    assert result.status == 0, str(result)
+    return result.stdout + result.stderr
+
+
+def tree_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_a_step_is_shown_its_mounts_and_none_of_them_is_in_the_image(mine: Wherry, context: Path) -> None:
+    built(mine, context)
+    store = open_at(str(mine.folder / "store"))
+    image = open_image(store, "docker.io/library/mine:latest")
+    own = image.layers[-2:]
+    assert [tree_below(Path(layer.tree)) for layer in own] == [["made"], ["listed"]]
+    assert Path(own[0].tree, "made").read_text() == "given\n"
+    assert Path(own[1].tree, "listed").read_text() == "kept\n"
+
+
+def test_a_secret_is_nowhere_when_the_build_is_done(mine: Wherry, context: Path) -> None:
+    said = built(mine, context, "--no-cache")
+    assert not any(secret.decode() in said for secret in SECRETS)
+    looked = 0
+    for folder, folders, files in os.walk(mine.folder, onerror=None):
+        folders[:] = [name for name in folders if os.access(f"{folder}/{name}", os.R_OK | os.X_OK)]
+        for name in files:
+            path = Path(folder, name)
+            if path.is_file() and not path.is_symlink():
+                data = path.read_bytes()
+                looked += 1
+                assert not any(secret in data for secret in SECRETS), path
+    assert looked > 20
+    assert not [name for name in os.listdir("/dev/shm") if name.startswith(f"wherry-secrets-{os.geteuid()}-")]
+
+
+def test_another_secret_is_no_reason_to_do_a_step_again(mine: Wherry, context: Path) -> None:
+    built(mine, context)
+    before = {path.name for path in (mine.folder / "store" / "built").iterdir()}
+    built(mine, context)
+    (context / "Dockerfile").write_text("# a comment\n" + RECIPE.replace("FROM tiny", "FROM tiny AS named"))
+    built(mine, context)
+    assert {path.name for path in (mine.folder / "store" / "built").iterdir()} == before
+
+
+def test_a_build_goes_on_with_what_another_machine_did(
+    mine: Wherry, context: Path, tmp_path: Path, registry: RegistryServer
+) -> None:
+    name = f"{registry.address}/team/cache:main"
+    built(mine, context, "--no-cache", "--cache-to", f"type=registry,ref={name}")
+    other = Wherry(tmp_path / "other")
+    other.ok("load", "-i", str(saved(mine, tmp_path)))
+    said = built(other, context, "--cache-from", f"type=registry,ref={name}")
+    assert "2 of 2" in said or said.lower().count("cached") >= 2, said
+
+
+def saved(wherry: Wherry, tmp_path: Path) -> Path:
+    wherry.ok("save", "-o", str(tmp_path / "tiny.tar"), "tiny")
+    return tmp_path / "tiny.tar"

@@ -29,6 +29,7 @@ def finish(
 ) -> tuple[Image, tuple[Reference, ...]]:
     """Write the image, name it as asked; write ``--iidfile`` and the outputs."""
     from wherry.build.activating import activated
+    from wherry.build.cache import inline_member
     from wherry.containers import reference_to_name
     from wherry.image import make_image
 
@@ -38,7 +39,8 @@ def finish(
     if options.squash:
         layers, history = _squashed(site, plan, done)
     config = activated(site, plan.graph, done[plan.graph.target])
-    document = image_document(config, layers, history, site.here.epoch)
+    site.cache.result = tuple(layer.meta.diff_id for layer in layers)
+    document = image_document(config, layers, history, site.here.epoch) | inline_member(site.cache, options.cache_to)
     image = make_image(site.world.store, references, document, layers, base=_base_image(site, plan))
     if options.iidfile:
         _write(options.iidfile, f"{image.manifest.config.digest}")

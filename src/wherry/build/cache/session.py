@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wherry.base.errors import StoreError
 from wherry.base.progress import Progress, silent
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wherry.build.cache.places import CachePlace
     from wherry.containers import World
 
-__all__ = ["build_cache"]
+__all__ = ["build_cache", "inline_member"]
 
 
 @contextmanager
@@ -52,6 +52,19 @@ def build_cache(
 
         with contextlib.suppress(StoreError):  # the build is done; the next one, or 'prune', will tell
             prune_cache(world.store, cache_rule(world))
+
+
+def inline_member(cache: Cache, cache_to: tuple[str, ...]) -> dict[str, Any]:
+    """What an image's configuration says of its own steps: nothing unless it is asked for (``type=inline``)."""
+    if not any("inline" in text for text in cache_to):
+        return {}
+    _, targets = _places((), cache_to)
+    if all(place.type != "inline" for place in targets):
+        return {}
+    from wherry.build.cache.places import INLINE
+    from wherry.build.cache.sending import inline_document
+
+    return {INLINE: inline_document(cache.used, cache.result)}
 
 
 def _places(cache_from: tuple[str, ...], cache_to: tuple[str, ...]) -> tuple[list[CachePlace], list[CachePlace]]:
