@@ -192,9 +192,9 @@ def test_a_trigger_that_is_none_is_refused(text: str, says: str) -> None:
 
 
 def test_a_recipe_that_is_too_long_is_refused_at_once() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert "characters" in str(refusal("FROM a\nRUN " + "x" * (100 << 20)))
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,9 @@ def test_a_recipe_that_is_too_long_is_refused_at_once() -> None:
     ids=lambda body: body[:24],
 )
 def test_time_is_in_proportion_to_length(body: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         parse(f"FROM a\n{body}\n")
     except RecipeError as error:
         assert error.shown or error.position
-    assert time.perf_counter() - begin < 10
+    assert time.process_time() - begin < 10

@@ -242,11 +242,11 @@ def test_every_match_is_replaced() -> None:
 
 def test_time_is_in_proportion_to_length() -> None:
     long = "a" * 200_000
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert Pattern("a*a*a*a*a*b").replaced(long, "x", every=True) == long
     assert Pattern("*a*a*a*b").without_prefix(long, longest=True) == long
     assert expand("$x" * 50_000 + "'a'" * 50_000, VARIABLES).text == "ab" * 50_000 + "a" * 50_000
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_nesting_has_a_limit() -> None:
