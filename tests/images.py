@@ -3,6 +3,7 @@
 ``tiny``     one static busybox: for what needs a shell and milliseconds.
 ``small``    a Debian (minbase) with python3-minimal, in one layer.
 ``layered``  on top of ``tiny``: whiteouts, opaque directories, hard links across layers, set-id files, devices, xattrs.
+``fetch``    Debian (minbase) with the programs that fetch things: curl, wget, git, pip.
 ``science``  Debian with numpy, scipy, astropy, matplotlib and more: about 1.3 GB in 48,000 files, one layer.
 
 All are OCI layouts in a cache folder outside the tree (root's set-up makes them for all users of the machine); a lock
@@ -32,6 +33,7 @@ EPOCH = 1_700_000_000  # every made file's time, so that digests are the same on
 _SCIENCE = ("astropy", "h5py", "matplotlib", "numpy", "pandas", "photutils", "scipy", "sklearn")
 RECIPES: Mapping[str, tuple[str, ...]] = {
     "small": ("python3-minimal",),
+    "fetch": ("ca-certificates", "curl", "git", "openssl", "python3-pip", "wget"),
     "science": ("ca-certificates", "procps", "python3", *(f"python3-{name}" for name in _SCIENCE)),
 }
 
