@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wherry.base.errors import CommandFailed, WherryError
+    from wherry.containers.commandfiles import Exposed
     from wherry.containers.listing import ContainerSummary
     from wherry.containers.programs import (
         ContainerHandle,
         ImageSummary,
         Result,
         container,
+        expose,
         images,
+        pack,
         pull,
         run,
     )
@@ -40,13 +43,16 @@ __all__ = [
     "CommandFailed",
     "ContainerHandle",
     "ContainerSummary",
+    "Exposed",
     "Image",
     "ImageSummary",
     "Record",
     "Result",
     "WherryError",
     "container",
+    "expose",
     "images",
+    "pack",
     "ps",
     "pull",
     "run",
@@ -57,13 +63,16 @@ _HOMES = {
     "CommandFailed": ("base.errors", "CommandFailed"),
     "ContainerHandle": ("containers.programs", "ContainerHandle"),
     "ContainerSummary": ("containers.listing", "ContainerSummary"),
+    "Exposed": ("containers.commandfiles", "Exposed"),
     "Image": ("image.local", "Image"),
     "ImageSummary": ("containers.programs", "ImageSummary"),
     "Record": ("containers.records", "Record"),
     "Result": ("containers.programs", "Result"),
     "WherryError": ("base.errors", "WherryError"),
     "container": ("containers.programs", "container"),
+    "expose": ("containers.programs", "expose"),
     "images": ("containers.programs", "images"),
+    "pack": ("containers.programs", "pack"),
     "ps": ("containers.programs", "containers"),
     "pull": ("containers.programs", "pull"),
     "run": ("containers.programs", "run"),

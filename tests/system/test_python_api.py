@@ -122,6 +122,30 @@ def test_pull_and_images(here: Wherry, tiny: str) -> None:
     assert any(tiny in summary.names for summary in wherry.images())
 
 
+def test_pack_writes_a_file_that_runs(here: Wherry, tmp_path: Path) -> None:
+    size = wherry.pack("tiny", tmp_path / "tiny.sif")
+    assert size == (tmp_path / "tiny.sif").stat().st_size
+    assert wherry.run(str(tmp_path / "tiny.sif"), ["echo", "packed"], check=True).text == "packed\n"
+    with pytest.raises(wherry.WherryError, match="lots"):
+        wherry.pack("tiny", tmp_path / "again.sif", block_size="lots")
+
+
+def test_expose_makes_commands_that_run(here: Wherry, tmp_path: Path) -> None:
+    (made,) = wherry.expose("tiny", ["uname"], folder=tmp_path / "bin", env={"A": "x y"})
+    assert (made.name, made.path, made.image) == ("uname", f"{tmp_path}/bin/uname", "tiny")
+    (said,) = wherry.expose(
+        "tiny", {"say": ["sh", "-c", 'echo "$A" "$@"', "sh"]}, folder=tmp_path / "bin", env={"A": "x y"}
+    )
+    done = subprocess.run([said.path, "more"], capture_output=True, text=True, env=here.environment, check=True)
+    assert done.stdout == "x y more\n"
+    (module,) = wherry.expose("tiny", ["uname"], modules=tmp_path / "modules", module="small/1")
+    assert Path(module.module).exists() and module.module.startswith(f"{tmp_path}/modules/small/1")
+    with pytest.raises(wherry.WherryError, match="nosuch"):
+        wherry.expose("tiny", ["nosuch"], folder=tmp_path / "bin")
+    with pytest.raises(wherry.WherryError, match="sequence of words"):
+        wherry.expose("tiny", "uname", folder=tmp_path / "bin")
+
+
 def test_a_container_by_its_name(here: Wherry, tmp_path: Path) -> None:
     here.ok("run", "-d", "--name", "api", "tiny", "sh", "-c", "echo hello; sleep 600")
     container = wherry.container("api")

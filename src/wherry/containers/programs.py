@@ -18,12 +18,14 @@ from wherry.launch import Bind, ExecOptions, RunOptions
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
     from wherry.base.progress import Progress
+    from wherry.containers.commandfiles import Exposed
     from wherry.containers.listing import ContainerSummary
     from wherry.containers.output import LogLine
     from wherry.containers.starting import Start
     from wherry.image import Image
 
-__all__ = ["ContainerHandle", "ImageSummary", "Result", "container", "containers", "images", "pull", "run"]
+__all__ = ["ContainerHandle", "ImageSummary", "Result", "container", "containers", "expose", "images", "pack", "pull"]
+__all__ += ["run"]
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -148,6 +150,77 @@ def images() -> list[ImageSummary]:
         for record in all_.records
     ]
     return sorted(found, key=lambda image: (image.names or ("~",), str(image.digest)))
+
+
+def pack(
+    image: str,
+    path: str | os.PathLike[str],
+    *,
+    form: str = "",
+    compression: str = "",
+    block_size: str = "",
+    platform: str | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Write an image into one file that runs where it lies; the bytes of the file.
+
+    ``form`` is ``sif`` or ``squashfs``, by default what the file's suffix says; ``compression`` and ``block_size`` come
+    from the settings. An image that is not held is pulled; a file or a directory is packed as well.
+    """
+    from wherry.base.progress import silent
+    from wherry.containers.packing import pack as pack_image
+
+    return pack_image(
+        image,
+        os.fspath(path),
+        form=form,
+        compression=compression,
+        block_size=block_size,
+        platform=platform,
+        progress=progress or silent,
+    )
+
+
+def expose(
+    image: str,
+    commands: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    *,
+    everything: bool = False,
+    folder: str | os.PathLike[str] = "",
+    modules: str | os.PathLike[str] = "",
+    module: str = "",
+    binds: Sequence[str] = (),
+    env: Mapping[str, str | None] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Exposed, ...]:
+    """Make commands of an image that behave as if they were installed here; what was made, by name.
+
+    ``commands`` are programs of the image or, as a mapping, the words that a name stands for; ``everything``: all
+    programs of its PATH but the system's. They go to ``folder`` (``~/.local/bin``); with ``modules`` there is a
+    modulefile, called ``module`` (``NAME/VERSION``), in that folder. ``binds`` are as ``-v`` takes them.
+
+    Raises :class:`~wherry.base.errors.NotFound` for a program that the image lacks,
+    :class:`~wherry.base.errors.Conflict` where another program is; nothing is made then.
+    """
+    import shlex
+
+    from wherry.base.progress import silent
+    from wherry.containers.exposing import Exposing
+    from wherry.containers.exposing import expose as expose_commands
+
+    named = commands if isinstance(commands, Mapping) else {}
+    wanted = Exposing(
+        image=image,
+        names=() if isinstance(commands, Mapping) else _words(commands),
+        commands=tuple(f"{_text(name, 'a name')}={shlex.join(_words(words))}" for name, words in named.items()),
+        everything=everything,
+        folder=os.fspath(folder),
+        modules=os.fspath(modules),
+        module=module,
+        volumes=_words(binds),
+        env=_variables(env),
+    )
+    return expose_commands(wanted, progress=progress or silent)
 
 
 def containers(*, all: bool = False) -> list[ContainerSummary]:  # noqa: A002
