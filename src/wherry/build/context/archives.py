@@ -45,7 +45,7 @@ def unpacked(root: Root, node: Node, work: str) -> Iterator[Selection | None]:
         folder = tempfile.mkdtemp(prefix="unpacked-", dir=work)
         try:
             loose = unpack_tar(descriptor, folder, node.path)
-            yield msgspec.structs.replace(select(_view(loose, node.path), ["."]), taken=True)
+            yield select(_view(loose, node.path), ["."], taken=True)
         finally:
             remove_tree(folder)
     finally:
@@ -91,4 +91,4 @@ def _view(loose: LooseTree, shown: str) -> View:
         foreign = {name: value for name, value in known.xattrs.items() if not name.startswith("user.")}
         return _Owner(known.uid, known.gid, known.mode, xattrs=foreign)
 
-    return View(view, owner, devices, f"the archive '{shown}'")
+    return View(view, owner, lambda: devices, f"the archive '{shown}'")

@@ -6,6 +6,7 @@ in the last two seconds before it was read is not, since it could change again w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import struct
@@ -21,6 +22,7 @@ from wherry.build.context.sources import Folder, Node, Root, changed
 __all__ = ["digest"]
 
 _ROW = struct.Struct("<QQqqq32s")
+_LAYERS_ROW = struct.Struct("<32s32s")
 _HEAD = b"wherry contents 1\n"
 _RACY = 2 * 10**9
 _CHUNK = 1 << 20
@@ -28,6 +30,8 @@ _FEW = 16
 """So many files, and no large one among them, are read by one thread."""
 _LARGE = 4 << 20
 _MOST_ROWS = 1_000_000
+_MOST_LAYERS = 10_000
+_MOST_FILES = 64
 
 _Stamp = tuple[int, int, int, int, int]
 
@@ -35,9 +39,13 @@ _Stamp = tuple[int, int, int, int, int]
 def digest(selection: Selection, folder: str = "") -> Digest:
     """What a COPY copies, as a value; the same on every machine for the same files.
 
-    In ``folder`` (``contents/`` in it) the digests of contents are remembered; empty: nowhere. Raises
+    In ``folder`` (``contents/`` in it) the digests of contents are remembered, and of what is in layers the whole;
+    empty: nowhere. Raises
     :class:`WherryError` for a file that cannot be read or was changed since it was selected.
     """
+    known = _Known(f"{folder}/contents/layers" if folder else "", selection.identity)
+    if known.value is not None:
+        return Digest("sha256", known.value.hex())
     contents = _contents(selection, f"{folder}/contents" if folder else "")
     hasher = Hasher()
     hasher.update(b"unpack\0" if selection.unpack else b"")
@@ -45,7 +53,9 @@ def digest(selection: Selection, folder: str = "") -> Digest:
         hasher.update(b"pick\0" + _bytes(pick.name) + (b"parents\0" if pick.parents else b"\0"))
         for path, node in pick.entries:
             hasher.update(_said(path, node) + contents.get(node.stamp, b""))
-    return hasher.digest()
+    found = hasher.digest()
+    known.add(bytes.fromhex(found.hex))
+    return found
 
 
 def _said(path: str, node: Node) -> bytes:
@@ -121,34 +131,63 @@ def _of_file(root: Root, node: Node) -> bytes:
     return bytes.fromhex(hasher.digest().hex)
 
 
+class _Known:
+    """The digest of what was selected in layers: these never change, so nothing of them is looked at again."""
+
+    def __init__(self, path: str, identity: str) -> None:
+        self._path = path if identity else ""
+        self._key = bytes.fromhex(Digest.of(identity.encode("utf-8", "surrogateescape")).hex) if identity else b""
+        self.value: bytes | None = None
+        self._rows: dict[bytes, bytes] = {}
+        if self._path:
+            self._rows = dict(_LAYERS_ROW.iter_unpack(_rows(self._path, _LAYERS_ROW.size)))
+            self.value = self._rows.get(self._key)
+
+    def add(self, value: bytes) -> None:
+        if self._path:
+            rows = self._rows if len(self._rows) < _MOST_LAYERS else {}
+            _replace(self._path, b"".join(_LAYERS_ROW.pack(*row) for row in {**rows, self._key: value}.items()))
+
+
 class _Cache:
-    """The remembered digests of one root. A damaged, foreign or missing file is an empty one."""
+    """The remembered digests of the contents of one root."""
 
     def __init__(self, folder: str, root: Root) -> None:
         name = os.path.realpath(root.path) if isinstance(root, Folder) else root.shown
         self._path = f"{folder}/{Digest.of(os.fsencode(name)).hex[:32]}" if folder else ""
-        self.rows: dict[_Stamp, bytes] = {}
-        try:
-            with open(self._path, "rb") as file:
-                data = file.read()
-        except OSError:
-            return
-        rows = memoryview(data)[len(_HEAD) :]
-        if data.startswith(_HEAD) and len(rows) % _ROW.size == 0:
-            self.rows = {row[:5]: row[5] for row in _ROW.iter_unpack(rows)}
+        self.rows = {row[:5]: row[5] for row in _ROW.iter_unpack(_rows(self._path, _ROW.size))}
 
     def add(self, new: dict[_Stamp, bytes], used: Iterable[_Stamp]) -> None:
-        """Keep these too; of many old ones only those that were ``used``. Others may write at once: the last wins."""
+        """Keep these too; of many old ones only those that were ``used``."""
         if not new or not self._path:
             return
         rows = {**self.rows, **new}
         if len(rows) > _MOST_ROWS:
             rows = {stamp: rows[stamp] for stamp in used if stamp in rows}
-        work = f"{self._path}.{os.getpid()}.{threading.get_ident()}"
-        try:
-            os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
-            with open(work, "wb") as file:
-                file.write(_HEAD + b"".join(_ROW.pack(*stamp, value) for stamp, value in rows.items()))
-            os.replace(work, self._path)
-        except (OSError, struct.error):
-            return  # it is only a hint
+        with contextlib.suppress(struct.error):  # times before 1970 and after 2262
+            _replace(self._path, b"".join(_ROW.pack(*stamp, value) for stamp, value in rows.items()))
+
+
+def _rows(path: str, size: int) -> memoryview:
+    """What is behind the head of a file of rows; nothing if it is damaged, foreign or missing."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        return memoryview(b"")
+    rows = memoryview(data)[len(_HEAD) :]
+    return rows if data.startswith(_HEAD) and len(rows) % size == 0 else memoryview(b"")
+
+
+def _replace(path: str, rows: bytes) -> None:
+    """Others may do so at once: the last wins. It never fails, since all this is only a hint."""
+    work = f"{path}.{os.getpid()}.{threading.get_ident()}"
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        with open(work, "wb") as file:
+            file.write(_HEAD + rows)
+        os.replace(work, path)
+        folder = os.path.dirname(path)
+        old = sorted(os.scandir(folder), key=lambda entry: entry.stat().st_mtime)
+        for entry in old[:-_MOST_FILES]:
+            os.unlink(entry.path)  # contexts that were fetched lie somewhere else each time

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -34,15 +35,41 @@ class Pick(msgspec.Struct, frozen=True):
         return self.entries[0][1]
 
 
-class Selection(msgspec.Struct, frozen=True):
-    """``notes`` are for the user; ``unpack``: archives among the files are unpacked (ADD). ``taken``: the root is a
-    copy of our own, of which files may be moved."""
+class Selection:
+    """What was selected below ``root``; for layers it is only looked for when it is asked for.
 
-    root: Root
-    picks: tuple[Pick, ...]
-    notes: tuple[str, ...] = ()
-    unpack: bool = False
-    taken: bool = False
+    ``unpack``: archives among the files are unpacked (ADD). ``taken``: the root is a copy of our own, of which files
+    may be moved. ``identity``: of two selections with the same one (not empty) all is the same.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        find: Callable[[], tuple[tuple[Pick, ...], tuple[str, ...]]],
+        *,
+        unpack: bool = False,
+        taken: bool = False,
+        identity: str = "",
+    ) -> None:
+        self.root = root
+        self.unpack = unpack
+        self.taken = taken
+        self.identity = identity
+        self._find = find
+
+    @cached_property
+    def _found(self) -> tuple[tuple[Pick, ...], tuple[str, ...]]:
+        return self._find()
+
+    @property
+    def picks(self) -> tuple[Pick, ...]:
+        """Raises as :func:`select`."""
+        return self._found[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know. Raises as :func:`select`."""
+        return self._found[1]
 
 
 def select(
@@ -53,11 +80,13 @@ def select(
     exclude: Sequence[str] = (),
     parents: bool = False,
     unpack: bool = False,
+    taken: bool = False,
 ) -> Selection:
     """The things that ``patterns`` mean below ``root``; ``ignore`` is for a folder.
 
-    A pattern with wildcards may match nothing, which is noted; raises :class:`NotFound` for any other that leads to
-    nothing, :class:`UsageError` for a malformed one, :class:`WherryError` for what cannot be read or copied.
+    Of layers all is looked for when it is asked for. A pattern with wildcards may match nothing, which is noted;
+    raises :class:`NotFound` for any other that leads to nothing, :class:`UsageError` for a malformed one,
+    :class:`WherryError` for what cannot be read or copied.
     """
     if isinstance(root, str):
         root = Folder(root, ignore=ignore)
@@ -65,14 +94,25 @@ def select(
         from wherry.build.context.stages import view_of_tree
 
         root = view_of_tree(root)
-    excluded = ignore_of(exclude, "--exclude")
-    chosen = _Selecting(root, excluded)
-    for pattern in patterns:
-        if parents:
-            chosen.with_parents(pattern)
-        else:
-            chosen.plain(pattern)
-    return Selection(root, tuple(chosen.picks), tuple(chosen.notes), unpack)
+    excluded, patterns = ignore_of(exclude, "--exclude"), tuple(patterns)
+
+    def find() -> tuple[tuple[Pick, ...], tuple[str, ...]]:
+        chosen = _Selecting(root, excluded)
+        for pattern in patterns:
+            if parents:
+                chosen.with_parents(pattern)
+            else:
+                chosen.plain(pattern)
+        return tuple(chosen.picks), tuple(chosen.notes)
+
+    identity = ""
+    if root.identity:
+        said = (root.identity, *patterns, "--exclude", *exclude, "--parents" if parents else "")
+        identity = "\0".join((*said, "--unpack" if unpack else ""))
+    selection = Selection(root, find, unpack=unpack, taken=taken, identity=identity)
+    if not identity:
+        _ = selection.picks  # a folder changes: what is in it now is meant
+    return selection
 
 
 class _Selecting:

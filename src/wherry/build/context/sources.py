@@ -12,6 +12,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Protocol
 
 import msgspec
@@ -87,6 +88,8 @@ class Root(Protocol):
     """Whether owners and hard links are those of the source: in a folder they are whoever's."""
     dated: bool
     """Whether times are: in a folder they are mostly those of a checkout."""
+    identity: str
+    """Of two roots with the same one (not empty) all is the same, for ever."""
 
     def top(self) -> Node: ...
     def child(self, folder: Node, name: str) -> Node | None:
@@ -115,6 +118,7 @@ class Folder:
     ignore file names is not there."""
 
     keeps = False
+    identity = ""
 
     def __init__(self, path: str, shown: str = "the context", ignore: Ignore = NOTHING, *, dated: bool = False) -> None:
         """Raises :class:`NotFound` when there is no such directory."""
@@ -237,14 +241,20 @@ class View:
         self,
         tree: Tree,
         owner: Callable[[Entry], Owner],
-        devices: Mapping[str, Mapping[str, Owner]],
+        devices: Callable[[], Mapping[str, Mapping[str, Owner]]],
         shown: str = "the stage",
+        identity: str = "",
     ) -> None:
         """``devices`` are by folder (``/dev``) and name: no tree has them."""
         self.shown = shown
+        self.identity = identity
         self._tree = tree
         self._owner = owner
-        self._devices = devices
+        self._find_devices = devices
+
+    @cached_property
+    def _devices(self) -> Mapping[str, Mapping[str, Owner]]:
+        return self._find_devices()
 
     def top(self) -> Node:
         return self._node(self._tree.root)

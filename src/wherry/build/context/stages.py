@@ -34,12 +34,13 @@ def layers_root(store: Store, layers: Sequence[Layer], shown: str = "the stage")
     from wherry.image.making.below import Below
 
     below = Below(store, layers)
-    return View(below.view, below.owner, _devices(below), shown)
+    identity = " ".join(str(layer.meta.diff_id) for layer in layers)
+    return View(below.view, below.owner, lambda: _devices(below), shown, identity)
 
 
 def view_of_tree(tree: Tree) -> View:
     """Without what tables say: all is root's."""
-    return View(tree, lambda entry: _ON_DISK, {})
+    return View(tree, lambda entry: _ON_DISK, dict)
 
 
 def _devices(below: Below) -> dict[str, dict[str, Owner]]:

@@ -38,6 +38,8 @@ def copy_files(site: Site, place: int, step: CopyStep, done: dict[int, Made]) ->
             upper = f"{folder}/upper"
             os.mkdir(upper, 0o755)
             for selection in selections:
+                for note in selection.notes:
+                    site.note(f"line {step.origin.position.line}: {note}")
                 copy_into(upper, below, selection, step, owner=owner, mtime=site.here.epoch)
 
         return found_or_made(site, place, key, parent, fill)
@@ -61,7 +63,8 @@ def selected(site: Site, files: Files, step: CopyStep, done: dict[int, Made], wo
     from wherry.build import context
 
     if files.kind == "step":
-        return context.select(Tree.of(done[files.step].layers), files.paths, exclude=step.exclude, parents=step.parents)
+        root = context.layers_root(site.world.store, done[files.step].layers)
+        return context.select(root, files.paths, exclude=step.exclude, parents=step.parents)
     if files.kind == "inline":
         return context.inline(files.name, files.content, work)
     if files.kind == "url":

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from layers import file, stack, tar_of
 from wherry.base.digest import Digest
-from wherry.base.errors import WherryError
-from wherry.build.context import digest, select
+from wherry.base.errors import NotFound, WherryError
+from wherry.build.context import digest, layers_root, select
+from wherry.store import Store
 
 
 @pytest.fixture
@@ -94,3 +96,27 @@ def test_a_file_that_may_not_be_read_is_told_by_name(context: Path) -> None:
     with pytest.raises(WherryError, match="dir/f7' cannot be read: permission denied") as error:
         of(context)
     assert ".dockerignore" in error.value.hint
+
+
+def test_of_what_is_in_layers_the_whole_is_remembered(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    layers = stack([tar_of([file("a", b"a"), file("b", b"b")])], tmp_path / "layers")
+    first = digest(select(layers_root(store, layers), ["a"]), store.path)
+    other = digest(select(layers_root(store, layers), ["b"]), store.path)
+    os.unlink(f"{layers[0].tree}/a")
+    again = select(layers_root(store, layers), ["a"])
+    assert digest(again, store.path) == first != other
+    with pytest.raises(NotFound):
+        _ = again.picks
+    with pytest.raises(NotFound):
+        digest(again)
+
+
+def test_only_so_many_contexts_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wherry.build.context.digests._RACY", -(10**12))
+    for number in range(70):
+        root = tmp_path / str(number)
+        root.mkdir()
+        (root / "f").write_text("f")
+        digest(select(str(root), ["f"]), str(tmp_path / "cache"))
+    assert len(os.listdir(tmp_path / "cache" / "contents")) == 64
