@@ -1,4 +1,4 @@
-"""An error that shows lines of what was wrong shows them below, control characters visible, before what to do next."""
+"""An error that shows lines of what was wrong shows them below, no control characters with them, before what to do next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_the_line_and_a_caret_stand_below_the_message(capsys: pytest.CaptureFixt
     assert complain(caught.value) == 125
     assert capsys.readouterr().err == (
         "wherry: fit/Dockerfile:2:1: unknown instruction 'RUM'\n"
-        "  2 | RUM \\x1b[31m make\n"
+        "  2 | RUM ?[31m make\n"
         "    | ^\n"
         "  next: did you mean 'RUN'?\n"
     )

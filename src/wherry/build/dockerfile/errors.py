@@ -41,7 +41,10 @@ class RecipeError(WherryError):
 
 def _excerpt(text: str, line: int, column: int) -> tuple[str, str]:
     first = 0 if column <= WIDTH else column - WIDTH // 2
-    piece = text[first : first + WIDTH].replace("\t", " ")
+    # What has no shape of its own takes one place, or the caret would stand elsewhere.
+    piece = "".join(
+        letter if letter.isprintable() else " " if letter == "\t" else "?" for letter in text[first:][:WIDTH]
+    )
     before, after = "..." if first else "", "..." if first + WIDTH < len(text) else ""
     margin = f"{line} | {before}"
     return f"{margin}{piece}{after}", f"{' ' * (len(str(line)) + 1)}| {' ' * (len(before) + column - 1 - first)}^"

@@ -153,6 +153,11 @@ def test_of_a_long_line_what_is_around_the_place_is_shown() -> None:
     assert line.endswith("...")
 
 
+def test_what_has_no_shape_does_not_move_the_caret() -> None:
+    assert refusal("FROM a\nENV \x1b[1m=1 \u200b=2 x").shown == ("2 | ENV ?[1m=1 ?=2 x", "  |                ^")
+    assert refusal("FROM a\nRUN\u00a0a").shown == ("2 | RUN?a", "  |    ^")
+
+
 def test_tabs_do_not_move_the_caret() -> None:
     assert refusal("FROM a\n\tRUM x").shown == ("2 |  RUM x", "  |  ^")
 
