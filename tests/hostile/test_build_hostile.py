@@ -173,7 +173,9 @@ def test_a_build_killed_anywhere_leaves_a_store_that_the_next_one_uses(command: 
 
 
 def test_two_builds_at_once_share_what_they_make(command: Wherry, context: Path) -> None:
-    (context / "Dockerfile").write_text("FROM tiny\nRUN sleep 1; cat /proc/sys/kernel/random/uuid > /when\nRUN echo x > /x\n")
+    (context / "Dockerfile").write_text(
+        "FROM tiny\nRUN sleep 1; cat /proc/sys/kernel/random/uuid > /when\nRUN echo x > /x\n"
+    )
     both = [
         subprocess.Popen(
             [str(command.program), "build", "-q", "-t", f"made-{number}", str(context)],

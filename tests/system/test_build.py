@@ -80,9 +80,10 @@ def test_the_second_build_takes_all_from_the_cache_and_gives_the_same_digest(bui
 
 
 def test_a_comment_misses_nothing_and_a_changed_command_all_after_it(build: Builder) -> None:
-    build.ok("FROM tiny\nRUN cat /proc/sys/kernel/random/uuid > /one\nRUN cat /proc/sys/kernel/random/uuid > /two\n")
+    chance = "cat /proc/sys/kernel/random/uuid"
+    build.ok(f"FROM tiny\nRUN {chance} > /one\nRUN {chance} > /two\n")
     one, two = build.run("cat", "/one"), build.run("cat", "/two")
-    build.ok("# said\nFROM tiny AS other\n\nRUN cat /proc/sys/kernel/random/uuid > /one\n# more\nRUN cat /proc/sys/kernel/random/uuid   > /two\n")
+    build.ok(f"# said\nFROM tiny AS other\n\nRUN {chance} > /one\n# more\nRUN {chance}   > /two\n")
     assert build.run("cat", "/one") == one
     assert build.run("cat", "/two") != two
 

@@ -98,6 +98,7 @@ class ContainerConfig(msgspec.Struct, frozen=True):
     stop_signal: str = ""
     shell: tuple[str, ...] = ()
     healthcheck: dict[str, Any] = {}
+    on_build: tuple[str, ...] = ()
 
 
 class RootFilesystem(msgspec.Struct, frozen=True):
@@ -159,6 +160,7 @@ class _ContainerWire(msgspec.Struct, rename="pascal"):
     stop_signal: str | None = None
     shell: list[str] | None = None
     healthcheck: dict[str, Any] | None = None
+    on_build: list[str] | None = None
 
 
 class _RootWire(msgspec.Struct):
@@ -248,6 +250,7 @@ def read_config(data: bytes, manifest: Manifest, subject: str) -> ImageConfig:
             stop_signal=container.stop_signal or "",
             shell=tuple(container.shell or ()),
             healthcheck=container.healthcheck or {},
+            on_build=tuple(container.on_build or ()),
         ),
         rootfs=RootFilesystem((wire.rootfs.type if wire.rootfs else None) or "layers", diff_ids),
         history=tuple(

@@ -13,19 +13,20 @@ if TYPE_CHECKING:
     from wherry.base.digest import Digest
     from wherry.build.normalise import Change
 
-__all__ = ["NEVER", "found_or_made"]
+__all__ = ["found_or_made"]
 
-NEVER = ("etc/resolv.conf", "etc/hosts", "etc/hostname", "dev/*", "proc/*", "sys/*", "run/wherry", ".wherry")
+_NEVER = ("etc/resolv.conf", "etc/hosts", "etc/hostname", "dev/*", "proc/*", "sys/*", "run/wherry", ".wherry")
 """What a command finds of the host's, or of Wherry's own, and may change: it was never the image's."""
 
 
 def found_or_made(
-    site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str], None], *, drop: tuple[str, ...] = ()
+    site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str], None], *, by_command: bool = False
 ) -> Made:
     """The state after the step with this key.
 
     ``fill`` is given a work folder and leaves its changes in the ``upper`` of it. Of several builds that come to the
-    same step one makes it, and the others take it.
+    same step one makes it, and the others take it. What a command left (``by_command``) is normalised, and what was
+    never the image's is dropped; what the user copies stays as it is, to the byte.
     """
     while True:
         found = _found(site, place, key, parent)
@@ -33,7 +34,7 @@ def found_or_made(
             return found
         with site.cache.flight(key) as mine:
             if mine or not site.here.use_cache:
-                return _made(site, place, key, parent, fill, drop)
+                return _made(site, place, key, parent, fill, by_command=by_command)
 
 
 def _found(site: Site, place: int, key: Digest, parent: Made) -> Made | None:
@@ -49,9 +50,7 @@ def _found(site: Site, place: int, key: Digest, parent: Made) -> Made | None:
     return Made((*parent.layers, own) if own else parent.layers, own, cached=True)
 
 
-def _made(
-    site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str], None], drop: tuple[str, ...]
-) -> Made:
+def _made(site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str], None], *, by_command: bool) -> Made:
     from wherry.build.normalise import normalise
     from wherry.image import Rules, make_layer
 
@@ -62,8 +61,10 @@ def _made(
     try:
         fill(work)
         upper = f"{work}/upper"
-        _tell(site, place, normalise(upper, site.here.rules, site.here.epoch, when))
-        made = make_layer(store, parent.layers, upper, rules=Rules(epoch=site.here.epoch, drop=drop))
+        if by_command:
+            _tell(site, place, normalise(upper, site.here.rules, site.here.epoch, when))
+        rules = Rules(epoch=site.here.epoch, drop=_NEVER if by_command else ())
+        made = make_layer(store, parent.layers, upper, rules=rules)
     finally:
         store.discard(work)
     seconds = time.monotonic() - began

@@ -15,7 +15,7 @@ from wherry.build.cache import step_key
 from wherry.build.graph import RunStep
 from wherry.build.made import Event, Made
 from wherry.build.site import Site
-from wherry.build.steps.layer import NEVER, found_or_made
+from wherry.build.steps.layer import found_or_made
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
@@ -46,7 +46,7 @@ def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], ov
         if status != 0:
             raise _failed(site, step, parent, done, work, status)
 
-    return found_or_made(site, place, key, parent, fill, drop=NEVER)
+    return found_or_made(site, place, key, parent, fill, by_command=True)
 
 
 def _inputs(site: Site, step: RunStep, done: dict[int, Made]) -> tuple[Digest, ...]:

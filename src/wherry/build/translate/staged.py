@@ -149,7 +149,7 @@ def _expose(work: Work, instruction: Expose, stages: Stages) -> None:
 
 
 def _volume(work: Work, instruction: Volume, stages: Stages) -> None:
-    paths = _words(work, instruction.paths, instruction)
+    paths = [work.scope.expand(path, instruction.position) for path in instruction.paths]
     configuring.add_volumes(work.config, paths, instruction.position)
     _done(work, f"VOLUME {_list(paths)}")
 

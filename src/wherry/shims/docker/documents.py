@@ -154,6 +154,7 @@ def image_document(call: Call, world: World, image: Image) -> dict[str, Any]:
             "StopSignal": own.stop_signal,
             "Healthcheck": own.healthcheck or None,
             "Shell": list(own.shell) or None,
+            "OnBuild": list(own.on_build) or None,
         },
         "Architecture": config.architecture,
         "Variant": config.variant,
