@@ -283,7 +283,14 @@ def test_a_recipe_names_no_repository_of_this_machine(repository: Path, work: st
 
 def test_the_commit_of_a_directory_is_known(repository: Path, tmp_path: Path) -> None:
     assert commit_time(str(tmp_path / "source" / "sub")) == 1_600_000_100
+    assert commit_time(str(tmp_path / "source" / "Dockerfile")) == 1_600_000_100
+    git(tmp_path / "source", "gc", "--quiet")  # now it is in a pack
+    assert commit_time(str(tmp_path / "source")) == 1_600_000_100
+    git(tmp_path / "source", "worktree", "add", "--quiet", str(tmp_path / "tree"), "v1")
+    assert commit_time(str(tmp_path / "tree" / "sub")) == 1_600_000_000
     (tmp_path / "plain").mkdir()
+    assert commit_time(str(tmp_path / "plain")) is None
+    (tmp_path / "plain" / ".git").mkdir()
     assert commit_time(str(tmp_path / "plain")) is None
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wherry.build.context.commits import commit_time
     from wherry.build.context.copying import copy_into, folder_in
     from wherry.build.context.digests import digest
     from wherry.build.context.fetching import cloned, downloaded, inline
     from wherry.build.context.ignore import Ignore, parse_ignore, read_ignore
-    from wherry.build.context.opening import Context, commit_time, open_context
+    from wherry.build.context.opening import Context, open_context
     from wherry.build.context.selecting import Pick, Selection, select
     from wherry.build.context.stages import layers_root
 
@@ -47,7 +48,7 @@ _HOMES = {
     "cloned": "fetching",
     "downloaded": "fetching",
     "inline": "fetching",
-    "commit_time": "opening",
+    "commit_time": "commits",
     "copy_into": "copying",
     "digest": "digests",
     "folder_in": "copying",

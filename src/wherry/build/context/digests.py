@@ -47,13 +47,12 @@ def digest(selection: Selection, folder: str = "") -> Digest:
     if known.value is not None:
         return Digest("sha256", known.value.hex())
     contents = _contents(selection, f"{folder}/contents" if folder else "")
-    hasher = Hasher()
-    hasher.update(b"unpack\0" if selection.unpack else b"")
+    pieces = [b"unpack\0" if selection.unpack else b""]
     for pick in selection.picks:
-        hasher.update(b"pick\0" + _bytes(pick.name) + (b"parents\0" if pick.parents else b"\0"))
+        pieces.append(b"pick\0" + _bytes(pick.name) + (b"parents\0" if pick.parents else b"\0"))
         for path, node in pick.entries:
-            hasher.update(_said(path, node) + contents.get(node.stamp, b""))
-    found = hasher.digest()
+            pieces += (_said(path, node), contents.get(node.stamp, b""))
+    found = Digest.of(b"".join(pieces))
     known.add(bytes.fromhex(found.hex))
     return found
 

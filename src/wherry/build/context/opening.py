@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from typing import IO, TYPE_CHECKING
 
@@ -12,12 +11,13 @@ import msgspec
 
 from wherry.base.errors import NotFound, UsageError, WherryError, reason
 from wherry.base.progress import Progress, silent
+from wherry.build.context.commits import commit_time
 
 if TYPE_CHECKING:
     from wherry.base.settings import Settings
     from wherry.build.context.giturl import GitSource
 
-__all__ = ["Context", "commit_time", "open_context"]
+__all__ = ["Context", "open_context"]
 
 _MOST_RECIPE = 128 << 20
 _STDIN = "-"
@@ -62,22 +62,6 @@ def open_context(
     if os.path.isdir(spec):
         return Context(spec, os.path.abspath(spec), commit_time(spec))
     return _of_file(spec, work)
-
-
-def commit_time(path: str) -> int | None:
-    """The time of the commit that is checked out in the directory ``path``; None where there is no repository."""
-    here = os.path.abspath(path)
-    while not os.path.lexists(f"{here}/.git"):
-        here, last = os.path.dirname(here), here
-        if here == last:
-            return None
-    command = ["git", "-C", path, "log", "-1", "--format=%ct", "--no-show-signature"]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    text = done.stdout.strip()
-    return int(text) if done.returncode == 0 and text.isdigit() else None
 
 
 def _made(work: str) -> str:

@@ -24,7 +24,7 @@ __all__ = ["copy_files", "selected"]
 
 def copy_files(site: Site, place: int, step: CopyStep, done: dict[int, Made]) -> Made:
     """Raises :class:`NotFound` for a source that is not there, and what fetching raises."""
-    from wherry.build.context import copy_into, digest
+    from wherry.build.context import digest
 
     parent = done[step.parent]
     with _work(site, step) as work:
@@ -35,6 +35,8 @@ def copy_files(site: Site, place: int, step: CopyStep, done: dict[int, Made]) ->
         key = step_key(step, parent.diff_ids, inputs, site.meaning)
 
         def fill(folder: str) -> None:
+            from wherry.build.context import copy_into
+
             upper = f"{folder}/upper"
             os.mkdir(upper, 0o755)
             for selection in selections:
