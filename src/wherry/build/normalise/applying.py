@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
 
 from wherry.base.errors import reason
 from wherry.build.normalise.compiled import HEAD, clamped_head, source_of
+from wherry.build.normalise.libraries import late_members
 from wherry.build.normalise.matching import Matcher
 from wherry.build.normalise.rewriting import HEADS, REWRITERS, Times
 from wherry.build.normalise.rule import Change, Rule
 
 __all__ = ["normalise"]
 
-_LARGEST = 256 << 20
+_LARGEST = 64 << 20
 """Bytes: what is larger is no file that a rule is about."""
 
 
@@ -83,11 +86,26 @@ def _apply(upper: str, path: str, rule: Rule, times: Times) -> Change | None:
         else:
             after = clamped_head(head, _stat(f"{upper}/{source_of(path)}"), times.epoch)
         return None if after is None else _written(place, after, Change(path, rule.name, "rewritten"), part=True)
+    if rule.rewriter == "archive-times":
+        return _dated(place, Change(path, rule.name, "rewritten"), times)
     if os.path.getsize(place) > _LARGEST:
         return None
     with open(place, "rb") as file:
         content = REWRITERS[rule.rewriter](file.read(), times)
     return None if content is None else _written(place, content, Change(path, rule.name, "rewritten"))
+
+
+def _dated(place: str, change: Change, times: Times) -> Change | None:
+    """A static library with the epoch for the times of its members."""
+    with open(place, "rb") as file:
+        found = late_members(file, times)
+    if not found:
+        return None
+    with _writable(place) as library:
+        for at in found:
+            library.seek(at)
+            library.write(b"%-12d" % times.epoch)
+    return change
 
 
 def _stat(place: str) -> os.stat_result | None:
@@ -99,18 +117,25 @@ def _stat(place: str) -> os.stat_result | None:
 
 def _written(place: str, content: bytes, change: Change, *, part: bool = False) -> Change:
     """``content`` in place of the file's own (``part``: of its beginning); all else about the file stays."""
+    with _writable(place) as file:
+        file.write(content)
+        if not part:
+            file.truncate(len(content))
+    return change
+
+
+@contextmanager
+def _writable(place: str) -> Iterator[BinaryIO]:
+    """The file, to be written in place; its mode and times are put back."""
     before = os.lstat(place)
     mode = stat.S_IMODE(before.st_mode)
     if not mode & stat.S_IWUSR:
         os.chmod(place, mode | stat.S_IWUSR)
     try:
         descriptor = os.open(place, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(descriptor, "wb", buffering=0) as file:
-            file.write(content)
-            if not part:
-                file.truncate(len(content))
+        with open(descriptor, "wb") as file:
+            yield file
     finally:
         if stat.S_IMODE(os.lstat(place).st_mode) != mode:  # writing takes set-id bits away
             os.chmod(place, mode)
     os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns), follow_symlinks=False)
-    return change

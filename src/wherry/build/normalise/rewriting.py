@@ -56,7 +56,7 @@ def _shadow(content: bytes, times: Times) -> bytes | None:
 
     def line(text: bytes) -> bytes:
         fields = text.split(b":")
-        if len(fields) != 9 or not fields[2].isdigit() or int(fields[2]) < first:
+        if len(fields) != 9 or not re.fullmatch(rb"\d{1,9}", fields[2]) or int(fields[2]) < first:
             return text
         return b":".join([*fields[:2], b"%d" % (times.epoch // _DAY), *fields[3:]])
 
@@ -172,22 +172,6 @@ def _git_index(content: bytes, times: Times) -> bytes | None:
     return None if after is None else _changed(content, after)
 
 
-def _archive_times(content: bytes, times: Times) -> bytes | None:
-    """ar(5): an ASCII head of 60 bytes for each member, with its time at 16, owner at 28 and group at 34."""
-    if content[:8] != b"!<arch>\n":
-        return None
-    body, at = bytearray(content), 8
-    while at + 60 <= len(body):
-        head = bytes(body[at : at + 60])
-        if head[58:] != b"`\n" or not head[48:58].strip().isdigit():
-            return None
-        if head[16:28].strip().isdigit() and int(head[16:28]) >= times.since:
-            body[at + 16 : at + 28] = b"%-12d" % times.epoch
-        size = int(head[48:58])
-        at += 60 + size + size % 2
-    return _changed(content, bytes(body))
-
-
 def _authorities(content: bytes, times: Times) -> bytes | None:
     return _changed(content, without_added(content))
 
@@ -204,7 +188,6 @@ HEADS: Mapping[str, Callable[[bytes, Times], bytes | None]] = {"gzip-time": _gzi
 """Of files of any size: these are given the first 16 bytes, and give as many."""
 
 REWRITERS: Mapping[str, Callable[[bytes, Times], bytes | None]] = {
-    "archive-times": _archive_times,
     "authorities": _authorities,
     "conda-history": _conda_history,
     "git-index": _git_index,

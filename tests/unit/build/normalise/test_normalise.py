@@ -96,9 +96,10 @@ def test_a_folder_keeps_its_time_when_something_in_it_goes(tmp_path: Path) -> No
 
 def test_only_what_the_step_made_counts_where_its_beginning_is_known(tmp_path: Path) -> None:
     began = 20_500 * 86_400
-    place = write(tmp_path, "etc/shadow", b"old:*:20000:0:99999:7:::\nnew:*:20500:0:99999:7:::\nodd:line\n")
+    odd = b"odd:line\nhuge:*:" + b"9" * 5000 + b":0:99999:7:::\n"
+    place = write(tmp_path, "etc/shadow", b"old:*:20000:0:99999:7:::\nnew:*:20500:0:99999:7:::\n" + odd)
     normalise(str(tmp_path), RULES, EPOCH, began)
-    assert place.read_bytes() == b"old:*:20000:0:99999:7:::\nnew:*:11574:0:99999:7:::\nodd:line\n"
+    assert place.read_bytes() == b"old:*:20000:0:99999:7:::\nnew:*:11574:0:99999:7:::\n" + odd
 
 
 def test_compiled_python_follows_its_source_whose_time_is_clamped(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.build.normalise import RULES
+from wherry.build.normalise import RULES, normalise
 from wherry.build.normalise.rewriting import HEADS, REWRITERS, Times
 
 NOW = int(time.time())
@@ -84,13 +84,12 @@ def test_a_static_library_made_with_times_becomes_the_deterministic_one(tmp_path
     for archive, letters in (("timed.a", "rcU"), ("plain.a", "rcD")):
         files = ["one.o", "a-name-longer-than-sixteen-letters.o"]
         subprocess.run(["ar", letters, archive, *files], cwd=tmp_path, check=True)
-    content = (tmp_path / "timed.a").read_bytes()
-    after = REWRITERS["archive-times"](content, TIMES)
-    assert after is not None
-    (tmp_path / "timed.a").write_bytes(after)
+    changes = normalise(str(tmp_path), RULES, TIMES.epoch, TIMES.since)
+    assert [(change.path, change.rule) for change in changes] == [("timed.a", "archive-times")]
     listed = subprocess.run(["ar", "tv", "timed.a"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert listed.count("2001") == 2
-    assert REWRITERS["archive-times"]((tmp_path / "plain.a").read_bytes(), TIMES) is None
+    (tmp_path / "timed.a").write_bytes(b"!<arch>\nno library after all, though it begins as one".ljust(90))
+    assert normalise(str(tmp_path), RULES, TIMES.epoch, TIMES.since) == ()
 
 
 def java_store(entries: list[tuple[bytes, int]], kind: int = 2, password: str = "changeit") -> bytes:
@@ -168,6 +167,6 @@ def test_no_rewriter_fails_on_any_bytes(name: str, content: bytes) -> None:
 
 def test_every_rewriter_is_used_and_every_rule_has_one() -> None:
     used = {rule.rewriter for rule in RULES if rule.rewriter}
-    assert used == {*REWRITERS, *HEADS, "compiled"}
+    assert used == {*REWRITERS, *HEADS, "compiled", "archive-times"}
     assert [rule.name for rule in RULES if (rule.action == "rewrite") != bool(rule.rewriter)] == []
     assert len({rule.name for rule in RULES}) == len(RULES)
