@@ -13,8 +13,7 @@ from wherry.base.errors import WherryError, reason
 from wherry.build.context.selecting import Selection, select
 from wherry.build.context.sources import Node, Owner, Root, View
 from wherry.containers import remove_tree
-from wherry.image import Entry, Tree
-from wherry.image.loose import LooseTree, is_tar, unpack_tar
+from wherry.image import Entry, LooseTree, Tree, is_tar, unpack_tar
 
 __all__ = ["as_folder", "is_tar", "unpacked"]
 

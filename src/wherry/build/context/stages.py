@@ -11,7 +11,7 @@ from wherry.build.context.sources import Owner, View
 from wherry.image import Tree
 
 if TYPE_CHECKING:
-    from wherry.image.making.below import Below
+    from wherry.image import Below
     from wherry.store import Layer, Store
 
 __all__ = ["layers_root", "view_of_tree"]
@@ -31,7 +31,7 @@ _ON_DISK = _AsOnDisk()
 
 def layers_root(store: Store, layers: Sequence[Layer], shown: str = "the stage") -> View:
     """The files of layers (bottom first): whose they are in the image, its devices and attributes."""
-    from wherry.image.making.below import Below
+    from wherry.image import Below
 
     below = Below(store, layers)
     identity = " ".join(str(layer.meta.diff_id) for layer in layers)
