@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wherry.image.importing import Imported, folder_tar, import_folder, import_tar
     from wherry.image.keeping import keep_packed
     from wherry.image.local import Image, near_names, open_by_digest, open_image
+    from wherry.image.loose import LooseTree, is_tar, unpack_tar
     from wherry.image.making import (
         COMPRESSIONS,
         MadeLayer,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         squash,
         told_of,
     )
+    from wherry.image.making.below import Below
     from wherry.image.model import (
         ContainerConfig,
         Descriptor,
@@ -74,6 +76,7 @@ __all__ = [
     "COMPRESSIONS",
     "FORMATS",
     "ArchivedImage",
+    "Below",
     "Change",
     "ContainerConfig",
     "Descriptor",
@@ -85,6 +88,7 @@ __all__ = [
     "Index",
     "LayerBytes",
     "Loaded",
+    "LooseTree",
     "MadeLayer",
     "Manifest",
     "PackOptions",
@@ -116,6 +120,7 @@ __all__ = [
     "import_tar",
     "is_image_file",
     "is_packed",
+    "is_tar",
     "is_unpacked",
     "keep_packed",
     "load_file",
@@ -152,6 +157,7 @@ __all__ = [
     "squash",
     "told_of",
     "unpack_packed",
+    "unpack_tar",
     "verify_image",
     "view",
     "write_out",
@@ -162,6 +168,7 @@ _HOMES = {
     "COMPRESSIONS": "making",
     "FORMATS": "saving",
     "ArchivedImage": "archive",
+    "Below": "making.below",
     "Change": "differences",
     "ContainerConfig": "model",
     "Descriptor": "model",
@@ -173,6 +180,7 @@ _HOMES = {
     "Index": "model",
     "LayerBytes": "carrying",
     "Loaded": "archive",
+    "LooseTree": "loose",
     "MadeLayer": "making",
     "Manifest": "model",
     "PackOptions": "packing",
@@ -204,6 +212,7 @@ _HOMES = {
     "import_tar": "importing",
     "is_image_file": "archive",
     "is_packed": "packed",
+    "is_tar": "loose",
     "is_unpacked": "directory",
     "keep_packed": "keeping",
     "load_file": "archive",
@@ -240,6 +249,7 @@ _HOMES = {
     "squash": "making",
     "told_of": "making",
     "unpack_packed": "unpacking",
+    "unpack_tar": "loose",
     "verify_image": "verifying",
     "view": "tree",
     "write_out": "flattening",
