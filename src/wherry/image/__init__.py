@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from wherry.image.platforms import Platform, here
     from wherry.image.pulling import PullPreview, preview_pull, pull
     from wherry.image.pushing import preview_push, push
-    from wherry.image.rootfs import root_tar
+    from wherry.image.rootfs import inlined, root_tar
     from wherry.image.saving import FORMATS, preview_save, save_file, save_images
     from wherry.image.sources import Source, parse_checksum, parse_source
     from wherry.image.steps import Step, history
@@ -118,6 +118,7 @@ __all__ = [
     "history",
     "import_folder",
     "import_tar",
+    "inlined",
     "is_image_file",
     "is_packed",
     "is_tar",
@@ -210,6 +211,7 @@ _HOMES = {
     "history": "steps",
     "import_folder": "importing",
     "import_tar": "importing",
+    "inlined": "rootfs",
     "is_image_file": "archive",
     "is_packed": "packed",
     "is_tar": "loose",
