@@ -21,9 +21,11 @@ _CHUNK = 256 * 1024
 
 
 class LooseTree(msgspec.Struct, frozen=True):
-    """``tree`` is the folder; ``entries`` are what the archive says of each path, hard links as what they lead to."""
+    """``tree`` is the folder, ``table`` the file beside it; ``entries`` are what the archive says of each path, hard
+    links as what they lead to."""
 
     tree: str
+    table: str
     entries: Mapping[str, TableEntry]
 
 
@@ -57,7 +59,7 @@ def unpack_tar(descriptor: int, work: str, subject: str) -> LooseTree:
             target = entries.get("/".join(part for part in entry.target.split("/") if part not in ("", ".")))
             entry = msgspec.structs.replace(target, path=entry.path) if target is not None else entry
         entries[entry.path] = entry
-    return LooseTree(f"{work}/tree", entries)
+    return LooseTree(f"{work}/tree", f"{work}/table.zst", entries)
 
 
 def _chunks(descriptor: int) -> Iterator[bytes]:

@@ -52,6 +52,23 @@ def layers_tar(
     yield bytes(2 * _BLOCK)
 
 
+def inlined(table: str, path: str) -> Iterator[bytes]:
+    """The content of a layer's file that its owner may not read: its table has it (docs/design/layer-table.md).
+
+    Raises :class:`ImageError` when it has not.
+    """
+    import tarfile
+
+    with tarfile.open(fileobj=TarReader(read_frames(table)), mode="r|") as archive:  # type: ignore[call-overload]
+        for member in archive:
+            if member.isreg() and os.path.normpath(member.name).lstrip("/") == path:
+                content = archive.extractfile(member)
+                while chunk := content.read(_CHUNK):
+                    yield chunk
+                return
+    raise ImageError(f"'{path}' cannot be read", why="its owner may not")
+
+
 class _Facts(msgspec.Struct, frozen=True):
     """What one layer's table says: its entries by path, hard links as what they lead to."""
 
@@ -81,19 +98,9 @@ class _Merged:
 
     def inlined(self, real: str) -> Iterator[bytes]:
         """The content of a file that its owner may not read: it is in the table."""
-        import tarfile
-
         for facts in self._facts:
-            if not real.startswith(f"{facts.root}/"):
-                continue
-            wanted = real[len(facts.root) + 1 :]
-            with tarfile.open(fileobj=TarReader(read_frames(facts.table)), mode="r|") as archive:  # type: ignore[call-overload]
-                for member in archive:
-                    if member.isreg() and os.path.normpath(member.name).lstrip("/") == wanted:
-                        content = archive.extractfile(member)
-                        while chunk := content.read(_CHUNK):
-                            yield chunk
-                        return
+            if real.startswith(f"{facts.root}/"):
+                return inlined(facts.table, real[len(facts.root) + 1 :])
         raise ImageError(f"'{real}' cannot be read", why="its owner may not")
 
     def _below(self, directory: Entry) -> Iterator[tuple[Member, str]]:

@@ -13,7 +13,7 @@ from wherry.base.errors import WherryError, reason
 from wherry.build.context.selecting import Selection, select
 from wherry.build.context.sources import Node, Owner, Root, View
 from wherry.containers import remove_tree
-from wherry.image import Entry, LooseTree, Tree, is_tar, unpack_tar
+from wherry.image import Entry, LooseTree, Tree, inlined, is_tar, unpack_tar
 
 __all__ = ["as_folder", "is_tar", "unpacked"]
 
@@ -90,4 +90,7 @@ def _view(loose: LooseTree, shown: str) -> View:
         foreign = {name: value for name, value in known.xattrs.items() if not name.startswith("user.")}
         return _Owner(known.uid, known.gid, known.mode, xattrs=foreign)
 
-    return View(view, owner, lambda: devices, f"the archive '{shown}'")
+    def closed(real: str) -> Iterator[bytes]:
+        return inlined(loose.table, real[len(loose.tree) + 1 :])
+
+    return View(view, owner, lambda: devices, closed, f"the archive '{shown}'")

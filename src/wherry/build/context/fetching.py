@@ -76,7 +76,7 @@ def fetch(
     except UsageError as error:
         if not url.startswith("http:"):
             raise
-        hint = "write https://, or say what has to come: ADD --checksum=sha256:HEX"
+        hint = "write https://, or, in ADD, what has to come: --checksum=sha256:HEX"
         raise UsageError(error.what, why=error.why, hint=hint) from None
     modified = _seconds(seen.get("last-modified", ""))
     if modified is not None:

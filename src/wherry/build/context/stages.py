@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,16 +31,21 @@ _ON_DISK = _AsOnDisk()
 
 def layers_root(store: Store, layers: Sequence[Layer], shown: str = "the stage") -> View:
     """The files of layers (bottom first): whose they are in the image, its devices and attributes."""
-    from wherry.image import Below
+    from wherry.image import Below, inlined
 
     below = Below(store, layers)
     identity = " ".join(str(layer.meta.diff_id) for layer in layers)
-    return View(below.view, below.owner, lambda: _devices(below), shown, identity)
+
+    def closed(real: str) -> Iterator[bytes]:
+        layer = next(layer for layer in layers if real.startswith(f"{layer.tree}/"))
+        return inlined(layer.table, real[len(layer.tree) + 1 :])
+
+    return View(below.view, below.owner, lambda: _devices(below), closed, shown, identity)
 
 
 def view_of_tree(tree: Tree) -> View:
     """Without what tables say: all is root's."""
-    return View(tree, lambda entry: _ON_DISK, dict)
+    return View(tree, lambda entry: _ON_DISK, dict, lambda real: ())
 
 
 def _devices(below: Below) -> dict[str, dict[str, Owner]]:

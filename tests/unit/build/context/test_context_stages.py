@@ -37,6 +37,7 @@ LOWER = (
     file("cap", b"cap", 0o755, pax={CAPABILITY: "\x01\x02", "SCHILY.xattr.user.note": "hello"}),
     file("one", b"linked", 0o600, uid=3),
     hardlink("two", "one"),
+    file("closed", b"nobody may read it", 0o000, uid=0),
 )
 UPPER = (file("srv/b", b"b", 0o600, uid=1), whiteout("etc/gone"), whiteout("dev/hidden"))
 
@@ -122,3 +123,11 @@ def test_owners_belong_to_what_is_copied(store: Store, tmp_path: Path) -> None:
         made = stack([tar_of([file("a", b"a", uid=uid)])], tmp_path / f"layers{number}")
         found.append(digest(select(layers_root(store, made), ["a"]), store.path))
     assert found[0] != found[1] == found[2]
+
+
+def test_what_nobody_may_read_is_copied(store: Store, layers: Sequence[Layer], tmp_path: Path) -> None:
+    found = select(layers_root(store, layers), ["closed"])
+    assert digest(found) != digest(select(layers_root(store, layers), ["cap"]))
+    to = copied(store, layers, ["closed"], tmp_path)
+    assert (to / "closed").read_bytes() == b"nobody may read it"
+    assert owner(to / "closed") == "0:0:0"
