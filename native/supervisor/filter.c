@@ -23,16 +23,24 @@ enum { CALL_setxattrat = 463, CALL_removexattrat = 466 };
 #define __O_TMPFILE 020000000
 #endif
 
-#define ALWAYS (-1)
-#define IF_MAKES(argument) (argument)
+/* Of which argument which bits make a call one that is answered; without bits: always. */
+struct when {
+    int argument;
+    uint32_t bits;
+};
+
+#define ALWAYS {0, 0}
+#define IF_MAKES(argument) {argument, O_CREAT | __O_TMPFILE}
+#define IF_WRITES(argument) {argument, 2}
 
 static const struct {
-    int number, when;
+    int number;
+    struct when when;
     answer answer;
 } calls[] = {
 #define CALL(name, when, answer) {SYS_##name, when, answer},
 #ifdef SYS_open
-#define OLD(name, when, answer) CALL(name, when, answer)
+#define OLD(name, when, answer) {SYS_##name, when, answer},
 #else
 #define OLD(name, when, answer)
 #endif
@@ -87,10 +95,11 @@ size_t filter_make(struct kernel_step steps[FILTER_ROOM]) {
     step(&program, STEP_RETURN, ACTION_ALLOW, 0, 0);
     step(&program, STEP_LOAD, offsetof(struct kernel_call, number), 0, 0);
     for (size_t i = 0; i < CALLS; i++) {
-        step(&program, STEP_EQUAL, (uint32_t)calls[i].number, 0, calls[i].when == ALWAYS ? 1 : 4);
-        if (calls[i].when != ALWAYS) {
-            step(&program, STEP_LOAD, argument(calls[i].when), 0, 0);
-            step(&program, STEP_ANY_OF, O_CREAT | __O_TMPFILE, 1, 0);
+        struct when when = calls[i].when;
+        step(&program, STEP_EQUAL, (uint32_t)calls[i].number, 0, when.bits == 0 ? 1 : 4);
+        if (when.bits != 0) {
+            step(&program, STEP_LOAD, argument(when.argument), 0, 0);
+            step(&program, STEP_ANY_OF, when.bits, 1, 0);
             step(&program, STEP_RETURN, ACTION_ALLOW, 0, 0);
         }
         step(&program, STEP_RETURN, ACTION_NOTIFY, 0, 0);

@@ -56,6 +56,7 @@ bool owner_allows(const struct owner *owner, bool is_owner, bool in_group, unsig
 }
 
 mode_t owner_mode(const struct owner *owner, mode_t disk) {
+    if (S_ISLNK(disk)) return disk; /* has none but that */
     mode_t kind = owner->kind == 'c' ? S_IFCHR : owner->kind == 'b' ? S_IFBLK : disk & S_IFMT;
     return kind | (mode_t)owner->mode;
 }

@@ -13,6 +13,7 @@ def shortcomings(machine: Machine) -> tuple[Obstacle, ...]:
     found: list[Obstacle | None] = []
     if machine.host.userns:
         found += [_overlay(machine), _proc(machine), _network(machine), _fuse(machine), _ids(machine)]
+        found.append(_supervised(machine))
     elif machine.proot.works and not machine.proot.seccomp:
         found.append(_SLOW_PROOT)
     found += [_limits(machine), *(_place(place) for place in machine.storage), _logout(machine)]
@@ -96,6 +97,17 @@ def _ids(machine: Machine) -> Obstacle | None:
         return _no_gain("newuidmap-outer", "newuidmap", cost)
     what = f"newuidmap does not map the ids that are granted ({ids.problem})"
     return Obstacle("newuidmap-powerless", what, f"chmod u+s {ids.newuidmap} {ids.newgidmap}", cost)
+
+
+def _supervised(machine: Machine) -> Obstacle | None:
+    if not machine.host.supervised:
+        return None
+    cost = "--fakeroot is not possible, and builds lose other owners where no subordinate ids are"
+    what = machine.host.supervised
+    if machine.namespaces.filtered:
+        ask = "start wherry outside of the container or filter that is around it"
+        return Obstacle("supervisor-outer", what, ask, cost, yours=True)
+    return Obstacle("supervisor-none", what, "boot Linux 5.9 or newer", cost)
 
 
 def _no_gain(name: str, program: str, cost: str) -> Obstacle:

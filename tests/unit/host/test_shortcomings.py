@@ -9,7 +9,7 @@ import pytest
 
 from machines import GOOD, changed, refused
 from wherry.host import Machine, shortcomings
-from wherry.host.facts import Batch, Cgroup, Fuse, Ids, Storage, Survival
+from wherry.host.facts import Batch, Cgroup, Fuse, Ids, Namespaces, Storage, Survival
 
 
 def ids(machine: Machine) -> list[str]:
@@ -39,6 +39,13 @@ def test_nothing_is_missed_on_a_good_machine() -> None:
         (with_(ids=Ids(newuidmap="/u", newgidmap="/g")), "subids-none"),
         (with_(ids=Ids(1, 1)), "newuidmap-none"),
         (with_(ids=Ids(1, 1, "/u", "/g", problem="not permitted")), "newuidmap-powerless"),
+        (changed("host", supervised="no: seccomp: EINVAL"), "supervisor-none"),
+        (
+            msgspec.structs.replace(
+                changed("host", supervised="no: seccomp: EBUSY"), namespaces=Namespaces(network=True, filtered=True)
+            ),
+            "supervisor-outer",
+        ),
         (with_(cgroup=Cgroup("v1")), "cgroup-v1"),
         (with_(cgroup=Cgroup("hybrid")), "cgroup-v1"),
         (with_(cgroup=Cgroup()), "cgroup-none"),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wherry.image.making.below import Below
-from wherry.image.making.owners import Owner, layer_owners, read_beside
+from wherry.image.making.owners import Owner, is_odd, layer_owners, read_beside
 from wherry.store import Layer
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def owners_list(store: Store, layers: Sequence[Layer], beside: str = "") -> byte
         entry = below.root if not path else below.find(path)
         # Under a link it is another file, which has an entry of its own.
         if entry is not None and entry.path.strip("/") == path and not below.is_device(path):
-            found[path] = below.owner(entry)
+            owner = below.owner(entry)
+            if owner.xattrs or is_odd("symlink" if entry.target else "", owner.uid, owner.gid, owner.mode):
+                found[path] = owner
     if beside:
         found.update(read_beside(beside))
     return b"".join(_record(path, owner) for path, owner in found.items())
