@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import NotFound
+from wherry.base.errors import NotFound, UsageError
 from wherry.base.progress import Event, Progress, silent
 from wherry.build.agents import agent_socket, parse_agents
 from wherry.build.graph import MountFrom, RunStep
@@ -42,11 +42,16 @@ class Given(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What is added to a start: mounts, variables (NAME=value), and the mount points that the image lacks."""
+    """What is added to a start: mounts, variables (NAME=value), and the mount points that the image lacks.
+
+    ``secrets`` are variables whose values neither the plan nor the execution's record may have: the launcher gets them
+    in its own environment, and the options name them.
+    """
 
     binds: tuple[Bind, ...] = ()
     tmpfs: tuple[tuple[str, str], ...] = ()
     env: tuple[str, ...] = ()
+    secrets: dict[str, str] = {}
     folders: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
@@ -55,7 +60,7 @@ class Shown(msgspec.Struct, frozen=True):
             options,
             binds=(*options.binds, *self.binds),
             tmpfs=(*options.tmpfs, *self.tmpfs),
-            env=(*options.env, *self.env),
+            env=(*options.env, *self.env, *self.secrets),
             places=(*options.places, *self.folders),
             place_files=(*options.place_files, *self.files),
         )
@@ -75,12 +80,10 @@ def mounts_for(
 
     binds: list[Bind] = []
     tmpfs: list[tuple[str, str]] = []
-    env: list[str] = []
+    secrets = {mount.env: values[number] for number, mount in enumerate(step.mounts) if number in values}
     folders: list[str] = []
     files: list[str] = []
     for number, mount in enumerate(step.mounts):
-        if number in values:
-            env.append(f"{mount.env}={values[number]}")
         if mount.type == "tmpfs":
             size = f",size={mount.size}" if mount.size is not None else ""
             tmpfs.append((mount.target, f"exec,mode={mount.mode if mount.mode is not None else 0o1777:o}{size}"))
@@ -89,8 +92,8 @@ def mounts_for(
             binds.append(Bind(places[number], mount.target, read_only=read_only))
             (folders if is_folder(places[number]) else files).append(mount.target)
     agents = [mount.target for number, mount in enumerate(step.mounts) if mount.type == "ssh" and number in places]
-    env += [f"SSH_AUTH_SOCK={target}" for target in agents[:1]]
-    return Shown(tuple(binds), tuple(tmpfs), tuple(env), tuple(folders), tuple(files))
+    env = tuple(f"SSH_AUTH_SOCK={target}" for target in agents[:1])
+    return Shown(tuple(binds), tuple(tmpfs), env, secrets, tuple(folders), tuple(files))
 
 
 @contextmanager
@@ -123,7 +126,11 @@ def mounting(
         places |= _caches(stack, given, step, directory_of, progress)
         places |= _agents(stack, given, step)
         contents = _contents(given, step)
-        values = {number: os.fsdecode(content) for number, content in contents.items() if step.mounts[number].env}
+        values = {
+            number: _as_variable(step.mounts[number], content)
+            for number, content in contents.items()
+            if step.mounts[number].env
+        }
         if contents:
             modes = {
                 number: mode if (mode := step.mounts[number].mode) is not None else _SECRET_MODE for number in contents
@@ -188,6 +195,13 @@ def _contents(given: Given, step: RunStep) -> dict[int, bytes]:
         elif mount.required:
             raise _missing(step, f"the secret '{mount.id}'", f"--secret id={mount.id},src=FILE")
     return found
+
+
+def _as_variable(mount: MountFrom, content: bytes) -> str:
+    if b"\0" in content:
+        hint = "leave env= out: it is then a file"
+        raise UsageError(f"the secret '{mount.id}' cannot be a variable", why="it has a zero byte", hint=hint)
+    return os.fsdecode(content)
 
 
 def _missing(step: RunStep, what: str, option: str) -> NotFound:

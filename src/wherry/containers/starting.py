@@ -64,6 +64,8 @@ class Start(msgspec.Struct, frozen=True):
     container_id: str = ""
     mounts: tuple[Mount, ...] = ()
     """Of its image: held until the launcher has its own hold."""
+    secrets: dict[str, str] = {}
+    """Variables of the launcher itself, for a plan that takes them by name: neither plan nor record has the values."""
 
     def execute(self) -> NoReturn:
         """Become the launcher; this process never comes back."""
@@ -79,8 +81,11 @@ class Start(msgspec.Struct, frozen=True):
         env: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """The launcher as a child of this process; the caller waits for it."""
+        from wherry.base.outside import caller_environment
         from wherry.launch import start as start_launcher
 
+        if self.secrets:
+            env = {**(caller_environment() if env is None else env), **self.secrets}
         return start_launcher(
             self.path or self.plan,
             self.command,

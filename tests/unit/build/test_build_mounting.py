@@ -48,11 +48,8 @@ def options(shown: Shown) -> RunOptions:
 # ---- what is pure -------------------------------------------------------------------------------------------------
 
 
-def shown_of(
-    mount: MountFrom, place: str = "/host/place", *, folder: bool = True, value: str | None = None
-) -> RunOptions:
-    values = {} if value is None else {0: value}
-    return options(mounts_for(step(mount), {0: place}, values, lambda path: folder))
+def shown_of(mount: MountFrom, *, folder: bool = True) -> RunOptions:
+    return options(mounts_for(step(mount), {0: "/host/place"}, {}, lambda path: folder))
 
 
 def test_a_cache_is_a_bind_that_can_be_written_with_a_mount_point() -> None:
@@ -74,7 +71,9 @@ def test_a_secret_is_a_read_only_file() -> None:
 
 def test_a_secret_can_be_a_variable() -> None:
     mount = MountFrom(type="secret", target="/run/secrets/token", id="token", env="TOKEN")
-    assert shown_of(mount, folder=False, value="hush").env == ("TOKEN=hush",)
+    shown = mounts_for(step(mount), {0: "/host/place"}, {0: "hush"}, lambda path: False)
+    assert shown.secrets == {"TOKEN": "hush"}
+    assert options(shown).env == ("TOKEN",), "the value is in no option: plans and records have these"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +156,14 @@ def test_a_required_secret_that_was_not_given_is_an_error_with_its_line(tmp_path
         pass
     with mounting(given(tmp_path), step(SECRET), no_directory) as shown:
         assert shown == Shown()
+
+
+def test_what_has_a_zero_byte_can_be_no_variable(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"a\0b")
+    here = given(tmp_path, secrets={"token": Secret(str(tmp_path / "token"))})
+    mount = MountFrom(type="secret", target="/t", id="token", env="TOKEN")
+    with pytest.raises(UsageError, match="cannot be a variable"), mounting(here, step(mount), no_directory):
+        pass
 
 
 def test_what_is_too_large_is_no_secret(tmp_path: Path) -> None:

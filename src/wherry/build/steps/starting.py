@@ -49,7 +49,7 @@ def prepared(
             start = prepare_step(site.world, options, as_image(parent, step.origin.stage, step.platform))
         for note in start.plan.notes:
             site.note(note)
-        yield start
+        yield msgspec.structs.replace(start, secrets=shown.secrets)
 
 
 def _options(site: Site, step: RunStep, below: Tree, work: str) -> RunOptions:
