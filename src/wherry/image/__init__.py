@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wherry.image.flattening import flatten, flattened_path, shallow, write_out
     from wherry.image.forms import ARCHIVES, Form, form_of
     from wherry.image.importing import Imported, folder_tar, import_folder, import_tar
+    from wherry.image.instructions import changed_config, with_variables
     from wherry.image.keeping import keep_packed
     from wherry.image.local import Image, near_names, open_by_digest, open_image
     from wherry.image.loose import LooseTree, is_tar, unpack_tar
@@ -103,6 +104,7 @@ __all__ = [
     "Told",
     "Tree",
     "bring_layer",
+    "changed_config",
     "changes",
     "changes_of_folder",
     "compress_layer",
@@ -161,6 +163,7 @@ __all__ = [
     "unpack_tar",
     "verify_image",
     "view",
+    "with_variables",
     "write_out",
 ]
 
@@ -195,6 +198,7 @@ _HOMES = {
     "TableEntry": "table",
     "Told": "making",
     "Tree": "tree",
+    "changed_config": "instructions",
     "bring_layer": "carrying",
     "changes": "differences",
     "changes_of_folder": "differences",
@@ -254,6 +258,7 @@ _HOMES = {
     "unpack_tar": "loose",
     "verify_image": "verifying",
     "view": "tree",
+    "with_variables": "instructions",
     "write_out": "flattening",
 }
 

@@ -19,7 +19,7 @@ from wherry.image.decode import decoded
 from wherry.image.layout import FolderLayout
 from wherry.image.local import Image
 from wherry.image.model import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
-from wherry.image.table import read_frames, rebuild
+from wherry.image.table import rebuild, tar_size
 from wherry.image.writing import Writer, folder_writer, tar_writer
 from wherry.store import Layer, Store
 
@@ -147,7 +147,7 @@ def _saved(store: Store, images: Sequence[Image], name: str | None, form: str) -
 def _tar_size(store: Store, image: Image, layer: Layer) -> int:
     """The bytes of the layer's tar, which must be known before its first one is written."""
     if layer.meta.rebuildable:
-        return sum(len(frame.raw) + frame.elided for frame in read_frames(layer.table))
+        return tar_size(layer)
     return sum(map(len, _kept(store, image, layer)))
 
 

@@ -22,7 +22,17 @@ from wherry.store import Layer
 if TYPE_CHECKING:
     from tarfile import TarInfo
 
-__all__ = ["Frame", "TableEntry", "TarReader", "read_entries", "read_frames", "read_modes", "read_whiteouts", "rebuild"]
+__all__ = [
+    "Frame",
+    "TableEntry",
+    "TarReader",
+    "read_entries",
+    "read_frames",
+    "read_modes",
+    "read_whiteouts",
+    "rebuild",
+    "tar_size",
+]
 
 _CHUNK = 1 << 20
 _LARGEST_FRAME = 64 * 1024
@@ -80,6 +90,11 @@ def read_frames(path: str) -> Iterator[Frame]:
                 yield Frame(raw, elided, _exactly(stream, size))
     except (zstandard.ZstdError, EOFError) as error:
         raise _damaged(path) from error
+
+
+def tar_size(layer: Layer) -> int:
+    """The bytes of the tar that :func:`rebuild` gives."""
+    return layer.meta.tar_size or sum(len(frame.raw) + frame.elided for frame in read_frames(layer.table))
 
 
 def rebuild(layer: Layer) -> Iterator[bytes]:

@@ -36,7 +36,8 @@ class LayerMeta(msgspec.Struct, frozen=True):
     something below. ``overlay``: the tree carries its whiteouts and opaque marks in the overlay's form.
     ``rebuildable``: tree and table give back the exact tar stream of ``diff_id``.
     ``closed``: nothing in the tree can be written by others, and something there could be in the archive (which the
-    table says); of that, ``open_folders`` are the directories that all may write, with their modes.
+    table says); of that, ``open_folders`` are the directories that all may write, with their modes. ``tar_size`` is the
+    bytes of its tar, 0 where nobody counted them.
     """
 
     diff_id: Digest
@@ -48,6 +49,7 @@ class LayerMeta(msgspec.Struct, frozen=True):
     sources: tuple[LayerSource, ...] = ()
     closed: bool = False
     open_folders: tuple[tuple[str, int], ...] = ()
+    tar_size: int = 0
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -116,6 +118,7 @@ class _MetaOnDisk(msgspec.Struct):
     sources: list[_SourceOnDisk] = []
     closed: bool = False
     open_folders: list[tuple[str, int]] = []
+    tar_size: int = 0
 
 
 class _RecordOnDisk(msgspec.Struct):
@@ -140,6 +143,7 @@ def encode_meta(meta: LayerMeta) -> bytes:
             sources,
             meta.closed,
             [(path, mode) for path, mode in meta.open_folders if path.isprintable()],  # else it may be no text
+            meta.tar_size,
         )
     )
 
@@ -159,6 +163,7 @@ def decode_meta(data: bytes) -> LayerMeta:
         sources,
         found.closed,
         tuple(found.open_folders),
+        found.tar_size,
     )
 
 

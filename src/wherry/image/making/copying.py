@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from wherry.base.progress import Event, Progress, silent
 from wherry.image.faults import storage_failure, threads_needed
 from wherry.image.layers import finished
@@ -72,7 +74,7 @@ def layer_of_tar(
             store.keep_blob(counted.blob.path, described.digest)
         chain = chain_ids(tuple(layer.meta.diff_id for layer in below))
         key, meta = finished(work, done, chain[-1] if chain else None, below, (), SUBJECT)
-        layer = store.publish_layer(work, key, meta)
+        layer = store.publish_layer(work, key, msgspec.structs.replace(meta, tar_size=counted.size))
         progress(Event(SUBJECT, "done", counted.size, counted.size))
         return MadeLayer(layer, done.diff_id, counted.size, done.summary.entries, described)
     except OSError as error:

@@ -19,7 +19,7 @@ from wherry.image.making.blobs import layer_type
 from wherry.image.making.values import MadeLayer
 from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, Descriptor, ImageConfig, read_manifest
 from wherry.image.recording import record_image
-from wherry.image.table import read_frames
+from wherry.image.table import tar_size
 from wherry.store import Layer, Name
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def _described(each: MadeLayer | Layer, known: Mapping[str, Descriptor], compres
         raise ImageError(
             f"layer '{layer.meta.diff_id.short}' cannot be named", why="its tree alone does not say what its tar was"
         )
-    size = sum(len(frame.raw) + frame.elided for frame in read_frames(layer.table))
-    return Descriptor(layer_type(""), layer.meta.diff_id, size)
+    return Descriptor(layer_type(""), layer.meta.diff_id, tar_size(layer))
 
 
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
@@ -138,6 +137,7 @@ def config_document(config: ImageConfig) -> dict[str, object]:
         "StopSignal": inner.stop_signal,
         "Shell": list(inner.shell),
         "Healthcheck": dict(inner.healthcheck),
+        "OnBuild": list(inner.on_build),
     }
     document: dict[str, object] = {
         "created": config.created,

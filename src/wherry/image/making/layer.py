@@ -98,6 +98,7 @@ def _made(
         rebuildable=True,
         closed=changes.closed,
         open_folders=tuple(changes.open),
+        tar_size=size,
     )
     layer = store.publish_layer(work, diff_id.hex, meta)
     note_owners(store, layer, changes.owners)
