@@ -84,9 +84,10 @@ class Contexts:
         with self._lock:
             if name not in self._opened:
                 spec = dict(self._options.contexts)[name] if name else self._options.context
-                work = "" if os.path.isdir(spec) else self._folder()
                 stdin = sys.stdin.buffer if spec == "-" else None
-                self._opened[name] = open_context(spec, work=work, stdin=stdin, progress=self.progress)
+                self._opened[name] = open_context(
+                    spec, work=self._folder, stdin=stdin, settings=self._world.settings, progress=self.progress
+                )
             return self._opened[name]
 
     def with_ignored(self, name: str) -> tuple[Context, Ignore]:
@@ -97,6 +98,15 @@ class Contexts:
             if name not in self._ignored:
                 self._ignored[name] = read_ignore(context, "" if name else self.recipe)
             return context, self._ignored[name]
+
+    def commit_time(self, recipe: str) -> int | None:
+        """Of the repository that the recipe at this path lies in; a context that was fetched knows its own."""
+        from wherry.build.context import commit_time
+
+        main = self._opened.get("")
+        if main is not None and (not recipe or os.path.abspath(recipe).startswith(f"{main.root}/")):
+            return main.commit_time
+        return commit_time(recipe) if recipe else None
 
     def _folder(self) -> str:
         """A folder for what has to be fetched or unpacked, made when that is so."""
@@ -245,7 +255,7 @@ def opened_site(
 
     given = dict(options.build_args).get("SOURCE_DATE_EPOCH")
     environ = {**os.environ, **({"SOURCE_DATE_EPOCH": given} if given else {})}
-    seconds, _ = epoch(_commit_time(text), environ)
+    seconds, _ = epoch(contexts.commit_time(text.path), environ)
     way, note = way_of_owners(world, options.owners)
     here = Here(
         options=options,
@@ -261,15 +271,6 @@ def opened_site(
         if note:
             site.note(note)
         yield site
-
-
-def _commit_time(text: Text) -> int | None:
-    """When the recipe was last committed, where it lies in a repository; an older git's trouble is none of ours."""
-    if not text.path:
-        return None
-    from wherry.build.context import commit_time
-
-    return commit_time(text.path)
 
 
 def carried_out(site: Site, graph: Graph, report: Report) -> dict[int, Made]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
 import msgspec
@@ -37,13 +38,14 @@ class Context(msgspec.Struct, frozen=True):
 def open_context(
     spec: str,
     *,
-    work: str,
+    work: str | Callable[[], str],
     stdin: IO[bytes] | None = None,
     settings: Settings | None = None,
     progress: Progress = silent,
 ) -> Context:
     """What ``spec`` names: a directory, a tar, a git repository, a URL of a tar or of a recipe, or ``-`` for what comes
-    from ``stdin``. What is fetched or unpacked for it lies below the folder ``work``, which the caller removes.
+    from ``stdin``. What is fetched or unpacked for it lies below the folder ``work``, which the caller removes (or
+    which it makes when it is asked for).
 
     Raises :class:`NotFound`, :class:`UsageError`, and what fetching and unpacking raise.
     """
@@ -64,8 +66,8 @@ def open_context(
     return _of_file(spec, work)
 
 
-def _made(work: str) -> str:
-    return tempfile.mkdtemp(prefix="context-", dir=work)
+def _made(work: str | Callable[[], str]) -> str:
+    return tempfile.mkdtemp(prefix="context-", dir=work if isinstance(work, str) else work())
 
 
 def _git_of(spec: str) -> GitSource | None:
@@ -116,7 +118,7 @@ def _of_fetched(path: str, name: str, work: str) -> Context:
     return Context(name, f"{work}/empty", recipe=data)
 
 
-def _of_file(path: str, work: str) -> Context:
+def _of_file(path: str, work: str | Callable[[], str]) -> Context:
     from wherry.build.context.archives import as_folder, is_tar
 
     try:

@@ -1,0 +1,150 @@
+"""Whole builds whose contexts and sources are not plain directories; what they leave in the image."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from layers import directory, file, symlink, tar_of
+from wherry.base.digest import Digest
+from wherry_command import Wherry
+
+RECIPE = "FROM scratch\nCOPY . /all/\n"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def wherry(tmp_path_factory: pytest.TempPathFactory) -> Wherry:
+    return Wherry(tmp_path_factory.mktemp("copies"))
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    source = tmp_path / "source"
+    (source / "sub").mkdir(parents=True)
+    for name, text in {"Dockerfile": RECIPE, "sub/Dockerfile": RECIPE, "sub/f": "one\n"}.items():
+        (source / name).write_text(text)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    environment |= {"GIT_AUTHOR_DATE": "1600000000 +0000", "GIT_COMMITTER_DATE": "1600000000 +0000"}
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["tag", "v1"], ["update-server-info"]):
+        subprocess.run(["git", *who, "-C", str(source), *command], env=environment, check=True)
+    return source
+
+
+def built(wherry: Wherry, tmp_path: Path, *arguments: str, stdin: str = "") -> dict[str, tarfile.TarInfo]:
+    """The tree of the image that a build makes, by path."""
+    result = wherry("build", "-q", "-t", "made", *arguments, stdin=stdin)
+    assert result.status == 0, str(result)
+    wherry.ok("export", "-o", str(tmp_path / "tree.tar"), "made")
+    with tarfile.open(tmp_path / "tree.tar") as archive:
+        return {member.name.strip("./"): member for member in archive}
+
+
+def said(member: tarfile.TarInfo) -> str:
+    return f"{stat.S_IMODE(member.mode):o} {member.uid}:{member.gid}"
+
+
+def test_a_git_repository_is_built(wherry: Wherry, repository: Path, tmp_path: Path) -> None:
+    found = built(wherry, tmp_path, f"file://{repository}#v1:sub")
+    assert sorted(found) == ["all", "all/Dockerfile", "all/f"]
+    assert said(found["all/f"]) == "644 0:0"
+
+
+def test_a_checkout_and_its_repository_make_the_same_image(wherry: Wherry, repository: Path) -> None:
+    one = wherry.ok("build", "-q", "--no-cache", f"file://{repository}")
+    for path in repository.rglob("*"):
+        os.utime(path, (1_650_000_000, 1_650_000_000))
+    (repository / ".dockerignore").write_text(".git\n.dockerignore\n")
+    assert wherry.ok("build", "-q", "--no-cache", str(repository)) == one
+
+
+def test_a_url_is_built(wherry: Wherry, served: tuple[Path, str], repository: Path, tmp_path: Path) -> None:
+    folder, address = served
+    subprocess.run(["tar", "-C", str(repository / "sub"), "-czf", str(folder / "c.tgz"), "."], check=True)
+    assert "all/f" in built(wherry, tmp_path, f"{address}/c.tgz")
+    (folder / "recipe").write_text("FROM scratch\nCOPY <<a /a\ntext\na\n")
+    assert sorted(built(wherry, tmp_path, f"{address}/recipe")) == ["a"]
+
+
+def test_files_and_repositories_behind_urls_are_added(
+    wherry: Wherry, served: tuple[Path, str], repository: Path, tmp_path: Path
+) -> None:
+    folder, address = served
+    (folder / "data").write_bytes(b"data")
+    (folder / "a.tar").write_bytes(tar_of([directory("d", 0o750, uid=3), file("d/f", b"f", 0o4711, uid=1, gid=2)]))
+    (repository / ".git").rename(folder / "repo.git")
+    recipe = (
+        f"FROM scratch\nADD --checksum={Digest.of(b'data')} {address}/data /data\n"
+        f"ADD --unpack {address}/a.tar /a/\nADD --chown=5:6 {address}/repo.git#v1:sub /src/\n"
+    )
+    (tmp_path / "empty").mkdir()
+    found = built(wherry, tmp_path, "-f", "-", str(tmp_path / "empty"), stdin=recipe)
+    assert {name: said(found[name]) for name in ("data", "a/d", "a/d/f", "src/f")} == {
+        "data": "600 0:0",
+        "a/d": "750 3:0",
+        "a/d/f": "4711 1:2",
+        "src/f": "644 5:6",
+    }
+    wrong = recipe.replace(str(Digest.of(b"data")), str(Digest.of(b"other")))
+    result = wherry("build", "-f", "-", str(tmp_path / "empty"), stdin=wrong)
+    assert result.status == 125
+    assert "is not what its checksum says" in result.stderr
+
+
+def test_owners_and_devices_of_an_archive_go_through_stages(wherry: Wherry, tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    members = [directory("d", 0o2775, uid=7, gid=8), file("d/f", b"f", 0o4755, uid=9), symlink("d/l", "f")]
+    device = tarfile.TarInfo("d/null")
+    (context / "a.tar").write_bytes(tar_of(members, end=b""))
+    device.type, device.mode, device.devmajor, device.devminor = tarfile.CHRTYPE, 0o666, 1, 3
+    with open(context / "a.tar", "ab") as archive:
+        archive.write(device.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+    (context / "Dockerfile").write_text(
+        "FROM scratch AS one\nADD a.tar /in\nFROM scratch AS two\nCOPY --from=one / /\n"
+        "FROM scratch\nCOPY --from=two --chown=1:1 /in/d/f /own\nCOPY --from=two /in /out\n"
+    )
+    found = built(wherry, tmp_path, str(context))
+    assert said(found["out/d"]) == "2775 7:8"
+    assert said(found["out/d/f"]) == "4755 9:0"
+    assert said(found["own"]) == "4755 1:1"
+    null = found["out/d/null"]
+    assert (null.type, null.devmajor, null.devminor, said(null)) == (tarfile.CHRTYPE, 1, 3, "666 0:0")
+
+
+def test_a_missing_source_is_told_with_its_line_and_the_nearest(wherry: Wherry, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY setup.py /\n")
+    (tmp_path / "setup.cfg").write_text("")
+    result = wherry("build", str(tmp_path))
+    assert result.status == 125
+    assert "'setup.py' is not in the context" in result.stderr
+    (tmp_path / ".dockerignore").write_text("# mine\n*.cfg\n")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY setup.cfg /\n")
+    assert "line 2 of '.dockerignore' ('*.cfg') leaves it out" in wherry("build", str(tmp_path)).stderr
