@@ -153,7 +153,7 @@ def _taken(world: World, theirs: Theirs, progress: Progress) -> Image:
         return image.unpack_packed(world.store, theirs.place, progress)
     if theirs.kind == "tree":
         told = image.Imported(theirs.changes, f"from {theirs.program}, {theirs.place}")
-        return image.import_folder(world.store, theirs.place, told, progress)
+        return image.import_folder(world.store, theirs.place, told, progress, share=True)
     with _work(world) as folder:
         save_to(theirs.program, theirs.place, f"{folder}/archive")
         return image.load_images(world.store, f"{folder}/archive", name=False, progress=progress)[0]

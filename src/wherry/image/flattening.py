@@ -20,6 +20,7 @@ from wherry.base.errors import StoreError
 from wherry.base.progress import Event, Progress, silent
 from wherry.image.local import Image
 from wherry.image.model import chain_ids
+from wherry.image.sharing import FICLONE
 from wherry.image.tree import Entry, Tree, view
 from wherry.store import MERGED, Layer, LayerMeta, Store
 
@@ -165,14 +166,11 @@ def _clone(entry: Entry, place: str) -> None:
     """The same blocks where the file system shares them (ioctl_ficlone(2)), else a copy."""
     with open(entry.real, "rb", buffering=0) as source, open(place, "xb", buffering=0) as target:
         try:
-            fcntl.ioctl(target, _FICLONE, source.fileno())
+            fcntl.ioctl(target, FICLONE, source.fileno())
         except OSError:
             while os.sendfile(target.fileno(), source.fileno(), None, 1 << 30):
                 continue
         os.fchmod(target.fileno(), stat.S_IMODE(entry.mode) & _CLOSED & 0o777)
-
-
-_FICLONE = 0x40049409
 
 
 def _describe(directory: Entry, place: str) -> None:

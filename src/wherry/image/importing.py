@@ -24,6 +24,7 @@ from wherry.image.model import OCI_CONFIG, OCI_MANIFEST, read_manifest
 from wherry.image.pipeline import Unpacked, unpack
 from wherry.image.platforms import Platform, here
 from wherry.image.recording import record_image
+from wherry.image.sharing import layer_of_clones
 from wherry.image.table import read_frames
 from wherry.store import Layer, Store
 
@@ -57,9 +58,27 @@ def import_tar(store: Store, path: str, told: Imported = Imported(), progress: P
     return _import(store, lambda: _read(path), size, path, told, progress)
 
 
-def import_folder(store: Store, path: str, told: Imported = Imported(), progress: Progress = silent) -> Image:  # noqa: B008
-    """A folder's files as an image; what is the caller's own belongs to root in it."""
-    return _import(store, lambda: folder_tar(path), _total(path), path, told, progress)
+def import_folder(
+    store: Store,
+    path: str,
+    told: Imported = Imported(),  # noqa: B008
+    progress: Progress = silent,
+    *,
+    share: bool = False,
+) -> Image:
+    """A folder's files as an image; what is the caller's own belongs to root in it.
+
+    With ``share`` they share their blocks with the image where the file system can: nothing is copied, and times have
+    whole seconds, so that the image is another than by a copy.
+    """
+    size, sample = _looked_at(path)
+    if share and sample:
+        document = _document(told)
+        made = layer_of_clones(store, path, sample)
+        if made is not None:
+            progress(Event(_subject(path), "done", size, size))
+            return _recorded(store, document, path, told, (made.layer, made.diff_id, made.size))
+    return _import(store, lambda: folder_tar(path), size, path, told, progress)
 
 
 def folder_tar(path: str) -> Iterator[bytes]:
@@ -104,7 +123,7 @@ def _import(
     progress: Progress,
 ) -> Image:
     document = _document(told)  # a wrong instruction is told before anything is unpacked
-    subject = os.path.basename(path.rstrip("/")) or path
+    subject = _subject(path)
     with threads_needed(f"import '{path}'"):
         work = store.new_work()
         try:
@@ -119,11 +138,23 @@ def _import(
         except BaseException:
             store.discard(work)
             raise
-    document["rootfs"] = {"type": "layers", "diff_ids": [str(done.diff_id)]}
-    config = msgspec.json.encode(document)
-    data = _manifest(config, done.diff_id, length)
-    reference = f"{told.reference}@{Digest.of(data)}" if told.reference else ""
     progress(Event(subject, "done", size, size))
+    return _recorded(store, document, path, told, (layer, done.diff_id, length))
+
+
+def _subject(path: str) -> str:
+    return os.path.basename(path.rstrip("/")) or path
+
+
+def _recorded(
+    store: Store, document: dict[str, object], path: str, told: Imported, made: tuple[Layer, Digest, int]
+) -> Image:
+    """The image of a layer, its diff id and the bytes of its tar."""
+    layer, diff_id, length = made
+    document["rootfs"] = {"type": "layers", "diff_ids": [str(diff_id)]}
+    config = msgspec.json.encode(document)
+    data = _manifest(config, diff_id, length)
+    reference = f"{told.reference}@{Digest.of(data)}" if told.reference else ""
     return record_image(store, reference, (data, None), read_manifest(data, OCI_MANIFEST, path), config, (layer,))
 
 
@@ -213,11 +244,19 @@ def _counted(chunks: Iterable[bytes], subject: str, size: int, progress: Progres
         yield chunk
 
 
-def _total(path: str) -> int:
+def _looked_at(path: str) -> tuple[int, str]:
+    """The bytes of the folder's tar, about, and the path of one of its files where all can be taken as they are: they
+    are the caller's, and no name marks what an image removes."""
+    total, sample, usual = _BLOCK, "", True
     try:
-        return sum(member.size for member, *_ in _walk(path, {})) + _BLOCK
+        for member, real, status in _walk(path, {}):
+            total += member.size
+            usual = usual and not (member.uid or member.gid or os.path.basename(member.path).startswith(".wh."))
+            if not sample and member.size and stat.S_ISREG(status.st_mode):
+                sample = real
     except OSError as error:
         raise ImageError(f"'{path}' cannot be read", why=reason(error)) from None
+    return total, sample if usual else ""
 
 
 _KINDS = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "symlink", stat.S_IFIFO: "fifo"}
