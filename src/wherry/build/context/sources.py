@@ -25,6 +25,7 @@ __all__ = ["Folder", "Node", "Owner", "Root", "View", "changed", "follow"]
 
 _MOST_LINKS = 40
 _AT = os.O_NOFOLLOW | os.O_CLOEXEC
+_STEERING = ("user.overlay.", "user.fuseoverlayfs.", "user.wherry.")
 _TYPES = {"char": stat.S_IFCHR, "block": stat.S_IFBLK}
 
 
@@ -301,7 +302,7 @@ class View:
             names = os.listxattr(node.real if descriptor < 0 else descriptor, follow_symlinks=descriptor >= 0)
         except OSError:
             return {}
-        wanted = [n for n in names if n.startswith("user.") and not n.startswith(("user.overlay.", "user.wherry."))]
+        wanted = [n for n in names if n.startswith("user.") and not n.startswith(_STEERING)]
         return {name: os.getxattr(node.real if descriptor < 0 else descriptor, name) for name in wanted}
 
     def _copied(self, node: Node) -> int:
