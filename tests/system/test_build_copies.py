@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from layers import directory, file, symlink, tar_of
+from layers import Item, directory, file, tar_of
 from wherry.base.digest import Digest
 from wherry_command import Wherry
 
@@ -121,7 +121,8 @@ def test_files_and_repositories_behind_urls_are_added(
 def test_owners_and_devices_of_an_archive_go_through_stages(wherry: Wherry, tmp_path: Path) -> None:
     context = tmp_path / "context"
     context.mkdir()
-    members = [directory("d", 0o2775, uid=7, gid=8), file("d/f", b"f", 0o4755, uid=9), symlink("d/l", "f")]
+    members = [directory("d", 0o2775, uid=7, gid=8), file("d/f", b"f", 0o4755, uid=9)]
+    members.append(Item("d/l", tarfile.SYMTYPE, target="f", mode=0o777, uid=4, gid=5))
     device = tarfile.TarInfo("d/null")
     (context / "a.tar").write_bytes(tar_of(members, end=b""))
     device.type, device.mode, device.devmajor, device.devminor = tarfile.CHRTYPE, 0o666, 1, 3
@@ -135,6 +136,7 @@ def test_owners_and_devices_of_an_archive_go_through_stages(wherry: Wherry, tmp_
     assert said(found["out/d"]) == "2775 7:8"
     assert said(found["out/d/f"]) == "4755 9:0"
     assert said(found["own"]) == "4755 1:1"
+    assert said(found["out/d/l"]) == "777 4:5"
     null = found["out/d/null"]
     assert (null.type, null.devmajor, null.devminor, said(null)) == (tarfile.CHRTYPE, 1, 3, "666 0:0")
 

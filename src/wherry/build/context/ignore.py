@@ -70,7 +70,7 @@ class Ignore:
 
     def last(self, path: str) -> int:
         """The position of the last line that matches ``path`` or a directory above it, -1 when none does."""
-        if not self._lines:
+        if not self._lines or not path:  # the root is always there
             return -1
         missing: list[str] = []
         folder = path.rpartition("/")[0]

@@ -103,6 +103,11 @@ def test_a_directory_of_which_all_is_ignored_is_not_there(context: Path) -> None
         select(str(context), ["src"], ignore=ignore)
 
 
+def test_the_context_itself_is_there_whatever_is_ignored(context: Path) -> None:
+    assert paths(select(str(context), ["."], ignore=parse_ignore(b"*\n"))) == [""]
+    assert paths(select(str(context), ["."], ignore=parse_ignore(b"*\n!src/a.c\n"))) == ["", "src", "src/a.c"]
+
+
 def test_excluded_files_are_left_out(context: Path) -> None:
     assert paths(select(str(context), ["hom*"], exclude=["*.md"])) == ["home.txt"]
     found = select(str(context), ["src"], exclude=["*.h", "deep"])
