@@ -115,6 +115,6 @@ def _expanded(work: Work, content: str, instruction: Copy | Add) -> str:
     from wherry.build.dockerfile import expand_text
 
     try:
-        return expand_text(content, work.scope.variables, work.scope.escape)
+        return expand_text(content, work.scope.variables)  # a backslash escapes in it, whatever the recipe says
     except RecipeError as error:
         raise error.at(instruction.position) from None

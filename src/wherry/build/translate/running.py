@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from wherry.base.decimals import decimal
-from wherry.build.dockerfile import RecipeError
-from wherry.build.dockerfile.instructions import Heredoc, Mount, Run
+from wherry.build.dockerfile import RecipeError, script_of
+from wherry.build.dockerfile.instructions import Mount, Run
 from wherry.build.graph import Files, HistoryLine, MountFrom, Origin, RunStep
 from wherry.build.translate.configuring import shell_of
 from wherry.build.translate.scope import PREDEFINED
@@ -36,6 +38,13 @@ def run_step(stages: Stages, work: Work, instruction: Run, place: int) -> None:
             instruction.position,
             why="it would need root of this machine, and Wherry builds without",
             hint="leave it out",
+        )
+    if instruction.devices:
+        raise RecipeError(
+            f"'--device={instruction.devices[0]}' cannot be had",
+            instruction.position,
+            why="what a build makes must not depend on the machine that it runs on, so it sees no devices",
+            hint="leave it out, and use the device when the image runs",
         )
     command, files = _command(instruction, work)
     given = _given(work)
@@ -88,8 +97,8 @@ def _command(instruction: Run, work: Work) -> tuple[tuple[str, ...], tuple[tuple
     shell = shell_of(work.config)
     if not heredocs:
         return (*shell, command.text), ()
-    only = heredocs[0]
-    if len(heredocs) == 1 and command.text.strip() in _spellings(only):
+    only = script_of(instruction)
+    if only is not None:
         if only.content.startswith("#!"):
             path = f"{_SCRIPTS}/{only.name}"
             return (path,), ((path, only.content.encode("utf-8", "surrogateescape")),)
@@ -100,17 +109,13 @@ def _command(instruction: Run, work: Work) -> tuple[tuple[str, ...], tuple[tuple
     return (*shell, text), ()
 
 
-def _spellings(heredoc: Heredoc) -> tuple[str, ...]:
-    mark = "<<-" if heredoc.dedent else "<<"
-    return tuple(f"{mark}{name}" for name in (heredoc.name, f'"{heredoc.name}"', f"'{heredoc.name}'"))
-
-
 def _mounted(stages: Stages, work: Work, mount: Mount, instruction: Run, place: int) -> MountFrom:
     at = instruction.position
 
     def expand(word: str) -> str:
         return work.scope.expand(word, at)
 
+    mount = msgspec.structs.replace(mount, type=expand(mount.type), sharing=expand(mount.sharing))
     if mount.type not in _TYPES:
         raise RecipeError(f"there is no mount of type '{mount.type}'", at, hint=", ".join(_TYPES))
     if mount.sharing not in _SHARING:

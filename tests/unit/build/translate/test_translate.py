@@ -225,6 +225,8 @@ def test_an_entry_point_makes_the_bases_command_go_and_keeps_the_stages_own() ->
         ("COPY a b /x", "COPY of several sources needs a directory as its target"),
         ("COPY --from=7 a /", "there is no stage 7 before this one"),
         ("RUN --security=insecure x", "'--security=insecure' cannot be had"),
+        ("RUN --device=vendor.com/gpu=0 x", "'--device=vendor.com/gpu=0' cannot be had"),
+        ("ENV T=moon\nRUN --mount=type=$T,target=/x x", "there is no mount of type 'moon'"),
         ("RUN --mount=type=cache,target=/ x", "a mount cannot take the place of /"),
         ("RUN --mount=type=tmpfs,target=/t,size=big x", "'big' is not a size"),
         ("ENV X=${NOT:?needed}", "needed"),
@@ -234,7 +236,7 @@ def test_what_cannot_be_meant_is_told_at_its_place(line: str, words: str) -> Non
     error = error_of(f"FROM a\n\n{line}\n")
     assert words in str(error)
     assert error.position is not None
-    assert error.position.line == 3
+    assert error.position.line == 3 + line.count("\n")
 
 
 def test_triggers_run_in_the_image_that_is_built_from_theirs_and_are_gone_then() -> None:
@@ -257,6 +259,7 @@ def test_a_trigger_may_copy_from_an_image_that_must_be_known_then() -> None:
         ('RUN ["a", "b"]', ("a", "b"), ()),
         ("RUN <<E\na\nb\nE", ("/bin/sh", "-c", "a\nb\n"), ()),
         ("RUN <<'E'\n$a\nE", ("/bin/sh", "-c", "$a\n"), ()),
+        ("RUN << E\na\nE", ("/bin/sh", "-c", "a\n"), ()),
         ("RUN <<-E\n\ta\nE", ("/bin/sh", "-c", "a\n"), ()),
         ("RUN <<E\n#!/bin/p\na\nE", ("/dev/pipes/E",), (("/dev/pipes/E", b"#!/bin/p\na\n"),)),
         ("RUN p <<E\na\nE", ("/bin/sh", "-c", "p <<E\na\nE\n"), ()),
