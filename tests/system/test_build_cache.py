@@ -46,6 +46,14 @@ def there(tmp_path: Path) -> World:
     return world(tmp_path / "there")
 
 
+@pytest.fixture
+def mine(wherry: Wherry, tiny: str) -> Wherry:
+    """The command in a store that has the tiny image as ``tiny``."""
+    wherry.ok("pull", "-q", tiny)
+    wherry.ok("tag", tiny, "tiny")
+    return wherry
+
+
 def key(name: str) -> Digest:
     return digest_of(f"step {name}")
 
@@ -404,6 +412,20 @@ def test_df_and_prune_know_what_builds_left(wherry: Wherry) -> None:
     assert os.listdir(wherry.folder / "store" / "layers") == []
 
 
+def test_docker_builder_prune_removes_what_builds_left_and_nothing_else(mine: Wherry) -> None:
+    left = world(mine.folder, WHERRY_STORE=str(mine.folder / "store"))
+    with build_cache(left) as cache:
+        build(cache, left.store, "apt")
+    docker = mine.named("docker")
+    assert docker("builder", "prune", stdin="").status != 0
+    for noun in ("builder", "buildx"):
+        assert docker.ok(noun, "prune", "-af").startswith("Total:\t")
+        with build_cache(left) as cache:
+            assert cache.find(key("apt")) is None
+            build(cache, left.store, "apt")
+    assert "tiny" in docker.ok("images")
+
+
 def test_an_image_of_a_build_outlives_what_is_remembered_of_it(here: World) -> None:
     with build_cache(here) as cache:
         layers = build(cache, here.store, "apt")
@@ -431,14 +453,6 @@ RUN --mount=type=secret,id=token --mount=type=secret,id=other,env=OTHER --mount=
     grep -q {SUMS[1]} && cat /given/file > /made && touch /root/.cache/x/kept /scratch/lost
 RUN --mount=type=cache,target=/root/.cache/x ls -A /root/.cache/x > /listed
 """
-
-
-@pytest.fixture
-def mine(wherry: Wherry, tiny: str) -> Wherry:
-    """The command in a store that has the tiny image as ``tiny``."""
-    wherry.ok("pull", "-q", tiny)
-    wherry.ok("tag", tiny, "tiny")
-    return wherry
 
 
 @pytest.fixture

@@ -82,6 +82,18 @@ def _system(call: Call, given: Given) -> int:
     return 0
 
 
+def _builder(call: Call, given: Given) -> int:
+    if not _may(call, given, "all build cache"):
+        return 0
+    from wherry.containers.amounts import size
+    from wherry.store import CacheRule, prune_cache
+
+    kept = size(given.text("keep_storage") or "0", "--keep-storage")
+    result = prune_cache(containers.World().store, CacheRule(limit=kept))
+    print(f"Total:\t{listing.bytes_for_people(result.bytes)}")
+    return 0
+
+
 def _may(call: Call, given: Given, what: str) -> bool:
     if given.flag("force"):
         return True
@@ -160,6 +172,17 @@ _COMMON = (done("-f", "--force"), done("--filter", kind=MANY))
 COMMANDS = {
     "container prune": Command(_containers, "[OPTIONS]", "Remove all stopped containers", _COMMON),
     "image prune": Command(_images, "[OPTIONS]", "Remove unused images", (*_COMMON, done("-a", "--all"), _EXTERNAL)),
+    "builder prune": Command(
+        _builder,
+        "[OPTIONS]",
+        "Remove build cache",
+        (
+            *_COMMON,
+            Asked(("-a", "--all"), "flag", "idle"),
+            Asked(("--keep-storage",), TEXT, only="docker"),
+            _EXTERNAL,
+        ),
+    ),
     "system prune": Command(
         _system,
         "[OPTIONS]",

@@ -45,8 +45,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "prune": "image prune",
         "exists": "image exists",
     },
-    "buildx": {"build": "build", "b": "build"},
-    "builder": {"build": "build"},
+    "buildx": {"build": "build", "b": "build", "prune": "builder prune"},
+    "builder": {"build": "build", "prune": "builder prune"},
     "volume": {name: f"volume {name}" for name in ("create", "ls", "list", "rm", "inspect", "prune", "exists")},
     "network": {name: f"network {name}" for name in ("ls", "list", "inspect", "prune", "exists")},
     "system": {"df": "system df", "prune": "system prune", "info": "info"},
@@ -56,7 +56,7 @@ GROUPS: dict[str, dict[str, str]] = {
 
 _GROUPED = {
     **dict.fromkeys(("container inspect", "image inspect"), "inspecting"),
-    **dict.fromkeys(("container prune", "image prune", "system prune", "system df"), "pruning"),
+    **dict.fromkeys(("container prune", "image prune", "builder prune", "system prune", "system df"), "pruning"),
     **dict.fromkeys(("container exists", "image exists", "volume exists", "network exists"), "existing"),
     **{f"volume {name}": "volumes" for name in ("create", "ls", "list", "rm", "inspect", "prune")},
     **{f"network {name}": "networks" for name in ("ls", "list", "inspect", "prune")},
