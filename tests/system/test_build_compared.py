@@ -55,6 +55,21 @@ WORKDIR /deep/er
 COPY files/a .
 COPY files/b ./named
 """,
+    "sources": """
+FROM tiny
+COPY files/sub/. /dot/
+COPY files/sub/../a /cleaned
+COPY ../../files/b /above
+COPY files/[ab] /both/
+COPY files/none* files/a /optional/
+COPY files/none* /nothing/
+COPY --chown=7 files/a /new/deep/er/
+COPY --chmod=750 files/sub /moded
+COPY files/sub /over
+COPY files/other /over
+COPY files/sub/deep /over/deep
+COPY files/a /over/c
+""",
     "links": """
 FROM tiny
 RUN mkdir -p /real/dir && ln -s real /by && ln -s dir /real/link
