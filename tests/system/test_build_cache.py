@@ -486,6 +486,17 @@ def test_a_step_is_shown_its_mounts_and_none_of_them_is_in_the_image(mine: Wherr
     assert Path(own[1].tree, "listed").read_text() == "kept\n"
 
 
+def test_a_mount_point_changes_nothing_of_the_directory_that_it_is_in(mine: Wherry, context: Path) -> None:
+    (context / "Dockerfile").write_text(
+        "FROM tiny\n"
+        "RUN mkdir -p /srv/d /srv/e && chown 1000:1000 /srv/d /srv/e && chmod 2750 /srv/d /srv/e\n"
+        "RUN --mount=type=cache,target=/srv/d/c --mount=type=secret,id=token,target=/srv/e/t touch /srv/d/new\n"
+        "RUN busybox stat -c '%a %u %g' /srv/d /srv/e && ls -A /srv/d /srv/e\n"
+    )
+    said = [line.removeprefix("#3 ") for line in built(mine, context).splitlines() if line.startswith("#3 ")]
+    assert said[1:7] == ["2750 1000 1000", "2750 1000 1000", "/srv/d:", "new", "", "/srv/e:"]
+
+
 def test_a_secret_is_nowhere_when_the_build_is_done(mine: Wherry, context: Path) -> None:
     said = built(mine, context, "--no-cache")
     assert not any(secret.decode() in said for secret in SECRETS)

@@ -13,7 +13,7 @@ from stores import add_image, add_layer, digest_of, nothing_runs
 from wherry.base.digest import Digest
 from wherry.base.errors import StoreError
 from wherry.build.cache import Cache, Found
-from wherry.store import CacheRule, PruneResult, Store, open_at, prune, prune_cache, usage
+from wherry.store import CacheRule, PruneResult, Store, enforce_limit, open_at, prune, prune_cache, usage
 
 ALL = CacheRule(limit=0)
 DAY = 86400.0
@@ -238,6 +238,14 @@ def test_of_two_builds_one_makes_a_step_and_the_other_finds_it(store: Store) -> 
     first.join()
     assert [mine for mine, _ in told] == [True, False]
     assert all(found is not None and found.diff_id == digest_of("apt") for _, found in told)
+
+
+def test_a_limit_of_the_store_takes_what_builds_left_before_images(store: Store) -> None:
+    made(store, "apt", size=1 << 20)
+    add_image(store, "named", names=["mine:1"], sizes=1 << 20)
+    gone = enforce_limit(store, 3 << 19, nothing_runs)
+    assert (gone.steps, gone.images, gone.over) == (1, (), 0)
+    assert not is_there(store, "apt")
 
 
 def test_usage_counts_what_builds_left(store: Store) -> None:
