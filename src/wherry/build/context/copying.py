@@ -76,6 +76,7 @@ class _Copier:
         made_by = owner or _ROOT
         self._folder = Facts(made_by.uid, made_by.gid, 0o755, mtime_ns)
         self._links: dict[tuple[int, int], str] = {}
+        self._linked: dict[str, tuple[int, int]] = {}
 
     def copy(self, selection: Selection) -> None:
         target = self._step.target
@@ -138,6 +139,8 @@ class _Copier:
 
     def _one(self, root: Root, node: Node, place: str, *, taken: bool, replace: bool, keep_modes: bool = False) -> None:
         real = self.upper.place(place, replace=replace)
+        if real in self._linked:  # another file has this name from now on
+            self._links.pop(self._linked.pop(real), None)
         first = self._links.get(node.stamp[:2]) if root.keeps and node.links > 1 and node.is_file else None
         if first is not None:
             with contextlib.suppress(OSError):  # a file can only have so many names
@@ -154,6 +157,7 @@ class _Copier:
             self._file(root, node, real, taken=taken, keep_modes=keep_modes)
             if root.keeps and node.links > 1:
                 self._links[node.stamp[:2]] = real
+                self._linked[real] = node.stamp[:2]
 
     def _file(self, root: Root, node: Node, real: str, *, taken: bool, keep_modes: bool) -> None:
         source = root.open(node) if node.is_file else -1

@@ -112,6 +112,13 @@ def test_names_of_one_file_stay_so(store: Store, layers: Sequence[Layer], tmp_pa
     assert owner(to / "two") == "3:0:600"
 
 
+def test_a_name_that_another_file_took_is_not_linked_to(store: Store, tmp_path: Path) -> None:
+    content = [directory("x"), directory("y"), directory("z"), file("x/f", b"1"), file("y/f", b"2")]
+    layers = stack([tar_of([*content, hardlink("z/g", "x/f")])], tmp_path / "layers")
+    to = copied(store, layers, ["x", "y", "z"], tmp_path)
+    assert ((to / "f").read_bytes(), (to / "g").read_bytes()) == (b"2", b"1")
+
+
 def test_a_new_owner_is_for_all(store: Store, layers: Sequence[Layer], tmp_path: Path) -> None:
     to = copied(store, layers, ["srv"], tmp_path, Ids(1, 2))
     assert (owner(to), owner(to / "a"), owner(to / "b")) == ("1:2:755", "1:2:664", "1:2:600")
