@@ -131,9 +131,9 @@ export WHERRY_STORE={store}/store
 w={installed()}
 digest=$($w load -q -i {images.image("tiny")} | tail -1)
 $w tag $digest tiny
-before=$($w images --format '{{{{.Name}}}} {{{{.Digest}}}}')
+before=$($w images --format '{{{{.Repository}}}} {{{{.Digest}}}}')
 if $w build -t made {context} 2>{tmp_path}/said; then echo "it should have failed"; exit 9; fi
-test "$before" = "$($w images --format '{{{{.Name}}}} {{{{.Digest}}}}' | grep -v '<none>')"
+test "$before" = "$($w images --format '{{{{.Repository}}}} {{{{.Digest}}}}' | grep -v '<none>')"
 $w run tiny echo still-runs
 test -z "$(ls -A {store}/store/tmp)"
 """
@@ -141,8 +141,8 @@ test -z "$(ls -A {store}/store/tmp)"
     done = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script], capture_output=True, text=True, env=wherry.environment
     )
+    assert done.returncode == 0, done.stdout + done.stderr
     said = (tmp_path / "said").read_text()
-    assert done.returncode == 0, done.stdout + done.stderr + said
     assert done.stdout.endswith("still-runs\n")
     assert "No space left on device" in said or "no space is left" in said
 
@@ -203,7 +203,8 @@ def test_a_prune_while_a_build_runs_takes_nothing_of_it(command: Wherry, context
     )
     while process.poll() is None:
         command.ok("prune", "--build", "--force")
-    assert process.returncode == 0, process.communicate()
+    said = process.communicate()
+    assert process.returncode == 0, said
     assert command.ok("run", "made", "sh", "-c", "cat /made-*").split() == [*map(str, range(8))]
 
 

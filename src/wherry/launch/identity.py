@@ -159,7 +159,7 @@ def _other(
         home=folder,
         home_source="--home" if home else ("the image's passwd" if named else "built in"),
         is_caller=False,
-        private_home=not (named or home or options.home_path) or _is_empty(folder, options),
+        private_home=not (named or home or options.home_path or options.as_built) or _is_empty(folder, options),
         passwd=_file(passwd) if passwd is not None else None,
         group=_file(groups_file) if groups_file is not None else None,
     )

@@ -124,7 +124,7 @@ def _folders(
     for path in ("/tmp", "/var/tmp") if surroundings.foreign else ("/tmp",):
         if surroundings.foreign or not tree.exists(path):
             found[_resolved(tree, path)] = 0o1777
-    if person.private_home and not options.as_built:
+    if person.private_home:
         found[_resolved(tree, person.home)] = 0o700
     return {path: mode for path, mode in found.items() if path != "/"}
 
