@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from wherry.base.errors import UsageError
 from wherry.build.context.patterns import Glob, clean, has_wildcards, matcher, unescaped
@@ -142,3 +145,34 @@ def test_no_pattern_takes_long(pattern: str, name: str) -> None:
 def test_stars_that_could_be_anything_are_limited() -> None:
     with pytest.raises(UsageError, match="more than 8 times"):
         Glob("a**b" * 9)
+
+
+def plainly(pattern: str) -> re.Pattern[str]:
+    """The rule without thought of time: ``**`` and a slash after it are any directories, at the end anything."""
+    if pattern.startswith("**") and not set("*?") & set(pattern[2:]):
+        rest = re.escape(pattern[2:])
+        return re.compile(rf".*{rest}\Z" if not rest.startswith("/") else rf"(.*/)?{rest[1:]}\Z")
+    whole, at = "", 0
+    while at < len(pattern):
+        if pattern.startswith("**", at):
+            at += 2
+            at += pattern.startswith("/", at)
+            whole += "(.*/)?" if at < len(pattern) else ".*"
+        else:
+            whole += {"*": "[^/]*", "?": "[^/]"}.get(pattern[at], re.escape(pattern[at]))
+            at += 1
+    return re.compile(whole + r"\Z")
+
+
+_NAMES = st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=4).map("/".join)
+_PARTS = st.one_of(st.just("**"), st.text("ab*?", min_size=1, max_size=4))
+
+
+@settings(max_examples=400)
+@given(st.lists(_PARTS, min_size=1, max_size=4).map("/".join), _NAMES)
+@example("**/a*b/**/a", "b/aab/a/b/a")
+@example("a**b", "a/b/b")
+def test_quick_matching_is_plain_matching(pattern: str, path: str) -> None:
+    if "***" in pattern:
+        return  # nobody says what that is
+    assert Glob(pattern).match(path) is (plainly(pattern).match(path) is not None)
