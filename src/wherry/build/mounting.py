@@ -5,7 +5,6 @@ What to show is pure (:func:`mounts_for`); :func:`mounting` makes and locks what
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wherry.base.errors import NotFound, UsageError
+from wherry.base.errors import NotFound, StoreError, UsageError, reason
 from wherry.base.progress import Event, Progress, silent
 from wherry.build.agents import agent_socket, parse_agents
 from wherry.build.graph import MountFrom, RunStep
@@ -154,20 +153,33 @@ def _caches(
         if mount.id not in held:
             mode = mount.mode if mount.mode is not None else _CACHE_MODE
             path = stack.enter_context(cache_mount(given.store, mount.id, mount.sharing, progress, mode))
-            if mount.files is not None and not os.listdir(path):
-                _fill(path, directory_of(mount))
+            if mount.files is not None and _is_empty(path):
+                _fill(path, directory_of(mount), mount.id)
             held[mount.id] = path
     return {number: held[step.mounts[number].id] for number in numbers}
 
 
-def _fill(path: str, source: str) -> None:
+def _is_empty(path: str) -> bool:
+    """A folder that its last step closed even to its owner holds something of that step's."""
+    try:
+        return not os.listdir(path)
+    except PermissionError:
+        return False
+
+
+def _fill(path: str, source: str, identity: str) -> None:
     """A cache's first content, all of it or nothing: two that fill it at once, or one that is killed, do no harm."""
     aside = f"{os.path.dirname(path)}/filling-{os.urandom(6).hex()}"
     try:
         shutil.copytree(source, aside, symlinks=True)
-        with contextlib.suppress(OSError):  # another one was first
-            os.rename(aside, path)
-    finally:
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        first = error.args[0][0] if isinstance(error, shutil.Error) else (source, aside, reason(error))
+        why = f"'{first[0]}': {first[2]}"
+        raise StoreError(f"the cache mount '{identity}' cannot be filled", why=why, hint="leave from= out") from None
+    try:
+        os.rename(aside, path)
+    except OSError:  # another one was first
         shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from waiting import until
-from wherry.base.errors import NotFound, UsageError
+from wherry.base.errors import NotFound, StoreError, UsageError
 from wherry.base.outside import Outside
 from wherry.base.progress import Event
 from wherry.build.dockerfile.instructions import Position
@@ -299,6 +299,35 @@ def test_an_empty_cache_is_filled_from_where_the_recipe_says_once(tmp_path: Path
         (place / "below" / "file").unlink()
     with mounting(here, step(mount), no_directory) as shown:
         assert os.listdir(Path(shown.binds[0].source) / "below") == []
+
+
+def test_a_cache_that_cannot_be_filled_is_an_error_and_stays_empty(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").touch()
+    os.mkfifo(source / "pipe")
+    mount = MountFrom(type="cache", target="/c", id="c", files=Files(kind="step", step=1, paths=("/x",)))
+    here = given(tmp_path)
+    with (
+        pytest.raises(StoreError, match=r"'c' cannot be filled: .*pipe"),
+        mounting(here, step(mount), lambda asked: str(source)),
+    ):
+        pass
+    with mounting(here, step(MountFrom(type="cache", target="/c", id="c")), no_directory) as shown:
+        place = Path(shown.binds[0].source)
+        assert os.listdir(place) == []
+        assert sorted(os.listdir(place.parent)) == ["about", "tree", "using"]
+
+
+def test_a_cache_that_its_step_closed_is_shown_again_and_can_be_removed(tmp_path: Path) -> None:
+    mount = MountFrom(type="cache", target="/c", id="c", files=Files(kind="step", step=1, paths=("/x",)))
+    here = given(tmp_path)
+    with mounting(here, step(MountFrom(type="cache", target="/c", id="c")), no_directory) as shown:
+        Path(shown.binds[0].source, "file").touch()
+        os.chmod(shown.binds[0].source, 0)
+    with mounting(here, step(mount), no_directory) as shown:
+        assert shown.binds[0].target == "/c"
+    assert prune_cache(open_at(here.store), CacheRule(limit=0)).mounts == ("c",)
 
 
 def test_one_step_may_show_a_locked_cache_twice(tmp_path: Path) -> None:
