@@ -81,3 +81,14 @@ def test_scripts_that_fail_leave_the_rest_of_the_activation(made: Wherry, tmp_pa
     assert result.status == 0, str(result)
     assert "the scripts of the environment 'fit' failed" in result.stderr
     assert made.ok("run", "made", "fit") == "fit  1\n"
+
+
+def test_check_compares_the_variables_that_scripts_give(made: Wherry, tmp_path: Path) -> None:
+    script = (
+        "RUN echo 'export WHICH=$(cat /proc/sys/kernel/random/uuid)' >/opt/conda/envs/fit/etc/conda/activate.d/a.sh\n"
+    )
+    (tmp_path / "context/Dockerfile").write_text(RECIPE + script + "ENV CONDA_DEFAULT_ENV=fit\n")
+    result = made("build", "-q", "--check", str(tmp_path / "context"))
+    assert result.status == 1, str(result)
+    assert "in the configuration:\n  config.Env." in result.stdout
+    assert "WHICH=" in result.stdout

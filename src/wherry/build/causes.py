@@ -26,6 +26,7 @@ _TIME = re.compile(
 _UUID = re.compile(rb"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _TEMPORARY = re.compile(rb"/(tmp|var/tmp|build|dev/shm)/[^\s'\"\0:;,]*|\btmp[a-z0-9_]{6,12}\b|pip-[a-z-]+-[a-z0-9_]{8}")
 _SALTED = re.compile(rb"\$(y|1|5|6|2[aby]|gy|7)\$[^:\s]{8,}")
+_PUBLIC = re.compile(rb"(ssh|ecdsa|sk-ssh|sk-ecdsa)-\S+ AAAA|-----BEGIN (TRUSTED )?(CERTIFICATE|PUBLIC KEY)-----")
 _WORD = re.compile(rb"[^\s'\"\0<>(),;=\[\]{}]+")
 
 
@@ -40,11 +41,15 @@ _FORMS: tuple[tuple[Literal["little", "big"], int, int], ...] = (
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """``why`` in a few words, ``hint`` what a recipe can do about it, ``rule`` the one that names this file."""
+    """``why`` in a few words, ``hint`` what a recipe can do about it, ``rule`` the one that names this file.
+
+    ``secret``: the bytes are not for logs.
+    """
 
     why: str
     hint: str = ""
     rule: str = ""
+    secret: bool = False
 
 
 def cause_of(path: str, one: bytes, two: bytes) -> Cause:
@@ -136,16 +141,18 @@ def _zip(path: str, one: bytes, two: bytes, at: int) -> Cause | None:
 
 def _key(path: str, one: bytes, two: bytes, at: int) -> Cause | None:
     if b"PRIVATE KEY" in one[:4096] and b"PRIVATE KEY" in two[:4096]:
-        return Cause(
-            "a private key that was drawn at random", "make keys where a container starts: images are for many"
-        )
+        hint = "make keys where a container starts: images are for many"
+        return Cause("a private key that was drawn at random", hint, secret=True)
+    if all(_PUBLIC.match(content) for content in (one, two)):
+        return Cause("what belongs to a private key that was drawn at random", "make keys where a container starts")
     return None
 
 
 def _salted(path: str, one: bytes, two: bytes, at: int) -> Cause | None:
     left, right = ({match[0] for match in _SALTED.finditer(content[: 1 << 20])} for content in (one, two))
     if left != right and left and right and _SALTED.sub(b"", one) == _SALTED.sub(b"", two):
-        return Cause("a password's salt, which is random", "give the hash itself: 'usermod -p HASH', or no password")
+        hint = "give the hash itself: 'usermod -p HASH', or no password"
+        return Cause("a password's salt, which is random", hint, secret=True)
     return None
 
 
@@ -174,8 +181,10 @@ def _text(path: str, one: bytes, two: bytes, at: int) -> Cause | None:
         return Cause("an identifier drawn at random", "")
     if _TIME.search(left) and _TIME.search(right):
         return Cause("a time in text", "see whether the program honours SOURCE_DATE_EPOCH, or remove the file")
-    if all(text.isdigit() and len(text) == 10 for text in (word, other)) and abs(int(word) - int(other)) < _NEAR:
-        return Cause("a time in seconds since 1970", "see whether the program honours SOURCE_DATE_EPOCH")
+    if all(text.isdigit() and len(text) in (10, 13, 16, 19) for text in (word, other)):
+        seconds = [int(text[:10]) for text in (word, other)]
+        if all(_DAYS[0] < number < _DAYS[1] for number in seconds) and abs(seconds[0] - seconds[1]) < _NEAR:
+            return Cause("a time counted from 1970", "see whether the program honours SOURCE_DATE_EPOCH")
     return None
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from wherry.build.activating import activated
 from wherry.build.building import Plan, carried_out, contexts_of, opened_site, planned_with, text_of
-from wherry.build.differing import Difference, differences
+from wherry.build.differing import Difference, differences, document_differences
 from wherry.build.finishing import finish
 from wherry.build.made import Made, Report
 
@@ -63,4 +64,6 @@ def check_build(
         names = titles(plan.graph)
         makers = {made.own.key: names[place] for place, made in twice[0].items() if made.own is not None}
         steps = {number: makers[layer.key] for number, layer in enumerate(one) if layer.key in makers}
-        return Checked(image, tuple(islice(differences(one, two), _MOST)), steps)
+        first, second = (activated(site, plan.graph, done[plan.graph.target]) for done in twice)
+        found = chain(differences(one, two), document_differences(first, second))
+        return Checked(image, tuple(islice(found, _MOST)), steps)

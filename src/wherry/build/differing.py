@@ -118,7 +118,7 @@ def _of_entries(number: int, one: TableEntry, two: TableEntry) -> Iterator[Diffe
     )
     for what, left, right in pairs:
         if left != right:
-            cause = Cause(*_METADATA.get(what, ("",)))
+            cause = _METADATA.get(what, Cause(""))
             yield Difference(number, one.path, what, left, right, cause=cause)
     for name in sorted({*one.xattrs, *two.xattrs}):
         values = [entry.xattrs.get(name, b"") for entry in (one, two)]
@@ -127,10 +127,10 @@ def _of_entries(number: int, one: TableEntry, two: TableEntry) -> Iterator[Diffe
 
 
 _METADATA = {
-    "time": ("a time before the build's own, which is kept, and not the same", "touch -d @$SOURCE_DATE_EPOCH"),
-    "owner": ("an id that was drawn, not given", "give users and groups their numbers: useradd -u, groupadd -g"),
-    "mode": ("permissions that depend on the umask or on who builds", "chmod, or install -m"),
-    "target": ("a link that names something random",),
+    "time": Cause("a time before the build's own, which is kept, and not the same", "touch -d @$SOURCE_DATE_EPOCH"),
+    "owner": Cause("an id that was drawn, not given", "give users and groups their numbers: useradd -u, groupadd -g"),
+    "mode": Cause("permissions that depend on the umask or on who builds", "chmod, or install -m"),
+    "target": Cause("a link that names something random"),
 }
 
 
@@ -159,8 +159,9 @@ def _of_contents(number: int, path: str, left: str, right: str) -> Difference | 
             contents = one.read(_LOOKED_AT), two.read(_LOOKED_AT)
     except PermissionError:  # a file that its owner may not read: sizes and times are all that can be told
         return None
-    shown = [_shown(content[max(0, at - begin - 12) :][:48]) for content in contents]
-    return Difference(number, path, "content", shown[0], shown[1], at, cause_of(path, *contents))
+    cause = cause_of(path, *contents)
+    shown = ["***" if cause.secret else _shown(content[max(0, at - begin - 12) :][:48]) for content in contents]
+    return Difference(number, path, "content", shown[0], shown[1], at, cause)
 
 
 def _shown(content: bytes) -> str:

@@ -39,9 +39,11 @@ def _told(found: Checked) -> list[str]:
     for each in found.found:
         if each.layer != layer:
             layer = each.layer
-            lines.append(f"in the layer of {found.steps.get(layer, f'number {layer}')}:")
+            step = found.steps.get(layer, f"number {layer}")
+            lines.append(f"in the layer of {step}:" if layer >= 0 else "in the configuration:")
         at = f" at byte {each.offset}" if each.offset >= 0 else ""
-        lines.append(f"  /{visible(each.path)}: {each.what}{at}")
+        slash = "/" if each.layer >= 0 else ""
+        lines.append(f"  {slash}{visible(each.path)}: {each.what}{at}")
         if each.one or each.two:
             lines.append(f"    {visible(each.one) or '-'} | {visible(each.two) or '-'}")
         if each.cause.why:

@@ -71,6 +71,14 @@ def test_a_file_of_one_build_only_is_told(tmp_path: Path) -> None:
     assert "random" in only.cause.why
 
 
+def test_private_keys_and_hashes_are_not_shown(tmp_path: Path) -> None:
+    keys = [file("etc/key", b"-----BEGIN PRIVATE KEY-----\n" + letter * 40) for letter in (b"A", b"B")]
+    hashes = [file("etc/shadow", b"a:$y$j9T$" + letter * 20 + b":1") for letter in (b"C", b"D")]
+    for one, two in (keys, hashes):
+        (found,) = compared(tmp_path / one.name.replace("/", "-"), [one], [two])
+        assert (found.one, found.two) == ("***", "***")
+
+
 def test_a_layer_of_one_build_only_is_told(tmp_path: Path) -> None:
     left = stack([tar_of([file("a", b"x")])], tmp_path / "one")
     right = stack([tar_of([file("a", b"x")]), tar_of([file("b", b"x")])], tmp_path / "two")
@@ -153,7 +161,7 @@ def test_members_of_static_libraries_are_found(tmp_path: Path) -> None:
     ("one", "two", "why"),
     [
         (b"built 2026-11-21 18:00\n", b"built 2026-11-21 18:02\n", "a time in text"),
-        (b"epoch=1795284000\n", b"epoch=1795284099\n", "a time in seconds since 1970"),
+        (b"epoch=1795284000\n", b"epoch=1795284099\n", "a time counted from 1970"),
         (b"b\na\n", b"a\nb\n", "the same lines in another order"),
         (b"{a, b}: a b\n", b"{a, b}: b a\n", "the same words in another order"),
         (b"dir=/tmp/tmpab12cd34/x\n", b"dir=/tmp/tmpzz99yy88/x\n", "the name of a temporary directory or a build path"),
@@ -175,6 +183,8 @@ def test_members_of_static_libraries_are_found(tmp_path: Path) -> None:
             "a time as a number",
         ),
         (b"\0\1\2\3\4", b"\0\2\1\3\4", "the same bytes in another order"),
+        (b"ssh-rsa AAAAB1 x", b"ssh-rsa AAAAB2 x", "what belongs to a private key that was drawn at random"),
+        (b"1795288600736204767\n", b"1795288600888481270\n", "a time counted from 1970"),
     ],
 )
 def test_usual_causes_are_told_from_the_bytes(one: bytes, two: bytes, why: str) -> None:
