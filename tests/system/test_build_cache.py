@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -400,7 +401,7 @@ def test_df_and_prune_know_what_builds_left(wherry: Wherry) -> None:
     with build_cache(mine) as cache:
         build(cache, mine.store, "apt")
     rows = {row["Type"]: row for row in map(json.loads, wherry.ok("df", "--format", "json").splitlines())}
-    assert rows["layers of builds alone"]["TotalCount"] == 1
+    assert rows["steps of builds"]["TotalCount"] == 1
     assert rows["store"]["BuildCache"] > 10_000
     assert rows["store"]["Reclaimable"] == 0
     assert "with --build" in wherry.ok("df")
@@ -511,6 +512,47 @@ def test_a_secret_is_nowhere_when_the_build_is_done(mine: Wherry, context: Path)
                 assert not any(secret in data for secret in SECRETS), path
     assert looked > 20
     assert not [name for name in os.listdir("/dev/shm") if name.startswith(f"wherry-secrets-{os.geteuid()}-")]
+
+
+def test_two_builds_at_once_do_each_step_once_and_make_one_image(mine: Wherry, tmp_path: Path) -> None:
+    folder = tmp_path / "twice"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(
+        "FROM tiny\n"
+        "RUN --mount=type=cache,target=/count echo once >> /count/one && busybox sleep 1 && echo one > /one\n"
+        "RUN --mount=type=cache,target=/count echo once >> /count/two && echo two > /two\n"
+        "RUN --mount=type=cache,target=/count cat /count/one /count/two > /told\n"
+    )
+    command = [str(mine.program), "build", "-q", str(folder)]
+    builds = [subprocess.Popen(command, env=mine.environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [process.communicate(timeout=60)[0] for process in builds]
+    assert [process.returncode for process in builds] == [0, 0, 0]
+    assert len(set(said)) == 1
+    image = open_image(open_at(str(mine.folder / "store")), said[0].strip())
+    assert Path(image.layers[-1].tree, "told").read_text() == "once\nonce\n"
+
+
+def test_a_build_that_is_killed_in_a_step_is_gone_on_with(mine: Wherry, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(
+        "FROM tiny\n"
+        "RUN --mount=type=cache,target=/count echo once >> /count/one && echo one > /one\n"
+        "RUN --mount=type=cache,target=/count,sharing=locked test -e /count/go || exec busybox sleep 100\n"
+    )
+    counts = mine.folder / "store" / "cache" / "mounts"
+    command = [str(mine.program), "build", str(folder)]
+    process = subprocess.Popen(command, env=mine.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    while b"[3/3]" not in process.stdout.readline():
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    (one,) = counts.glob("*/tree/one")
+    (one.parent / "go").touch()
+    mine.ok("build", str(folder), timeout=60)
+    assert one.read_text() == "once\n", "the step that was done is not done again"
 
 
 def test_another_secret_is_no_reason_to_do_a_step_again(mine: Wherry, context: Path) -> None:

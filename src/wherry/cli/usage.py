@@ -26,7 +26,7 @@ def show_usage(form: str | None) -> int:
         _row("manifests and configurations", found.blobs, found.blobs_size),
         _row("flattened trees", found.flat, found.flat_size),
         _row("interrupted downloads", found.partial, found.partial_size),
-        _row("layers of builds alone", found.steps, found.cache_size - found.mounts_size),
+        _row("steps of builds", found.steps, found.cache_size - found.mounts_size),
         _row("cache mounts of builds", found.mounts, found.mounts_size),
         _containers(world),
         _abandoned(world),
