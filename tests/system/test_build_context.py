@@ -27,6 +27,7 @@ from wherry.build.context import (
     cloned,
     commit_time,
     copy_into,
+    digest,
     downloaded,
     inline,
     open_context,
@@ -272,7 +273,34 @@ def test_a_repository_over_http_is_a_source(
     upper = copied(cloned(f"{address}/repo.git", work, keep_git_dir=True, checksum=""), "/kept", tmp_path)
     assert (upper / "kept/.git/HEAD").is_file()
     with pytest.raises(DigestMismatch):
-        cloned(f"{address}/repo.git", work, checksum=commit)
+        _ = cloned(f"{address}/repo.git", work, checksum=commit).picks
+
+
+def test_what_can_only_be_one_thing_is_fetched_once(
+    repository: Path, served: tuple[Path, str], tmp_path: Path, work: str
+) -> None:
+    folder, address = served
+    git(repository, "update-server-info")
+    repository.rename(folder / "repo.git")
+    (folder / "data").write_bytes(b"data")
+    known = str(Digest.of(b"data"))
+
+    def digests(name: str) -> tuple[Digest, Digest]:
+        cache = str(tmp_path / "cache")
+        return digest(downloaded(f"{address}/{name}", known, work), cache), digest(
+            cloned(f"{address}/repo.git#v1", work), cache
+        )
+
+    first, fetched = digests("data"), sorted(os.listdir(work))
+    (folder / "data").unlink()
+    os.rename(folder / "repo.git" / "objects", folder / "objects")  # only its branches and tags are there
+    assert digests("data") == first
+    assert sorted(os.listdir(work)) == fetched
+    with pytest.raises(NotFound):
+        digests("other")
+    git_ = cloned(f"{address}/repo.git#main", work)
+    with pytest.raises(NetworkFailed):
+        digest(git_, str(tmp_path / "cache"))
 
 
 def test_a_recipe_names_no_repository_of_this_machine(repository: Path, work: str) -> None:
@@ -303,14 +331,13 @@ def test_a_file_behind_a_url_has_its_servers_time_and_is_its_owners_only(
     folder, address = served
     (folder / "data set.bin").write_bytes(b"data")
     os.utime(folder / "data set.bin", (1_400_000_000, 1_400_000_000))
-    digest = str(Digest.of(b"data"))
-    found = downloaded(f"{address}/data%20set.bin?x=1", digest, work)
+    found = downloaded(f"{address}/data%20set.bin?x=1", str(Digest.of(b"data")), work)
     upper = copied(found, "/to/", tmp_path)
     status = (upper / "to/data set.bin").stat()
     assert (upper / "to/data set.bin").read_bytes() == b"data"
     assert (stat.S_IMODE(status.st_mode), status.st_mtime) == (0o600, 1_400_000_000)
     with pytest.raises(DigestMismatch):
-        downloaded(f"{address}/data%20set.bin", str(Digest.of(b"other")), work)
+        _ = downloaded(f"{address}/data%20set.bin", str(Digest.of(b"other")), work).picks
     with pytest.raises(NotFound):
         downloaded(f"{address}/none", "", work)
 

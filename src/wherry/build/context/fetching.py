@@ -13,9 +13,9 @@ from wherry.base.errors import StoreFull, UsageError
 from wherry.base.outside import Outside
 from wherry.base.progress import Progress, silent
 from wherry.base.settings import Settings, load
-from wherry.build.context.git import check_out
+from wherry.build.context.git import check_out, resolved
 from wherry.build.context.giturl import parse_git
-from wherry.build.context.selecting import Selection, select
+from wherry.build.context.selecting import Found, Selection, select
 from wherry.build.context.sources import Folder
 from wherry.registry import download
 
@@ -37,18 +37,24 @@ def downloaded(
     progress: Progress = silent,
 ) -> Selection:
     """The file behind ``url``, fetched below the folder ``work``: only for its owner, with the time that its server
-    says. ``unpack``: if it is an archive, its content is meant.
+    says. ``unpack``: if it is an archive, its content is meant. With a checksum it is fetched when it is needed.
 
     Raises :class:`DigestMismatch`, :class:`NotFound`, :class:`NetworkFailed`, :class:`UsageError` for a checksum that
     is none, and for plain http without one.
     """
-    folder = tempfile.mkdtemp(prefix="url-", dir=work)
     name = unquote(urlsplit(url).path).rpartition("/")[2]
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         name = _UNNAMED
-    fetch(url, f"{folder}/{name}", checksum, settings=settings, progress=progress)
-    os.chmod(f"{folder}/{name}", 0o600)
-    return select_all(folder, f"'{url}'", name, unpack=unpack)
+    expected = str(Digest.parse(checksum)) if checksum else ""
+
+    def find() -> Found:
+        folder = tempfile.mkdtemp(prefix="url-", dir=work)
+        fetch(url, f"{folder}/{name}", expected, settings=settings, progress=progress)
+        os.chmod(f"{folder}/{name}", 0o600)
+        return _all(folder, f"'{url}'", name, dated=True)
+
+    identity = f"url\0{name}\0{expected}\0{unpack}" if expected else ""
+    return Selection(find, unpack=unpack, identity=identity)
 
 
 def fetch(
@@ -86,7 +92,8 @@ def fetch(
 def cloned(
     url: str, work: str, *, keep_git_dir: bool = False, checksum: str = "", progress: Progress = silent
 ) -> Selection:
-    """The files of a git repository, checked out below the folder ``work``.
+    """The files of a git repository, checked out below the folder ``work`` when they are needed: before, the server is
+    only asked which commit it is.
 
     Raises as :func:`wherry.build.context.git.check_out`, :class:`UsageError` for what is no address of one, or of one
     that lies on this machine: a recipe may name no files outside of its context.
@@ -96,9 +103,17 @@ def cloned(
         raise UsageError(
             f"'{url}' is no address of a git repository that a recipe may name", hint="https://HOST/REPO.git"
         )
-    folder = tempfile.mkdtemp(prefix="git-", dir=work)
-    found = check_out(source, folder, keep_git_dir=keep_git_dir, commit=checksum, progress=progress)
-    return select_all(found.root, f"'{source.name}'", ".")
+    commit = resolved(source)
+    keep = keep_git_dir if source.keep_git_dir is None else source.keep_git_dir
+
+    def find() -> Found:
+        folder = tempfile.mkdtemp(prefix="git-", dir=work)
+        found = check_out(source, folder, keep_git_dir=keep, commit=checksum or commit, progress=progress)
+        return _all(found.root, f"'{source.name}'", ".")
+
+    said = (source.remote, commit, checksum, source.commit, source.directory, str(source.submodules))
+    identity = "\0".join(("git", *said)) if commit and not keep else ""  # .git is never twice the same
+    return Selection(find, identity=identity)
 
 
 def inline(name: str, content: bytes, work: str) -> Selection:
@@ -108,14 +123,15 @@ def inline(name: str, content: bytes, work: str) -> Selection:
     with open(f"{folder}/{name}", "xb") as file:
         file.write(content)
         os.fchmod(file.fileno(), 0o644)
-    return select_all(folder, "the recipe", name, dated=False)
+    found = _all(folder, "the recipe", name)
+    return Selection(lambda: found)
 
 
-def select_all(folder: str, shown: str, name: str, *, unpack: bool = False, dated: bool = True) -> Selection:
+def _all(folder: str, shown: str, name: str, *, dated: bool = False) -> Found:
     """What is in ``folder`` under a name that may look like a pattern, or all of it (``.``)."""
-    root = Folder(folder, shown, dated=dated and name != ".")
+    root = Folder(folder, shown, dated=dated)
     pattern = "".join(f"\\{char}" if char in "*?[\\" else char for char in name)
-    return select(root, [pattern], unpack=unpack)
+    return Found(root, select(root, [pattern]).picks)
 
 
 def _require_space(folder: str, size: int, url: str) -> None:

@@ -13,7 +13,7 @@ from wherry.base.progress import Event, Progress, silent
 from wherry.build.context.giturl import GitSource
 from wherry.build.context.sources import Folder, follow
 
-__all__ = ["Checkout", "check_out"]
+__all__ = ["Checkout", "check_out", "resolved"]
 
 _SAFE = (
     "core.hooksPath=/dev/null",
@@ -28,6 +28,7 @@ _KEPT = ("GIT_SSH", "GIT_ASKPASS", "GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_", "GIT_C
 """Variables of git's that say how to reach a server; the rest would say what the repository is."""
 
 _REMOTE = "https:http:git:ssh"
+_DIGITS = frozenset("0123456789abcdef")
 
 
 class Checkout(msgspec.Struct, frozen=True):
@@ -70,6 +71,22 @@ def check_out(
     return Checkout(f"{work}/{inner.path}".rstrip("/"), found, int(time))
 
 
+def resolved(source: GitSource) -> str:
+    """The commit that the server has for a branch or tag now; a commit's own hash; empty where only fetching tells.
+
+    Raises as :func:`check_out`.
+    """
+    if len(source.ref) in (40, 64) and set(source.ref) <= _DIGITS:
+        return source.ref
+    wanted = source.ref or "HEAD"
+    said = _Git("/", source)("ls-remote", "--end-of-options", source.remote, wanted, f"{wanted}^{{}}")
+    found = {name: commit for commit, _, name in (line.partition("\t") for line in said.splitlines())}
+    for name in (wanted, f"refs/{wanted}", f"refs/tags/{wanted}", f"refs/heads/{wanted}"):
+        if name in found:
+            return found.get(f"{name}^{{}}", found[name])
+    return ""
+
+
 class _Git:
     def __init__(self, work: str, source: GitSource) -> None:
         self._work = work
@@ -95,8 +112,7 @@ class _Git:
             status, _, said = self._run((*fetch, *wanted))
         if status == 0:
             return
-        is_commit = 4 <= len(ref) <= 64 and all(char in "0123456789abcdef" for char in ref)
-        if not is_commit:
+        if not (4 <= len(ref) <= 64 and set(ref) <= _DIGITS):
             raise self._failed(said, f"'{ref}' may not be there" if "couldn't find remote ref" in said else "")
         self(*fetch, "origin", "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
         status, found, _ = self._run(("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^0"))

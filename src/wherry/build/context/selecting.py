@@ -19,7 +19,7 @@ from wherry.build.context.patterns import Glob, clean, has_wildcards, matcher, u
 from wherry.build.context.sources import Folder, Node, Root, follow
 from wherry.image import Tree
 
-__all__ = ["Pick", "Selection", "select"]
+__all__ = ["Found", "Pick", "Selection", "select"]
 
 
 class Pick(msgspec.Struct, frozen=True):
@@ -35,41 +35,48 @@ class Pick(msgspec.Struct, frozen=True):
         return self.entries[0][1]
 
 
+class Found(msgspec.Struct, frozen=True):
+    """``notes`` are what the user should know."""
+
+    root: Root
+    picks: tuple[Pick, ...]
+    notes: tuple[str, ...] = ()
+
+
 class Selection:
-    """What was selected below ``root``; for layers it is only looked for when it is asked for.
+    """What was selected; where it can only be one thing, it is looked for, or fetched, when it is asked for.
 
     ``unpack``: archives among the files are unpacked (ADD). ``taken``: the root is a copy of our own, of which files
-    may be moved. ``identity``: of two selections with the same one (not empty) all is the same.
+    may be moved. ``identity``: of two selections with the same one (not empty) all is the same, for ever.
     """
 
     def __init__(
-        self,
-        root: Root,
-        find: Callable[[], tuple[tuple[Pick, ...], tuple[str, ...]]],
-        *,
-        unpack: bool = False,
-        taken: bool = False,
-        identity: str = "",
+        self, find: Callable[[], Found], *, unpack: bool = False, taken: bool = False, identity: str = ""
     ) -> None:
-        self.root = root
         self.unpack = unpack
         self.taken = taken
         self.identity = identity
         self._find = find
+        if not identity:
+            _ = self._found  # a folder changes: what is in it now is meant
 
     @cached_property
-    def _found(self) -> tuple[tuple[Pick, ...], tuple[str, ...]]:
+    def _found(self) -> Found:
         return self._find()
 
     @property
+    def root(self) -> Root:
+        return self._found.root
+
+    @property
     def picks(self) -> tuple[Pick, ...]:
-        """Raises as :func:`select`."""
-        return self._found[0]
+        """Raises as :func:`select`, and what fetching raises."""
+        return self._found.picks
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know. Raises as :func:`select`."""
-        return self._found[1]
+        """What the user should know. Raises as :attr:`picks`."""
+        return self._found.notes
 
 
 def select(
@@ -96,23 +103,20 @@ def select(
         root = view_of_tree(root)
     excluded, patterns = ignore_of(exclude, "--exclude"), tuple(patterns)
 
-    def find() -> tuple[tuple[Pick, ...], tuple[str, ...]]:
+    def find() -> Found:
         chosen = _Selecting(root, excluded)
         for pattern in patterns:
             if parents:
                 chosen.with_parents(pattern)
             else:
                 chosen.plain(pattern)
-        return tuple(chosen.picks), tuple(chosen.notes)
+        return Found(root, tuple(chosen.picks), tuple(chosen.notes))
 
     identity = ""
     if root.identity:
         said = (root.identity, *patterns, "--exclude", *exclude, "--parents" if parents else "")
         identity = "\0".join((*said, "--unpack" if unpack else ""))
-    selection = Selection(root, find, unpack=unpack, taken=taken, identity=identity)
-    if not identity:
-        _ = selection.picks  # a folder changes: what is in it now is meant
-    return selection
+    return Selection(find, unpack=unpack, taken=taken, identity=identity)
 
 
 class _Selecting:
