@@ -39,7 +39,7 @@ def normalise(upper: str, rules: Sequence[Rule], epoch: int, began: float) -> tu
         for name, rule in found:
             path = f"{directory}/{name}" if directory else name
             try:
-                change = _apply(upper, path, rule, times)
+                change = _applied(upper, path, rule, times)
             except OSError as error:
                 change = Change(path, rule.name, "left", reason(error))
             if change is not None:
@@ -67,6 +67,22 @@ def _found(upper: str, matcher: Matcher) -> Iterator[tuple[str, list[tuple[str, 
             continue
         if named:
             yield directory, named
+
+
+def _applied(upper: str, path: str, rule: Rule, times: Times) -> Change | None:
+    """Also where not even the owner may read, as of Fedora's /etc/shadow."""
+    try:
+        return _apply(upper, path, rule, times)
+    except PermissionError:
+        place = f"{upper}/{path}"
+        mode = stat.S_IMODE(os.lstat(place).st_mode)
+        if mode & stat.S_IRUSR or rule.action == "drop":
+            raise
+        os.chmod(place, mode | stat.S_IRUSR)
+        try:
+            return _apply(upper, path, rule, times)
+        finally:
+            os.chmod(place, mode)
 
 
 def _apply(upper: str, path: str, rule: Rule, times: Times) -> Change | None:

@@ -87,6 +87,15 @@ def test_times_modes_links_and_attributes_of_what_is_rewritten_stay(tmp_path: Pa
     assert os.getxattr(place, "user.wherry.owner") == b"0:42:640"
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o200, 0o400])
+def test_a_file_that_not_even_its_owner_may_read_or_write_is_rewritten_and_stays_so(tmp_path: Path, mode: int) -> None:
+    place = write(tmp_path, "etc/shadow", b"root:*:20000:0:99999:7:::\n", mode)
+    assert done(normalise(str(tmp_path), RULES, EPOCH, EPOCH)) == {"etc/shadow": ("account-days", "rewritten")}
+    assert place.stat().st_mode & 0o7777 == mode
+    place.chmod(0o600)
+    assert place.read_bytes() == b"root:*:11574:0:99999:7:::\n"
+
+
 def test_a_folder_keeps_its_time_when_something_in_it_goes(tmp_path: Path) -> None:
     write(tmp_path, "var/log/dpkg.log")
     os.utime(tmp_path / "var/log", (3, 4))
