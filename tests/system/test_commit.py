@@ -138,6 +138,8 @@ def test_a_made_image_goes_everywhere(wherry: Wherry, tiny: str, registry: Regis
     digest = _image(wherry, f"{registry.address}/made:1")["Id"]
     pushed = [wherry.ok("push", "-q", f"{registry.address}/made:1") for _ in range(2)]
     assert pushed[0] == pushed[1] and digest in pushed[0]
+    smaller = [wherry.ok("push", "-q", "--compression", "gzip", f"{registry.address}/made:1") for _ in range(2)]
+    assert smaller[0] == smaller[1] != pushed[0]
     copy = ["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false"]
     subprocess.run([*copy, f"docker://{registry.address}/made:1", f"dir:{tmp_path}/dir"], check=True)
     wherry.ok("save", "-o", f"{tmp_path}/made.tar", f"{registry.address}/made:1")

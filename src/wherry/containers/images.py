@@ -142,9 +142,15 @@ def plan_prune(*, everything: bool = False, builds: bool = False, world: World |
 
 
 def push(
-    name: str, *, auth_file: str = "", progress: Progress = silent, world: World | None = None
+    name: str,
+    *,
+    auth_file: str = "",
+    compression: str = "",
+    progress: Progress = silent,
+    world: World | None = None,
 ) -> tuple[Reference, Digest]:
-    """Send an image to the registry of its name; what it is called there, and its digest there."""
+    """Send an image to the registry of its name; what it is called there, and its digest there. With ``compression``
+    (``gzip``, ``zstd``) layers that were made or loaded uncompressed go compressed."""
     from wherry.image import push as push_image
     from wherry.registry import connect
 
@@ -152,11 +158,17 @@ def push(
     reference = reference_to_name(world, name)
     auth_file = chosen_auth_file(world, auth_file)
     with connect(world.settings, world.outside, auth_file=auth_file, progress=progress) as registry:
-        return reference, push_image(world.store, registry, reference, progress=progress)
+        return reference, push_image(world.store, registry, reference, compression=compression, progress=progress)
 
 
 def push_as(
-    name: str, target: str, *, auth_file: str = "", progress: Progress = silent, world: World | None = None
+    name: str,
+    target: str,
+    *,
+    auth_file: str = "",
+    compression: str = "",
+    progress: Progress = silent,
+    world: World | None = None,
 ) -> tuple[Reference, Digest]:
     """Send an image, or one in a file, to a registry under another name than its own."""
     from wherry.image import push as push_image
@@ -166,7 +178,8 @@ def push_as(
     reference, image = reference_to_name(world, target), stored_image(world, name, progress)
     auth_file = chosen_auth_file(world, auth_file)
     with connect(world.settings, world.outside, auth_file=auth_file, progress=progress) as registry:
-        return reference, push_image(world.store, registry, reference, image=image, progress=progress)
+        digest = push_image(world.store, registry, reference, image=image, compression=compression, progress=progress)
+        return reference, digest
 
 
 def plan_push(name: str, target: str = "", *, auth_file: str = "", world: World | None = None) -> tuple[Change, ...]:

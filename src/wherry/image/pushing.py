@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import FileIO
-from typing import Protocol
 
 import msgspec
 
-from wherry.base.digest import Digest, Hasher
+from wherry.base.digest import Digest
 from wherry.base.errors import RegistryError, WherryError
 from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
+from wherry.image.carrying import compress_layer
 from wherry.image.faults import threads_needed
 from wherry.image.local import Image, open_image
 from wherry.image.model import Descriptor
@@ -30,17 +29,24 @@ _CHUNK = 1 << 20
 
 
 def push(
-    store: Store, registry: Registry, ref: Reference, *, image: Image | None = None, progress: Progress = silent
+    store: Store,
+    registry: Registry,
+    ref: Reference,
+    *,
+    image: Image | None = None,
+    compression: str = "",
+    progress: Progress = silent,
 ) -> Digest:
     """Send an image (default: the one that ``ref`` names here) and return the digest that the registry has now.
 
-    That is the image's own digest, unless a layer could only be had in another compression; then ``progress`` is told
-    so. Idempotent.
+    That is the image's own digest, unless a layer could only be had in another compression, or ``compression``
+    (``gzip``, ``zstd``) is wanted of layers that the manifest names uncompressed; then ``progress`` is told so.
+    Idempotent.
     Raises :class:`NotFound`, :class:`RegistryError`, and :class:`DigestMismatch` when the store was tampered with.
     """
     image = image or open_image(store, str(ref))
     with threads_needed(f"push '{ref.familiar}'"):
-        return _push_image(store, registry, ref, image, progress)
+        return _push_image(store, registry, ref, image, compression, progress)
 
 
 def preview_push(
@@ -55,12 +61,17 @@ def preview_push(
     return image.digest, tuple((digest, size, registry.has_blob(ref, digest)) for digest, size in parts)
 
 
-def _push_image(store: Store, registry: Registry, ref: Reference, image: Image, progress: Progress) -> Digest:
+def _push_image(
+    store: Store, registry: Registry, ref: Reference, image: Image, compression: str, progress: Progress
+) -> Digest:
     data = store.read_blob(image.digest)
     config = image.manifest.config
     pairs = {item.digest: (item, layer) for item, layer in zip(image.manifest.layers, image.layers, strict=True)}
     with ThreadPoolExecutor(registry.parallel, thread_name_prefix="push") as pool:
-        jobs = [pool.submit(_push_layer, store, registry, ref, item, layer, progress) for item, layer in pairs.values()]
+        jobs = [
+            pool.submit(_push_layer, store, registry, ref, item, layer, compression, progress)
+            for item, layer in pairs.values()
+        ]
         sent = dict(zip(pairs, (job.result() for job in jobs), strict=True))
     content = store.read_blob(config.digest)
     registry.push_blob(ref, config.digest, config.size, lambda: [content])
@@ -68,7 +79,8 @@ def _push_image(store: Store, registry: Registry, ref: Reference, image: Image, 
     if changed:
         data = _with_layers(data, changed)
         short = ", ".join(digest.short for digest in changed)
-        message = f"layer {short} could only be had in another compression: the image is {Digest.of(data)} there"
+        how = "goes compressed" if compression else "could only be had in another compression"
+        message = f"layer {short} {how}: the image is {Digest.of(data)} there"
         progress(Event(ref.familiar, "pushing", message=message))
     digest = registry.put_manifest(ref, image.media_type, data)
     progress(Event(ref.familiar, "done", message=str(digest)))
@@ -80,11 +92,22 @@ class _SourceFailed(WherryError):
 
 
 def _push_layer(
-    store: Store, registry: Registry, ref: Reference, item: Descriptor, layer: Layer, progress: Progress
+    store: Store,
+    registry: Registry,
+    ref: Reference,
+    item: Descriptor,
+    layer: Layer,
+    compression: str,
+    progress: Progress,
 ) -> Descriptor:
-    """Bring the layer there; its descriptor, another one if it could only be had in another compression."""
+    """Bring the layer there; its descriptor, another one if it goes in another compression."""
     progress(Event(item.digest.short, "pushing", 0, item.size))
     sources = store.sources(layer)
+    others = _other_forms(sources, item, ref)
+    if compression and item.digest == layer.meta.diff_id and layer.meta.rebuildable:
+        known = [each for each in others if each.media_type.endswith(compression)]
+        made = _send_other(store, registry, ref, known, layer, sources, progress)
+        return made or _push_anew(store, registry, ref, item, layer, progress, None, compression)
     try:
         stage = _send(store, registry, ref, item, layer, sources, progress)
     except _SourceFailed as error:
@@ -93,7 +116,21 @@ def _push_layer(
         _remember(store, layer, ref, item, verified=False)
         progress(Event(item.digest.short, "exists" if stage == "exists" else "done", item.size, item.size, stage))
         return item
-    for other in _other_forms(sources, item, ref):
+    made = _send_other(store, registry, ref, others, layer, sources, progress)
+    return made or _push_anew(store, registry, ref, item, layer, progress, cause)
+
+
+def _send_other(
+    store: Store,
+    registry: Registry,
+    ref: Reference,
+    others: Iterable[Descriptor],
+    layer: Layer,
+    sources: tuple[LayerSource, ...],
+    progress: Progress,
+) -> Descriptor | None:
+    """Bring the layer there in the first of these compressions that can be had."""
+    for other in others:
         try:
             _send(store, registry, ref, other, layer, sources, progress)
         except _SourceFailed:
@@ -101,9 +138,7 @@ def _push_layer(
         _remember(store, layer, ref, other, verified=True)
         progress(Event(other.digest.short, "done", other.size, other.size, "in another compression"))
         return other
-    made = _push_anew(store, registry, ref, item, layer, progress, cause)
-    _remember(store, layer, ref, made, verified=True)
-    return made
+    return None
 
 
 def _send(
@@ -179,58 +214,30 @@ def _push_anew(
     item: Descriptor,
     layer: Layer,
     progress: Progress,
-    cause: _SourceFailed,
+    cause: _SourceFailed | None,
+    compression: str = "gzip",
 ) -> Descriptor:
     if not layer.meta.rebuildable:
         raise RegistryError(
             f"layer '{item.digest.short}' cannot be pushed",
-            why=f"{cause.why}; its tree alone does not give it back",
+            why=f"{cause.why if cause else 'it is not kept'}; its tree alone does not give it back",
             hint="pull the image again with 'store.keep_blobs = true' in the settings",
         )
     work = store.new_work()
     try:
-        path = f"{work}/layer.gz"
-        digest, size = _compress(layer, path)
-        made = msgspec.structs.replace(item, digest=digest, size=size, media_type=_gzip_type(item.media_type))
-        registry.push_blob(ref, digest, size, lambda: _counted(_file(path), made, progress))
+        path = f"{work}/layer"
+        form = compress_layer(layer, path, compression)
+        kind = _media_type(form.media_type, item.media_type)
+        if not kind:  # Docker's manifests know gzip only
+            path = f"{work}/layer.gz"
+            form, kind = compress_layer(layer, path, "gzip"), _gzip_type(item.media_type)
+        made = msgspec.structs.replace(item, digest=form.digest, size=form.size, media_type=kind)
+        registry.push_blob(ref, made.digest, made.size, lambda: _counted(_file(path), made, progress))
     finally:
         store.discard(work)
-    progress(Event(item.digest.short, "done", size, size, "compressed anew"))
+    _remember(store, layer, ref, made, verified=True)
+    progress(Event(item.digest.short, "done", made.size, made.size, "compressed anew"))
     return made
-
-
-def _compress(layer: Layer, path: str) -> tuple[Digest, int]:
-    compressor = _compressor()
-    hasher = Hasher()
-    size = 0
-    with FileIO(path, "xb") as file:
-        for chunk in rebuild(layer):
-            size += _write(file, hasher, compressor.compress(chunk))
-        size += _write(file, hasher, compressor.flush())
-    return hasher.digest(), size
-
-
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-def _compressor() -> _Compressor:
-    try:
-        from isal import isal_zlib
-    except ImportError:
-        import zlib
-
-        return zlib.compressobj(6, wbits=31)
-    return isal_zlib.compressobj(3, wbits=31)
-
-
-def _write(file: FileIO, hasher: Hasher, data: bytes) -> int:
-    hasher.update(data)
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
-    return len(data)
 
 
 def _file(path: str) -> Iterator[bytes]:

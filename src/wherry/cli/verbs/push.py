@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.cli.grammar import Argument, Given, Verb
+from wherry.cli.grammar import Argument, Given, Option, Verb
 from wherry.cli.options import AUTHFILE, CHANGES, QUIET
 
 __all__ = ["VERB"]
@@ -15,6 +15,7 @@ def _run(given: Given) -> int:
     from wherry.image import parse_source
 
     quiet, auth_file = given.flag("quiet"), given.text("authfile") or ""
+    compression = given.text("compression") or ""
     target = given.words[1] if len(given.words) > 1 else ""
     source = parse_source(target) if target else None
     world = World(make_store=not given.flag("dry_run"))
@@ -39,11 +40,13 @@ def _run(given: Given) -> int:
             shown_as, digest = target, containers.copy_to(given.word, source, progress=progress, world=world)
         elif target:
             reference, digest = containers.push_as(
-                given.word, target, auth_file=auth_file, progress=progress, world=world
+                given.word, target, auth_file=auth_file, compression=compression, progress=progress, world=world
             )
             shown_as = reference.familiar
         else:
-            reference, digest = containers.push(given.word, auth_file=auth_file, progress=progress, world=world)
+            reference, digest = containers.push(
+                given.word, auth_file=auth_file, compression=compression, progress=progress, world=world
+            )
             shown_as = reference.familiar
     print(digest if quiet else f"{shown_as}: {digest}")
     return 0
@@ -53,7 +56,18 @@ VERB = Verb(
     "push",
     "send an image to a registry, or copy it where a transport says",
     _run,
-    options=(AUTHFILE, QUIET, *CHANGES),
+    options=(
+        AUTHFILE,
+        Option(
+            ("--compression",),
+            "send layers that were made here or loaded uncompressed in this form; the image's digest is another there",
+            "text",
+            "gzip|zstd",
+            ("gzip", "zstd"),
+        ),
+        QUIET,
+        *CHANGES,
+    ),
     arguments=(Argument("IMAGE", complete="image"), Argument("TARGET", required=False)),
     examples=(
         ("wherry tag analysis:1 registry.example.org/team/analysis:1", "give the image the registry's name"),
