@@ -114,7 +114,7 @@ def activation_request(
             if prefix is None:
                 raise _missing(text, source, roots, tree)
             return Activation(prefix, _name(prefix, roots), source)
-    if not roots:
+    if not roots and "CONDA_DEFAULT_ENV" not in env:
         return None
     for text, source in _said(config, commands, env, tree):
         prefix = _prefix(_expanded(text, env), roots, tree)

@@ -126,6 +126,12 @@ def test_the_command_line_wins_and_names_what_is_there(tmp_path: Path) -> None:
     assert "fit" in raised.value.why
 
 
+def test_an_environment_from_another_stage_needs_no_conda(tmp_path: Path) -> None:
+    tree = Tree.of(stack([tar_of([file("env/conda-meta/history", b"")])], tmp_path))
+    assert asked(tree, Env=["CONDA_DEFAULT_ENV=/env"]) == asked(tree, by="/env") == ("/env", "/env")
+    assert asked(tree, Env=["PATH=/env/bin:/bin"]) is None
+
+
 def test_an_image_without_conda_is_asked_nothing(tmp_path: Path) -> None:
     tree = Tree.of(stack([tar_of([file("root/.bashrc", b"conda activate fit\n")])], tmp_path))
     assert asked(tree) is None
