@@ -92,8 +92,10 @@ def evict(
 
     Called by the one who removes (``flight.collecting``). ``without``: images that a dry run takes for removed.
     """
-    spared = held(store.path)
-    going = choose(cached(store, without=without), rule, file_system_time(store.path), spared)
+    found = cached(store, without=without)
+    if not found.steps and not found.mounts:
+        return found  # nothing is asked of a store that may not be there
+    going = choose(found, rule, file_system_time(store.path), held(store.path))
     if dry_run:
         return going
     forget_steps(store.path, [step.key for step in going.steps])
