@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wherry.base.errors import CommandFailed, WherryError
+    from wherry.build.programs import build_image
     from wherry.containers.commandfiles import Exposed
     from wherry.containers.listing import ContainerSummary
     from wherry.containers.programs import (
@@ -49,6 +50,7 @@ __all__ = [
     "Record",
     "Result",
     "WherryError",
+    "build_image",
     "container",
     "expose",
     "images",
@@ -69,6 +71,7 @@ _HOMES = {
     "Record": ("containers.records", "Record"),
     "Result": ("containers.programs", "Result"),
     "WherryError": ("base.errors", "WherryError"),
+    "build_image": ("build.programs", "build_image"),
     "container": ("containers.programs", "container"),
     "expose": ("containers.programs", "expose"),
     "images": ("containers.programs", "images"),

@@ -198,3 +198,19 @@ def test_nothing_is_left_open(here: Wherry) -> None:
 def test_what_the_kernel_would_not_take_is_an_error_of_wherrys(here: Wherry, wrong: dict[str, object]) -> None:
     with pytest.raises(wherry.WherryError):
         wherry.run("tiny", **wrong)  # type: ignore[arg-type]
+
+
+def test_an_image_is_built(here: Wherry, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM tiny AS made\nARG WORD\nRUN echo $WORD | tee /said\nFROM made\nRUN false\n"
+    )
+    lines: list[str] = []
+    image = wherry.build_image(
+        tmp_path, names="built:1", target="made", build_args={"WORD": "hello"}, labels={"a": "b"}, output=lines.append
+    )
+    assert lines == ["hello"]
+    assert image.config.config.labels == {"a": "b"}
+    assert wherry.run("built:1", ["cat", "/said"]).text == "hello\n"
+    with pytest.raises(wherry.CommandFailed) as caught:
+        wherry.build_image(tmp_path)
+    assert caught.value.status == 1
