@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wherry.base.digest import Digest
     from wherry.store.store import Store
 
-__all__ = ["CacheRule", "Cached", "cached", "choose", "evict"]
+__all__ = ["CacheRule", "Cached", "cached", "choose", "evict", "is_within"]
 
 
 class CacheRule(msgspec.Struct, frozen=True):
@@ -50,6 +50,18 @@ def cached(store: Store, *, without: frozenset[Digest] = frozenset()) -> Cached:
     names = {step.layer for step in steps if step.layer and step.layer not in wanted}
     layers = {name: folder_bytes("layers", f"{store.path}/layers/{name}") for name in sorted(names)}
     return Cached(steps, tuple(cache_mounts(store.path)), layers)
+
+
+def is_within(store: Store, rule: CacheRule) -> bool:
+    """Whether nothing can be against the rule, told without reading what images need: layers that they share count."""
+    steps, mounts = built_steps(store.path), cache_mounts(store.path)
+    if not steps and not mounts:
+        return True
+    names = {step.layer for step in steps if step.layer}
+    layers = {name: folder_bytes("layers", f"{store.path}/layers/{name}") for name in names}
+    most = Cached(tuple(steps), tuple(mounts), layers)
+    going = choose(most, rule, file_system_time(store.path), frozenset())
+    return not going.steps and not going.mounts
 
 
 def choose(found: Cached, rule: CacheRule, now: float, spared: frozenset[str]) -> Cached:
