@@ -112,6 +112,9 @@ WORKDIR /home/me/made
 RUN touch mine && mkdir sub && touch /pub/f && id -u > who && id -g >> who && echo $HOME >> who
 COPY files/a /home/me/from-root
 COPY --chown=me:us files/a /home/me/mine-too
+COPY --chown=me files/a /home/me/mine-alone
+COPY --chown=100 files/a /home/me/by-number
+COPY --chown=:us files/a /home/me/of-the-group
 USER me:us
 RUN touch with-group
 USER 123:456

@@ -24,8 +24,8 @@ class Ids(msgspec.Struct, frozen=True):
 def ids_of(text: str, tree: Tree, *, same_group: bool = False) -> Ids:
     """``user[:group]``, names or numbers (reference: USER; COPY, "--chown").
 
-    Without a group it is the user's own: that of /etc/passwd, else 0; with ``same_group`` the user's number, as of
-    ``--chown``. Raises :class:`NotFound` for a name that the image lacks.
+    Without a group it is the user's own: that of /etc/passwd, else 0; with ``same_group``, as of ``--chown``, a user
+    that is a number has the group of that number (so does BuildKit). Raises :class:`NotFound` for a name that the image lacks.
     """
     user, colon, group = text.partition(":")
     accounts = _records(tree, "/etc/passwd", 4)
@@ -41,7 +41,7 @@ def ids_of(text: str, tree: Tree, *, same_group: bool = False) -> Ids:
         uid, own = 0, 0
     else:
         raise _missing("user", user, "passwd")
-    if same_group:
+    if same_group and number is not None:
         own = uid
     return Ids(uid, _group(group, tree) if colon and group else own)
 
