@@ -14,12 +14,13 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.errors import ImageError
+from wherry.image.making.scanning import Scanned, scan
 from wherry.image.table import read_entries
 from wherry.store import Layer
 
@@ -146,36 +147,59 @@ def note_owners(store: Store, layer: Layer, owners: LayerOwners) -> None:
 
 
 def _from_table(layer: Layer) -> LayerOwners:
+    try:
+        return _gathered(scan(layer.table))
+    except ValueError:
+        return _gathered(map(_scanned, read_entries(layer.table)))
+
+
+def _gathered(entries: Iterable[bytes | Scanned]) -> LayerOwners:
     odd: dict[bytes, Owner] = {}
-    named: set[str] = set()
-    needed: set[str] = set()
-    for entry in read_entries(layer.table):
-        folder, _, name = entry.path.rpartition("/")
+    named: set[bytes] = set()
+    needed: set[bytes] = set()
+    for entry in entries:
+        path = entry if isinstance(entry, bytes) else entry.path
+        if path[-1:] == b"/" or (not isinstance(entry, bytes) and entry.kind == "dir"):
+            path = path.rstrip(b"/")
+            named.add(path)
+        folder, _, name = path.rpartition(b"/")
         needed.add(folder)
-        if name.startswith(".wh."):
+        if name.startswith(b".wh."):
             continue
-        if entry.kind == "dir":
-            named.add(entry.path)
-        _take(odd, entry)
+        if odd:
+            odd.pop(path, None)  # of two entries with one path the last counts
+        if not isinstance(entry, bytes):
+            _take(odd, path, entry)
     for folder in tuple(needed):
         while folder:
-            folder = folder.rpartition("/")[0]
+            folder = folder.rpartition(b"/")[0]
             needed.add(folder)
-    return LayerOwners(odd, frozenset(map(os.fsencode, needed - named)))
+    return LayerOwners(odd, frozenset(needed - named))
 
 
-def _take(odd: dict[bytes, Owner], entry: TableEntry) -> None:
-    path = os.fsencode(entry.path)
-    odd.pop(path, None)  # of two entries with one path the last counts
+def _take(odd: dict[bytes, Owner], path: bytes, entry: Scanned) -> None:
     if entry.kind == "link":
-        target = "/".join(part for part in entry.target.split("/") if part not in ("", "."))
-        if os.fsencode(target) in odd:
-            odd[path] = odd[os.fsencode(target)]
+        if entry.target in odd:
+            odd[path] = odd[entry.target]
         return
     foreign = {name: value for name, value in entry.xattrs.items() if not name.startswith("user.")}
     kind = entry.kind if entry.kind in ("char", "block") else ""
     if is_odd(entry.kind, entry.uid, entry.gid, entry.mode) or foreign:
         odd[path] = Owner(entry.uid, entry.gid, entry.mode, kind, entry.device, foreign)
+
+
+def _scanned(entry: TableEntry) -> Scanned:
+    target = "/".join(part for part in entry.target.split("/") if part not in ("", "."))
+    return Scanned(
+        os.fsencode(entry.path),
+        entry.kind,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        os.fsencode(target),
+        entry.device,
+        entry.xattrs,
+    )
 
 
 def is_odd(kind: str, uid: int, gid: int, mode: int) -> bool:
