@@ -54,7 +54,7 @@ _PACKAGED = (
 _BEGIN = b"# wherry: authorities of the machine that builds; never part of an image\n"
 _END = b"# wherry: end\n"
 _LARGEST = 16 << 20
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----")
+_FIRST, _LAST = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 _ADDED = re.compile(rb"\n?" + re.escape(_BEGIN) + rb".*?(?:" + re.escape(_END) + rb"|\Z)", re.DOTALL)
 
 
@@ -94,6 +94,8 @@ def _in_all(patterns: Iterable[str], root: str) -> dict[str, bytes]:
 def _read(paths: Iterable[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for path in paths:
+        if not os.path.isfile(path):  # a pipe would wait for its other end
+            continue
         try:
             with open(path, "rb") as file:
                 found |= _parse(file.read(_LARGEST))
@@ -105,9 +107,11 @@ def _read(paths: Iterable[str]) -> dict[str, bytes]:
 def _parse(content: bytes) -> dict[str, bytes]:
     """Certificates by the digest of what they are, however their lines are broken."""
     found = {}
-    for match in _CERTIFICATE.finditer(content):
-        text = b"".join(match[1].split())
+    for part in content.split(_FIRST)[1:]:
+        body, end, _ = part.partition(_LAST)
+        text = b"".join(body.split())
+        if not end or not re.fullmatch(rb"[A-Za-z0-9+/]+={0,2}", text):
+            continue
         lines = b"\n".join(text[at : at + 64] for at in range(0, len(text), 64))
-        pem = b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n"
-        found[hashlib.sha256(text).hexdigest()] = pem
+        found[hashlib.sha256(text).hexdigest()] = b"\n".join((_FIRST, lines, _LAST, b""))
     return found

@@ -74,6 +74,8 @@ _SHELLS_OWN = frozenset(
 _MARK = "wherry-activated"
 _UNSET = "***unset***"
 _MOST = 1 << 20
+_LONGEST = 1000
+"""Letters of a line, or of a command's end, that are looked through: enough for what people write."""
 
 
 class Activation(msgspec.Struct, frozen=True):
@@ -191,9 +193,9 @@ def _said(
     if any(tree.exists(path) for path in ("/usr/local/bin/_activate_current_env.sh", "/bin/micromamba")):
         found.append((env.get("ENV_NAME", ""), "ENV ENV_NAME"))
     for path in _start_files(config, tree):
-        text = (tree.read(path, _MOST) or b"").decode("utf-8", "replace")
-        text = re.sub(r"(?m)^[ \t]*#.*$", "", text)
-        said = [match["name"] or "base" for match in _ACTIVATES.finditer(text)]
+        text = (tree.read(path, 1 << 16) or b"").decode("utf-8", "replace")
+        lines = [line for line in text.splitlines() if len(line) <= _LONGEST and not line.lstrip().startswith("#")]
+        said = [match["name"] or "base" for line in lines for match in _ACTIVATES.finditer(line)]
         if said:
             found.append((said[-1], path))
     found += [(name, "RUN") for words in reversed(list(commands)) if (name := _bare(words))]
@@ -220,8 +222,9 @@ def _run_by(words: Sequence[str]) -> str:
 
 def _bare(words: Sequence[str]) -> str:
     """NAME where a shell's command ends with its activation: it can be meant only for what comes later."""
-    text = words[-1].strip() if words else ""
-    matches = list(_ACTIVATES.finditer(text))
+    whole = words[-1].strip() if words else ""
+    text = whole[-_LONGEST:]
+    matches = [found for found in _ACTIVATES.finditer(text) if found.start() or text == whole]
     if not matches or matches[-1].end() != len(text) or matches[-1]["rest"].strip(" \t;"):
         return ""
     return (matches[-1]["name"] or "base").strip()

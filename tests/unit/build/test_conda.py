@@ -126,6 +126,16 @@ def test_the_command_line_wins_and_names_what_is_there(tmp_path: Path) -> None:
     assert "fit" in raised.value.why
 
 
+def test_commands_and_files_made_to_take_long_take_no_time(tmp_path: Path) -> None:
+    import time
+
+    tree = installed(tmp_path, file("root/.bashrc", b"(" * 2_000_000 + b"\nconda activate fit\n" * 3))
+    began = time.monotonic()
+    assert asked(tree, ("sh", "-c", "(" * 50_000_000)) is None
+    assert asked(tree, ("sh", "-c", "true && " * 100_000 + "conda activate fit")) == (FIT.prefix, "fit")
+    assert time.monotonic() - began < 5
+
+
 def test_an_environment_from_another_stage_needs_no_conda(tmp_path: Path) -> None:
     tree = Tree.of(stack([tar_of([file("env/conda-meta/history", b"")])], tmp_path))
     assert asked(tree, Env=["CONDA_DEFAULT_ENV=/env"]) == asked(tree, by="/env") == ("/env", "/env")

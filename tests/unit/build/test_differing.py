@@ -125,6 +125,11 @@ def test_a_gzip_head_and_what_is_packed_are_told_apart() -> None:
     assert cause_of("a.gz", one, two).why == "within the packed data: a time in text"
 
 
+def test_data_that_is_packed_again_is_not_followed_for_ever() -> None:
+    inner = [gzip.compress(text, mtime=0) for text in (b"a", b"b")]
+    assert "within" in cause_of("a.gz", gzip.compress(inner[0], mtime=0), gzip.compress(inner[1], mtime=0)).why
+
+
 def test_times_and_owners_in_archives_are_found() -> None:
     def tar(seconds: int, owner: int) -> bytes:
         out = io.BytesIO()

@@ -66,6 +66,18 @@ def test_files_that_hold_no_certificate_are_passed_over(tmp_path: Path) -> None:
         assert find_own({"SSL_CERT_FILE": str(tmp_path / name)}, str(tmp_path)) == ()
 
 
+def test_files_made_to_take_long_take_no_time(tmp_path: Path) -> None:
+    import time
+
+    (tmp_path / "blank").write_bytes(b"-----BEGIN CERTIFICATE-----" + b" " * (15 << 20))
+    (tmp_path / "many").write_bytes(b"-----BEGIN CERTIFICATE-----" * 500_000)
+    os.mkfifo(tmp_path / "pipe")
+    began = time.monotonic()
+    for name in ("blank", "many", "pipe"):
+        assert find_own({"SSL_CERT_FILE": str(tmp_path / name)}, str(tmp_path)) == ()
+    assert time.monotonic() - began < 5
+
+
 def test_what_is_added_to_a_set_can_be_taken_out_again() -> None:
     for image in (b"", pem("one"), b"# no line end"):
         shown = added(image, [pem("company")])
