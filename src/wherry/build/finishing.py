@@ -36,11 +36,12 @@ def finish(
     options = site.here.options
     references = [reference_to_name(site.world, name) for name in options.names]
     layers, history = done[plan.graph.target].layers, _history(plan, done)
+    site.cache.result = done[plan.graph.target].diff_ids
+    said = inline_member(site.cache, options.cache_to) if not options.squash else {}  # one layer is of no single step
     if options.squash:
         layers, history = _squashed(site, plan, done)
     config = activated(site, plan.graph, done[plan.graph.target])
-    site.cache.result = tuple(layer.meta.diff_id for layer in layers)
-    document = image_document(config, layers, history, site.here.epoch) | inline_member(site.cache, options.cache_to)
+    document = image_document(config, layers, history, site.here.epoch) | said
     image = make_image(site.world.store, references, document, layers, base=_base_image(site, plan))
     if options.iidfile:
         _write(options.iidfile, f"{image.manifest.config.digest}")
