@@ -25,7 +25,8 @@ def ids_of(text: str, tree: Tree, *, same_group: bool = False) -> Ids:
     """``user[:group]``, names or numbers (reference: USER; COPY, "--chown").
 
     Without a group it is the user's own: that of /etc/passwd, else 0; with ``same_group``, as of ``--chown``, a user
-    that is a number has the group of that number (so does BuildKit). Raises :class:`NotFound` for a name that the image lacks.
+    that is a number has the group of that number (so does BuildKit). Raises :class:`NotFound` for a name that the image
+    lacks.
     """
     user, colon, group = text.partition(":")
     accounts = _records(tree, "/etc/passwd", 4)
