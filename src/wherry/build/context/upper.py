@@ -127,7 +127,7 @@ class Upper:
             if kind == "dir":
                 self._copy_up(here)
             elif kind and not replace:
-                raise Conflict(f"cannot copy a directory to '{here}'", why="it is not a directory in the image")
+                raise _in_the_way(here, self._target(here) if kind == "link" else "")
             else:
                 self._make_new(here, facts)
                 made.append(here)
@@ -272,6 +272,14 @@ class Upper:
                 os.setxattr(real, _OPAQUE, b"y")
         self._new.add(path)
         self.describe(path, facts)
+
+
+def _in_the_way(path: str, target: str) -> Conflict:
+    what = f"cannot copy a directory to '{path}'"
+    if target:
+        hint = "copy to where it leads, or what is in the directory one by one"
+        return Conflict(what, why=f"it is a link to '{target}' in the image", hint=hint)
+    return Conflict(what, why="it is not a directory in the image")
 
 
 def _value(facts: Facts) -> bytes:
