@@ -118,6 +118,18 @@ def test_no_secret_comes_out(wherry: Wherry) -> None:
         assert "hunter2" not in done.stdout
 
 
+def test_of_a_long_line_the_part_around_the_place_is_shown(wherry: Wherry) -> None:
+    text = f"FROM debian:12\nRUN true {'x' * 300} && apt-get install -y cmake {'y' * 300}\n"
+    lines = wherry("lint", "--ignore", "missing-label,root-user", "-", stdin=text).stdout.splitlines()
+    assert len(lines[1]) < 200
+    assert lines[1][lines[2].index("^") :].startswith("cmake y")
+
+
+def test_a_large_recipe_is_no_trouble(wherry: Wherry) -> None:
+    text = "FROM debian:12\n" + "RUN apt-get install -y cmake && cd x; make | tee log\n" * 5_000
+    assert wherry("lint", "--format", "{{.Line}}", "-", stdin=text, timeout=60).stdout.split()[-1] == "5001"
+
+
 def test_a_recipe_does_not_steer_the_terminal(wherry: Wherry) -> None:
     done = wherry("lint", "-", stdin=b"FROM debian\x1b[31m\nADD \x07x\xff /y\n")
     assert "\x1b" not in done.stdout + done.stderr

@@ -96,13 +96,21 @@ def finding_lines(findings: list[Finding], width: int) -> Iterator[str]:
 
 def _excerpt(finding: Finding) -> Iterator[str]:
     """The line, or the part of a long one around the place, and a caret under the place."""
-    column = finding.position.column
-    start = max(0, column - _WIDEST // 2) if len(finding.line) > _WIDEST else 0
-    shown = listing.visible(finding.line[start : start + _WIDEST].expandtabs(1))
+    start, part = _part(finding)
+    shown = listing.visible(part.expandtabs(1))
     margin = f"{finding.position.line:>5} | "
     yield f"{_DIM}{margin}{_END}{shown}"
-    if column - 1 - start <= len(shown):
-        yield f"{_DIM}{' ' * (len(margin) - 2)}| {_END}{' ' * (column - 1 - start)}^"
+    before = finding.position.column - 1 - start
+    if before <= len(part):
+        width = len(listing.visible(part[:before].expandtabs(1)))
+        yield f"{_DIM}{' ' * (len(margin) - 2)}| {_END}{' ' * width}^"
+
+
+def _part(finding: Finding) -> tuple[int, str]:
+    """Where the part of the line begins that is shown, and that part."""
+    long = len(finding.line) > _WIDEST
+    start = max(0, min(finding.position.column - _WIDEST // 2, len(finding.line) - _WIDEST)) if long else 0
+    return start, finding.line[start : start + _WIDEST]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -140,7 +148,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "Message": finding.message,
         "Hint": finding.hint,
         "Reason": rule.reason if rule else "",
-        "Text": finding.line,
+        "Text": _part(finding)[1],
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from wherry.build.dockerfile.instructions import Arg, Env
 from wherry.build.lint.installs import Install, installs
 from wherry.build.lint.values import Found, Rule
 from wherry.build.lint.view import RunView, StageView, View
@@ -54,15 +55,16 @@ _LEAVES = frozenset(("apt-get", "yum", "dnf", "zypper", "apk", "pip", "conda"))
 
 def _kept(view: View) -> Iterator[Found]:
     for stage in _delivered(view):
-        environment = " ".join(each.text for line in stage.lineage() for each in line.instructions)
+        lines = [each.text for line in stage.lineage() for each in line.instructions if isinstance(each, Arg | Env)]
+        off = {name for name, cache in _CACHES.items() if any(re.search(cache.configured, text) for text in lines)}
         for run in stage.runs:
-            done: set[str] = set()
+            done = set(off)
             for manager, install in _leaving(run):
                 cache = _CACHES[manager]
                 if manager in done or any(word in install.command.call.arguments for word in cache.avoided):
                     continue
                 done.add(manager)
-                if not _is_cleaned(cache, run, environment):
+                if not _is_cleaned(cache, run):
                     message = f"what {install.shown} downloads stays in the layer"
                     yield Found(install.command.position, message, cache.hint, cache.code)
 
@@ -82,15 +84,11 @@ def _leaving(run: RunView) -> Iterator[tuple[str, Install]]:
                 yield install.manager, install
 
 
-def _is_cleaned(cache: _Cache, run: RunView, environment: str) -> bool:
-    """Whether the RUN removes the cache, has it mounted, or the environment turns it off."""
-    return (
-        re.search(cache.cleaned, run.text) is not None
-        or re.search(cache.configured, environment) is not None
-        or any(
-            mount.type in ("cache", "tmpfs") and any(place in mount.target for place in cache.places)
-            for mount in run.run.mounts
-        )
+def _is_cleaned(cache: _Cache, run: RunView) -> bool:
+    """Whether the RUN removes the cache or has it mounted."""
+    return re.search(cache.cleaned, run.text) is not None or any(
+        mount.type in ("cache", "tmpfs") and any(place in mount.target for place in cache.places)
+        for mount in run.run.mounts
     )
 
 

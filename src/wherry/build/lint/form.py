@@ -183,10 +183,10 @@ def _undefined(view: View) -> Iterator[Found]:
     for stage in view.stages:
         names = set(known.get(stage.parent.index, set())) if stage.parent else set()
         for line in stage.instructions:
-            for word in _expanded(line):
-                for name in missing(word):
-                    if name not in names and name not in _BUILT_IN:
-                        yield from _why(view, stage, line, name, names)
+            used = dict.fromkeys(name for word in _expanded(line) for name in missing(word))
+            for name in used:
+                if name not in names and name not in _BUILT_IN:
+                    yield from _why(view, stage, line, name, names)
             if isinstance(line, Arg | Env):
                 names.update(pair.name for pair in line.pairs)
         known[stage.index] = names

@@ -14,7 +14,6 @@ from wherry.build.lint.view import View, view_of
 __all__ = ["at_least", "lint"]
 
 _COMMENT = re.compile(r"\s*(?:hadolint|wherry\s+lint)\s+(global\s+)?ignore\s*=\s*([^#]*)", re.IGNORECASE)
-_LONGEST = 400
 
 
 def at_least(level: str, wanted: str) -> bool:
@@ -57,7 +56,7 @@ def _finding(recipe: Recipe, rule: Rule, found: Found, codes: tuple[str, ...], *
         level=level,
         message=masked(found.message),
         hint=masked(found.hint),
-        line=masked(line[:_LONGEST]),
+        line=masked(line),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from wherry.build.dockerfile.instructions import Add, Arg, Copy, Env, Instruction
 from wherry.build.lint.texts import Located, heredoc_bodies, logical_line
@@ -42,6 +43,7 @@ _PLACEHOLDERS = frozenset(
 _MOUNT = "RUN --mount=type=secret,id={},env={}: seen by that step, kept nowhere"
 
 
+@lru_cache(64)  # many findings are about one line
 def masked(line: str) -> str:
     """The line with what looks like a secret made unreadable: findings go to logs that others read."""
     line = _VALUE.sub(lambda found: found[0][:4] + "***" if found[0][:1] != "-" else found[0], line)

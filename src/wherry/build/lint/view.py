@@ -27,6 +27,8 @@ __all__ = ["DEFAULT_SHELL", "Command", "RunView", "StageView", "View", "literal"
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
+_LOOKUPS = 200
+"""Each one reads the instruction: without a limit a line of a million words would take hours."""
 _SHEBANG = re.compile(r"#!.*\b(?:sh|bash|dash|ash|zsh|ksh)\b")
 _Kind = TypeVar("_Kind", bound=Instruction)
 
@@ -114,10 +116,13 @@ class View(msgspec.Struct, frozen=True):
     defaults: dict[str, str | None]
     stages: tuple[StageView, ...]
     choices: Choices
+    lookups: dict[int, int] = {}
 
     def at(self, instruction: Instruction, word: str) -> Position:
-        """Where a word of the instruction stands."""
-        return locate(self.recipe, instruction, word)
+        """Where a word of the instruction stands; of many words in one instruction only the first are looked for."""
+        line = instruction.position.line
+        self.lookups[line] = self.lookups.get(line, 0) + 1
+        return locate(self.recipe, instruction, word) if self.lookups[line] <= _LOOKUPS else instruction.position
 
     @property
     def runs(self) -> Iterator[RunView]:

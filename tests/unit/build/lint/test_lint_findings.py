@@ -253,3 +253,11 @@ def test_time_grows_with_the_length_only(piece: str) -> None:
     seconds(50)
     small, large = seconds(300), seconds(3_000)
     assert large < max(small, 0.05) * 40
+
+
+@pytest.mark.parametrize("text", ["ENV {}", "EXPOSE {}", "COPY {} /x"])
+def test_one_instruction_of_many_words_is_read_in_seconds(text: str) -> None:
+    recipe = parse("FROM a\n" + text.format("A=$B " * 10_000 if "ENV" in text else "99999 " * 10_000) + "\n")
+    begin = time.process_time()
+    assert lint(recipe)
+    assert time.process_time() - begin < 5
