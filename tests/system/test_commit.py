@@ -142,7 +142,14 @@ def test_a_made_image_goes_everywhere(wherry: Wherry, tiny: str, registry: Regis
     assert smaller[0] == smaller[1] != pushed[0]
     copy = ["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false"]
     subprocess.run([*copy, f"docker://{registry.address}/made:1", f"dir:{tmp_path}/dir"], check=True)
-    wherry.ok("save", "-o", f"{tmp_path}/made.tar", f"{registry.address}/made:1")
+    for form in ("gzip", "zstd"):
+        layout = f"{tmp_path}/layout-{form}"
+        wherry.ok("save", "--format", "oci", "--compression", form, "-o", layout, f"{registry.address}/made:1")
+        subprocess.run([*copy, f"oci:{layout}", f"dir:{tmp_path}/dir-{form}"], check=True)
+        manifest = json.loads(Path(f"{tmp_path}/dir-{form}/manifest.json").read_text())
+        assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {form}
+        assert wherry.ok("run", "--rm", layout + "/", "cat", "/data") == "1\n"
+    wherry.ok("save", "-o", f"{tmp_path}/made.tar", "--compression", "gzip", f"{registry.address}/made:1")
     subprocess.run([*copy, f"docker-archive:{tmp_path}/made.tar", f"dir:{tmp_path}/dir2"], check=True)
     wherry.ok("pack", f"{registry.address}/made:1", f"{tmp_path}/made.sif")
     assert wherry.ok("run", "--rm", f"{tmp_path}/made.sif", "cat", "/data") == "1\n"
@@ -157,6 +164,14 @@ def test_it_is_docker_commit(wherry: Wherry, tiny: str, face: str) -> None:
     told = shim.ok("commit", "--pause=false", "-m", "text", "--change", "ENV A=1", "lab", "team/lab:3").strip()
     assert shim.ok("inspect", "-f", "{{.Id}}", "team/lab:3").strip() == told
     assert shim.ok("run", "--rm", "team/lab:3", "sh", "-c", "cat /data; echo $A") == "1\n1\n"
+
+
+def test_docker_loads_what_was_saved_compressed(wherry: Wherry, tiny: str, docker: Docker, tmp_path: Path) -> None:
+    wherry.ok("run", "--name", "lab", tiny, "sh", "-c", "echo 1 >/data")
+    wherry.ok("commit", "lab", "saved-compressed:1")
+    wherry.ok("save", "--compression", "gzip", "-o", f"{tmp_path}/made.tar", "saved-compressed:1")
+    docker.load(tmp_path / "made.tar")
+    assert docker("run", "--rm", "--network", "none", "saved-compressed:1", "cat", "/data") == "1\n"
 
 
 def test_it_is_the_layer_that_docker_makes(

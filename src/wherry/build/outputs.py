@@ -55,7 +55,8 @@ def write_output(site: Site, image: Image, output: Output, progress: Progress | 
     told, world, name = progress or silent, site.world, str(image.digest)
     path = "/dev/stdout" if output.dest == "-" else output.dest
     if output.type in _SAVED:
-        containers.save(name, path, _SAVED[output.type], progress=told, world=world)
+        how = "" if output.compression == "uncompressed" else output.compression
+        containers.save(name, path, _SAVED[output.type], compression=how, progress=told, world=world)
     elif output.type in ("sif", "squashfs"):
         containers.pack(name, path, form=output.type, world=world, progress=told)
     elif output.type == "tar":

@@ -62,7 +62,8 @@ def save(given: Given) -> int:
     if path == "-" and sys.__stdout__ is None:
         raise UsageError("there is nowhere to write the archive", why="standard output is closed", hint="-o FILE")
     with shown(given.flag("quiet")) as progress:
-        containers.save(given.words, "/dev/stdout" if path == "-" else path, form, progress=progress)
+        place, compression = "/dev/stdout" if path == "-" else path, given.text("compression") or ""
+        containers.save(given.words, place, form, compression=compression, progress=progress)
     return 0
 
 
@@ -71,6 +72,8 @@ def _pack(given: Given, path: str, form: str) -> int:
     if path == "-" or len(given.words) > 1:
         why = "several are named" if len(given.words) > 1 else "it does not go to standard output"
         raise UsageError(f"'{form}' is one file of one image", why=why, hint=f"wherry pack {given.word} FILE")
+    if given.text("compression"):
+        raise UsageError(f"'{form}' has a compression of its own", hint=f"wherry pack --compression {given.word} FILE")
     with shown(given.flag("quiet")) as progress:
         containers.pack(given.word, path, form=form, progress=progress)
     return 0

@@ -101,15 +101,17 @@ def save(
     path: str,
     form: str = "docker-archive",
     *,
+    compression: str = "",
     progress: Progress = silent,
     world: World | None = None,
 ) -> tuple[Digest, ...]:
-    """Write images into one archive or folder (:data:`wherry.image.FORMATS`); the digests of the manifests in it."""
+    """Write images into one archive or folder (:data:`wherry.image.FORMATS`), their layers as tars or with a
+    ``compression``; the digests of the manifests in it."""
     from wherry.image import save_images
 
     world = world or World()
     images = [stored_image(world, name, progress) for name in _several(names)]
-    return save_images(world.store, images, path, form, progress=progress)
+    return save_images(world.store, images, path, form, compression=compression, progress=progress)
 
 
 def plan_save(

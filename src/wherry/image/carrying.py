@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from wherry.base.digest import Digest
 from wherry.base.progress import Progress, silent
 from wherry.image.faults import threads_needed
@@ -10,7 +12,7 @@ from wherry.image.model import Descriptor, chain_ids
 from wherry.image.table import rebuild
 from wherry.store import Layer, Store
 
-__all__ = ["LayerBytes", "bring_layer", "compress_layer"]
+__all__ = ["LayerBytes", "bring_layer", "compress_layer", "compressed"]
 
 
 def bring_layer(
@@ -33,11 +35,16 @@ def bring_layer(
 
 def compress_layer(layer: Layer, path: str, compression: str = "zstd") -> Descriptor:
     """Write the layer's tar, compressed, to ``path``, which must not exist. The same bytes every time."""
+    return compressed(rebuild(layer), path, compression)
+
+
+def compressed(tar: Iterable[bytes], path: str, compression: str) -> Descriptor:
+    """The same of any tar."""
     from wherry.image.making.blobs import Blob
 
     blob = Blob(path, compression)
     try:
-        for chunk in rebuild(layer):
+        for chunk in tar:
             blob.put(chunk)
         return blob.finish()
     finally:

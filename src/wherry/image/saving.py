@@ -1,13 +1,14 @@
 """Images into files and folders that Docker, Podman, skopeo and Wherry read.
 
-Layers are written uncompressed, exactly as they were made, so a digest is another than the registry's; the same images
-give the same bytes. A *docker-archive* is an OCI layout, too: readers of either find their list in it.
+Layers are written uncompressed unless asked for otherwise, exactly as they were made, so a digest is another than the
+registry's; the same images give the same bytes. A *docker-archive* is an OCI layout, too: readers of either find their
+list in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
 
@@ -15,10 +16,11 @@ from wherry.base.digest import Digest
 from wherry.base.errors import ImageError, InvalidName, UsageError
 from wherry.base.progress import Event, Progress, silent
 from wherry.base.reference import Reference
+from wherry.image.carrying import compressed
 from wherry.image.decode import decoded
 from wherry.image.layout import FolderLayout
 from wherry.image.local import Image
-from wherry.image.model import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from wherry.image.model import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
 from wherry.image.table import rebuild, tar_size
 from wherry.image.writing import Writer, folder_writer, tar_writer
 from wherry.store import Layer, Store
@@ -32,13 +34,21 @@ _TAR = "application/vnd.oci.image.layer.v1.tar"
 _BLOBS = "blobs/sha256"
 
 
+class _Piece(msgspec.Struct, frozen=True):
+    """A layer as it is written; ``path`` is the file with its compressed bytes, empty for its tar."""
+
+    layer: Layer
+    item: Descriptor
+    path: str = ""
+
+
 class _Saved(msgspec.Struct, frozen=True):
-    """An image as it is written: its documents, each layer with the bytes of its tar, its names."""
+    """An image as it is written: its documents, its layers by diff id, its names."""
 
     image: Image
     config: bytes
     manifest: bytes
-    layers: dict[Digest, tuple[Layer, int]]
+    layers: dict[Digest, _Piece]
     names: tuple[str, ...]
 
     @property
@@ -58,9 +68,11 @@ def save_images(
     form: str = "docker-archive",
     *,
     name: str | None = None,
+    compression: str = "",
     progress: Progress = silent,
 ) -> tuple[Digest, ...]:
-    """Write ``images`` to ``path`` (for archives a pipe will do); the digests of their manifests there.
+    """Write ``images`` to ``path`` (for archives a pipe will do); the digests of their manifests there. Layers are
+    written as tars or, with ``compression``, as ``gzip`` or ``zstd``.
 
     Each has the name by which it was asked for, or ``name``: of a docker-archive an image's name, of an OCI layout any
     tag. An OCI layout that is there is added to. Raises :class:`ImageError` when a layer cannot be given back or
@@ -68,21 +80,35 @@ def save_images(
     """
     if form not in FORMATS:
         raise UsageError(f"'{form}' is not a format", hint=", ".join(FORMATS))
-    saved = _saved(store, images, name, form)
-    if form == "dir" and len(saved) > 1:
-        raise UsageError("a 'dir' folder holds one image", why=f"{len(saved)} are named", hint="--format oci")
-    with _writer(path, form) as writer:
-        if form == "dir":
-            _write_dir(store, saved[0], writer, progress)
-        else:
-            _write_layout(store, saved, writer, form, path, progress)
+    with _work(store, compression) as work:
+        saved = _saved(store, images, name, form, compression, work)
+        if form == "dir" and len(saved) > 1:
+            raise UsageError("a 'dir' folder holds one image", why=f"{len(saved)} are named", hint="--format oci")
+        with _writer(path, form) as writer:
+            if form == "dir":
+                _write_dir(store, saved[0], writer, progress)
+            else:
+                _write_layout(store, saved, writer, form, path, progress)
     return tuple(each.digest for each in saved)
+
+
+@contextmanager
+def _work(store: Store, compression: str) -> Iterator[str]:
+    """A folder for compressed layers, whose digests have to be known before the first is written."""
+    work = store.new_work() if compression else ""
+    try:
+        yield work
+    finally:
+        if work:
+            store.discard(work)
 
 
 def preview_save(store: Store, image: Image) -> tuple[Digest, int]:
     """The digest of the manifest that :func:`save_images` would write, and the bytes of the layers and documents."""
     (saved,) = _saved(store, [image], None, "docker-archive")
-    return saved.digest, sum(size for _, size in saved.layers.values()) + len(saved.config) + len(saved.manifest)
+    return saved.digest, sum(piece.item.size for piece in saved.layers.values()) + len(saved.config) + len(
+        saved.manifest
+    )
 
 
 def _writer(path: str, form: str) -> AbstractContextManager[Writer]:
@@ -100,10 +126,11 @@ def _write_layout(
     _put(writer, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
     written: set[Digest] = set()
     for each in saved:
-        for digest, (layer, size) in each.layers.items():
+        for piece in each.layers.values():
+            digest, size = piece.item.digest, piece.item.size
             if digest not in written:
                 progress(Event(digest.short, "saving", 0, size))
-                writer.add(f"{_BLOBS}/{digest.hex}", size, _content(store, each.image, layer), once=True)
+                writer.add(f"{_BLOBS}/{digest.hex}", size, _content(store, each.image, piece), once=True)
                 progress(Event(digest.short, "done", size, size))
             written.add(digest)
         for document in (each.config, each.manifest):
@@ -117,9 +144,10 @@ def _write_layout(
 
 def _write_dir(store: Store, saved: _Saved, writer: Writer, progress: Progress) -> None:
     _put(writer, "version", b"Directory Transport Version: 1.1\n")
-    for digest, (layer, size) in saved.layers.items():
+    for piece in saved.layers.values():
+        digest, size = piece.item.digest, piece.item.size
         progress(Event(digest.short, "saving", 0, size))
-        writer.add(digest.hex, size, _content(store, saved.image, layer), once=True)
+        writer.add(digest.hex, size, _content(store, saved.image, piece), once=True)
         progress(Event(digest.short, "done", size, size))
     _put(writer, Digest.of(saved.config).hex, saved.config)
     _put(writer, "manifest.json", saved.manifest)
@@ -129,19 +157,33 @@ def _put(writer: Writer, name: str, data: bytes) -> None:
     writer.add(name, len(data), [data])
 
 
-def _saved(store: Store, images: Sequence[Image], name: str | None, form: str) -> list[_Saved]:
+def _saved(
+    store: Store, images: Sequence[Image], name: str | None, form: str, compression: str = "", work: str = ""
+) -> list[_Saved]:
     """Each image once, with all names by which it was asked for."""
     found: dict[Digest, _Saved] = {}
+    pieces: dict[Digest, _Piece] = {}
     for image in images:
         config = store.read_blob(image.manifest.config.digest)
-        layers = {layer.meta.diff_id: (layer, _tar_size(store, image, layer)) for layer in image.layers}
-        manifest = _manifest(image, config, {digest: size for digest, (_, size) in layers.items()})
+        for layer in image.layers:
+            if layer.meta.diff_id not in pieces:
+                pieces[layer.meta.diff_id] = _piece(store, image, layer, compression, work)
+        layers = {layer.meta.diff_id: pieces[layer.meta.diff_id] for layer in image.layers}
+        manifest = _manifest(image, config, layers)
         names = _names(image) if name is None else _given(name, form)
         before = found.get(Digest.of(manifest))
         if before is not None:
             names = tuple(dict.fromkeys((*before.names, *names)))
         found[Digest.of(manifest)] = _Saved(image, config, manifest, layers, names)
     return list(found.values())
+
+
+def _piece(store: Store, image: Image, layer: Layer, compression: str, work: str) -> _Piece:
+    if not compression:
+        return _Piece(layer, Descriptor(_TAR, layer.meta.diff_id, _tar_size(store, image, layer)))
+    path = f"{work}/{layer.meta.diff_id.hex}"
+    tar = rebuild(layer) if layer.meta.rebuildable else _kept(store, image, layer)
+    return _Piece(layer, compressed(tar, path, compression), path)
 
 
 def _tar_size(store: Store, image: Image, layer: Layer) -> int:
@@ -151,8 +193,16 @@ def _tar_size(store: Store, image: Image, layer: Layer) -> int:
     return sum(map(len, _kept(store, image, layer)))
 
 
-def _content(store: Store, image: Image, layer: Layer) -> Iterator[bytes]:
-    return rebuild(layer) if layer.meta.rebuildable else _kept(store, image, layer)
+def _content(store: Store, image: Image, piece: _Piece) -> Iterator[bytes]:
+    if piece.path:
+        return _file(piece.path)
+    return rebuild(piece.layer) if piece.layer.meta.rebuildable else _kept(store, image, piece.layer)
+
+
+def _file(path: str) -> Iterator[bytes]:
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(1 << 20):
+            yield chunk
 
 
 def _kept(store: Store, image: Image, layer: Layer) -> Iterator[bytes]:
@@ -168,15 +218,15 @@ def _kept(store: Store, image: Image, layer: Layer) -> Iterator[bytes]:
         yield from decoded(file, f"layer {item.digest.short}")
 
 
-def _manifest(image: Image, config: bytes, sizes: dict[Digest, int]) -> bytes:
+def _manifest(image: Image, config: bytes, layers: dict[Digest, _Piece]) -> bytes:
     return msgspec.json.encode(
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "config": {"mediaType": OCI_CONFIG, "digest": str(Digest.of(config)), "size": len(config)},
             "layers": [
-                {"mediaType": _TAR, "digest": str(digest), "size": sizes[digest]}
-                for digest in image.config.rootfs.diff_ids
+                {"mediaType": item.media_type, "digest": str(item.digest), "size": item.size}
+                for item in (layers[digest].item for digest in image.config.rootfs.diff_ids)
             ],
         }
     )
@@ -255,7 +305,9 @@ def _docker_list(saved: Sequence[_Saved]) -> bytes:
             {
                 "Config": f"{_BLOBS}/{Digest.of(each.config).hex}",
                 "RepoTags": [Reference.parse(name).familiar for name in each.names] or None,
-                "Layers": [f"{_BLOBS}/{digest.hex}" for digest in each.image.config.rootfs.diff_ids],
+                "Layers": [
+                    f"{_BLOBS}/{each.layers[digest].item.digest.hex}" for digest in each.image.config.rootfs.diff_ids
+                ],
             }
             for each in saved
         ]

@@ -26,6 +26,13 @@ VERB = Verb(
             "text",
             "FORMAT",
         ),
+        Option(
+            ("--compression",),
+            "compress the layers (default: tars, as they were made); docker-archive, oci-archive, oci, dir",
+            "text",
+            "gzip|zstd",
+            ("gzip", "zstd"),
+        ),
         QUIET,
         DRY_RUN,
     ),
