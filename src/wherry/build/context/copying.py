@@ -48,7 +48,7 @@ def copy_into(
         copier.copy(selection)
         copier.upper.close()
     except OSError as error:
-        what = f"line {step.origin.position.line}: cannot copy to '{step.target}'"
+        what = f"cannot copy to '{step.target}'"
         if error.errno in _FULL:
             hint = "'wherry prune' frees what nothing uses; WHERRY_STORE puts the store elsewhere"
             raise StoreFull(what, why=reason(error), hint=hint) from error
@@ -86,7 +86,7 @@ class _Copier:
             self._make(self._resolve(target))
         elif len(files) > 1 and self.upper.kind(self._resolve(target)) != "dir":
             raise UsageError(
-                f"line {self._step.origin.position.line}: '{target}' is to be {len(files)} files",
+                f"'{target}' is to be {len(files)} files",
                 why=f"the sources are {', '.join(pick.name for pick in files[:4])}{'...' if len(files) > 4 else ''}",
                 hint=f"with a slash at its end it is a directory: '{target}/'",
             )

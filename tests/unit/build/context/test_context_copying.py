@@ -194,7 +194,7 @@ def test_a_file_does_not_replace_a_directory_nor_the_other_way(context: Path, be
 
 
 def test_several_files_need_a_directory(context: Path, below: Tree) -> None:
-    with pytest.raises(UsageError, match="line 3: '/opt' is to be 2 files") as error:
+    with pytest.raises(UsageError, match="'/opt' is to be 2 files") as error:
         copied(context, below, ["[fr]*"], "/opt")
     assert error.value.hint == "with a slash at its end it is a directory: '/opt/'"
     assert copied(context, below, ["[fr]*"], "/opt/").names() == ["opt", "opt/f", "opt/run"]
