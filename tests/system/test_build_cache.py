@@ -8,6 +8,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -284,64 +286,64 @@ def test_a_damaged_blob_is_not_taken(there: World, sent: Path) -> None:
 # ---- several builds at once, killed builds ------------------------------------------------------------------------
 
 
-def spawn(action: Callable[[], object]) -> int:
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        action()
-        status = 0
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+def begun(action: Callable[..., None], *words: Path) -> BaseProcess:
+    """``action`` in a process of its own, made anew: a fork of this one would have locks that its threads held."""
+    process = get_context("spawn").Process(target=action, args=words)
+    process.start()
+    return process
 
 
-def ended(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def ended(process: BaseProcess) -> int | None:
+    process.join(60)
+    return process.exitcode
+
+
+def build_three(store_path: Path, log: Path) -> None:
+    store = open_at(str(store_path))
+    cache = Cache(store)
+    with cache.hold():
+        for name in ("a", "b", "c"):
+            with cache.flight(key(name)) as mine:
+                if mine:
+                    with open(log, "a") as file:
+                        file.write(f"{name}\n")
+                    time.sleep(0.1)
+                    layer = layer_of(store, name)
+                    cache.remember(key(name), layer, 0.1, layer.meta.size)
+            assert cache.find(key(name)) is not None
 
 
 def test_of_many_builds_at_once_each_step_is_done_by_one(tmp_path: Path) -> None:
-    store = open_at(str(tmp_path / "store"))
-    log = tmp_path / "log"
-
-    def one() -> None:
-        cache = Cache(store)
-        with cache.hold():
-            for name in ("a", "b", "c"):
-                with cache.flight(key(name)) as mine:
-                    if mine:
-                        with open(log, "a") as file:
-                            file.write(f"{name}\n")
-                        time.sleep(0.1)
-                        layer = layer_of(store, name)
-                        cache.remember(key(name), layer, 0.1, layer.meta.size)
-                assert cache.find(key(name)) is not None
-
-    children = [spawn(one) for _ in range(6)]
-    assert [ended(child) for child in children] == [0] * 6
-    assert sorted(log.read_text().split()) == ["a", "b", "c"]
+    processes = [begun(build_three, tmp_path / "store", tmp_path / "log") for _ in range(4)]
+    assert [ended(process) for process in processes] == [0] * 4
+    assert sorted((tmp_path / "log").read_text().split()) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("published", [False, True])
-def test_a_build_that_is_killed_at_a_step_leaves_it_to_the_next(tmp_path: Path, published: bool) -> None:
-    store = open_at(str(tmp_path / "store"))
+def begin_a_step(store_path: Path, there: Path) -> None:
+    cache = Cache(open_at(str(store_path)))
+    with cache.hold(), cache.flight(key("apt")):
+        there.touch()
+        signal.pause()
 
-    def killed() -> None:
-        cache = Cache(store)
-        with cache.hold(), cache.flight(key("apt")):
-            if published:
-                layer_of(store, "apt")
-            (tmp_path / "there").touch()
-            signal.pause()
 
-    child = spawn(killed)
+def make_its_layer(store_path: Path, there: Path) -> None:
+    store = open_at(str(store_path))
+    cache = Cache(store)
+    with cache.hold(), cache.flight(key("apt")):
+        layer_of(store, "apt")
+        there.touch()
+        signal.pause()
+
+
+@pytest.mark.parametrize("action", [begin_a_step, make_its_layer])
+def test_a_build_that_is_killed_at_a_step_leaves_it_to_the_next(
+    tmp_path: Path, action: Callable[[Path, Path], None]
+) -> None:
+    process = begun(action, tmp_path / "store", tmp_path / "there")
     until((tmp_path / "there").exists)
-    os.kill(child, signal.SIGKILL)
-    ended(child)
+    process.kill()
+    ended(process)
+    store = open_at(str(tmp_path / "store"))
     cache = Cache(store)
     with cache.hold():
         began = time.monotonic()
@@ -350,27 +352,30 @@ def test_a_build_that_is_killed_at_a_step_leaves_it_to_the_next(tmp_path: Path, 
     assert prune_cache(store, CacheRule(limit=0)).steps == 1
 
 
+def prune_until(store_path: Path, stop: Path) -> None:
+    store = open_at(str(store_path))
+    while not stop.exists():
+        prune(store, nothing_runs, everything=True, cache=CacheRule(limit=0))
+
+
+def build_and_look(store_path: Path) -> None:
+    store = open_at(str(store_path))
+    for number in range(3):
+        cache = Cache(store)
+        with cache.hold():
+            layers = build(cache, store, "base", f"top {number % 2}")
+            for layer in layers:
+                assert os.listdir(layer.tree), "a layer that the build holds was taken"
+            assert all(store.find_layer(layer.key) is not None for layer in layers)
+
+
 def test_pruning_while_builds_run_takes_nothing_from_them(tmp_path: Path) -> None:
-    store = open_at(str(tmp_path / "store"))
-    stop = tmp_path / "stop"
-
-    def pruning() -> None:
-        while not stop.exists():
-            prune(store, nothing_runs, everything=True, cache=CacheRule(limit=0))
-
-    def building() -> None:
-        for number in range(3):
-            cache = Cache(store)
-            with cache.hold():
-                layers = build(cache, store, "base", f"top {number % 2}")
-                for layer in layers:
-                    assert os.listdir(layer.tree), "a layer that the build holds was taken"
-                assert all(store.find_layer(layer.key) is not None for layer in layers)
-
-    pruner = spawn(pruning)
-    builders = [spawn(building) for _ in range(2)]
-    results = [ended(child) for child in builders]
-    stop.touch()
+    store, stop = tmp_path / "store", tmp_path / "stop"
+    pruner = begun(prune_until, store, stop)
+    try:
+        results = [ended(process) for process in [begun(build_and_look, store) for _ in range(2)]]
+    finally:
+        stop.touch()
     assert (results, ended(pruner)) == ([0, 0], 0)
 
 
