@@ -36,8 +36,8 @@ def measure(at: Workplace, rounds: int) -> str:
     parts.append("\nOne of the copied files changed:\n")
     parts.append(table(interleave(_cases(at, changed, _change), few * 2, warm=2), "wherry build"))
     parts.append(
-        f"\n{STEPS} steps for the first time, each a program of Python; the same commands in one container, and natively "
-        "(must reach: steps within 5 % of a plain container, nothing slower than BuildKit):\n"
+        f"\n{STEPS} steps for the first time, each a program of Python; and the same commands in one container (must "
+        "reach: steps within 5 % of that, nothing slower than BuildKit):\n"
     )
     plain = Case("in one container (wherry run)", lambda n: _plain(at, first))
     cases = [plain, *_cases(at, first, None, fresh=True)]
@@ -109,7 +109,16 @@ def _docker(at: Workplace, folder: Path, name: str, more: Sequence[str]) -> Comm
 def _buildah(at: Workplace, folder: Path, name: str, more: Sequence[str]) -> Command:
     """As the user, with a subordinate range: without one it refuses."""
     place = at.folder / "buildah"
-    words = [program("buildah"), "--root", str(place / "root"), "--runroot", str(place / "run"), "bud", "-q", "--layers"]
+    words = [
+        program("buildah"),
+        "--root",
+        str(place / "root"),
+        "--runroot",
+        str(place / "run"),
+        "bud",
+        "-q",
+        "--layers",
+    ]
     words += ["--isolation", "chroot", "--tls-verify=false", "--network", "host", *more, "-t", f"bench-{name}"]
     return Command([*words, str(folder)], {**at.environment, "XDG_RUNTIME_DIR": str(_made(place / "runtime"))})
 
@@ -128,7 +137,9 @@ def forget(at: Workplace) -> None:
     """What the peers kept."""
     for name in ("buildah", "ch-image"):
         if (at.folder / name).exists():
-            subprocess.run([shutil.which("buildah") or "true", "unshare", "rm", "-rf", str(at.folder / name)], check=False)
+            subprocess.run(
+                [shutil.which("buildah") or "true", "unshare", "rm", "-rf", str(at.folder / name)], check=False
+            )
 
 
 __all__ = ["Failure", "measure"]

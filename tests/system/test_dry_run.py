@@ -32,6 +32,8 @@ def full(tmp_path_factory: pytest.TempPathFactory, tiny: str, layered: str) -> I
     wherry.ok("run", "--name", "done", "tiny", "sh", "-c", "mkdir /data; echo 12345 > /data/file")
     wherry.ok("run", "-d", "--name", "busy", "tiny", "sleep", "600")
     (wherry.folder / "udocker/repos").mkdir(parents=True)
+    (wherry.folder / "context").mkdir()
+    (wherry.folder / "context" / "Dockerfile").write_text("FROM tiny\nRUN echo made > /made\n")
     yield wherry
     wherry("rm", "-f", "busy", "done")
 
@@ -68,6 +70,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "shell": ("tiny",),
     "exec": ("busy", "true"),
     "start": ("done",),
+    "build": ("-t", "new:1", "{folder}/context"),
+    "commit": ("done", "new:1"),
     "pull": ("{layered}",),
     "push": ("{tiny}",),
     "load": ("-i", "{folder}/tiny.tar"),

@@ -138,7 +138,7 @@ def _show(plan: Plan, form: str) -> int:
     if form == "json":
         import msgspec
 
-        print(msgspec.json.format(msgspec.json.encode(plan.graph), indent=2).decode())
+        print(msgspec.json.encode(plan.graph).decode())
     else:
         sys.stdout.write(as_dot(plan.graph) if form == "dot" else as_text(plan.graph))
     return 0

@@ -71,7 +71,6 @@ _YET = "it comes with a later release"
 _GROUPS = "verbs have no groups"
 
 VERBS: dict[str, tuple[str, str]] = {
-    "build": (_YET, "build with buildah, podman or docker elsewhere, then 'wherry pull' or 'wherry load'"),
     "top": (_YET, "wherry exec CONTAINER ps"),
     "info": ("it is spelled otherwise", "'wherry doctor', 'wherry host', 'wherry version', 'wherry df'"),
     "attach": ("a container in the background has no terminal to attach to", "wherry logs -f CONTAINER"),

@@ -99,6 +99,9 @@ def _commit(call: Call, given: Given) -> int:
             progress=progress,
             world=world,
         )
+    if given.text("iidfile"):
+        with open(str(given.text("iidfile")), "w") as file:
+            file.write(str(made.manifest.config.digest))
     print(made.manifest.config.digest.hex if call.is_podman else made.manifest.config.digest)
     return 0
 
@@ -112,6 +115,15 @@ COMMANDS = {
             *(done("-a", "--author", kind=TEXT), done("-c", "--change", kind=MANY), done("-m", "--message", kind=TEXT)),
             *(done("-p", "--pause"), done("--no-pause", only="docker")),
             *(done("-q", "--quiet", only="podman"), done("-s", "--squash", only="podman")),
+            *(done("--iidfile", kind=TEXT, only="podman"), Asked(("-f", "--format"), TEXT, "idle", only="podman")),
+            Asked(
+                ("--include-volumes",),
+                "flag",
+                "refused",
+                "a volume's files are not the container's",
+                "podman cp them into the container first",
+                "podman",
+            ),
         ),
         least=1,
         most=2,

@@ -155,6 +155,25 @@ _OPTIONS = (
         Asked((name,), MANY, "refused", "steps have what recipes give them", "RUN --mount in the recipe", _PODMAN)
         for name in ("--device", "--cap-add", "--cap-drop", "--env", "--unsetenv", "--annotation")
     ),
+    *(_idle(name, only=_PODMAN) for name in ("--logsplit", "--stdin", "--identity-label")),
+    *(_idle(name, kind=TEXT, only=_PODMAN) for name in ("--authfile", "--cert-dir", "--logfile", "--hooks-dir")),
+    *(_idle(name, kind=MANY, only=_PODMAN) for name in ("--runtime-flag", "--dns", "--dns-option", "--dns-search")),
+    *(
+        _idle(f"--userns-{kind}-map{of}", kind=TEXT, only=_PODMAN)
+        for kind, of in (("uid", ""), ("gid", ""), ("uid", "-user"), ("gid", "-group"))
+    ),
+    _noted("--cache-ttl", why="'wherry settings build' says what the cache keeps", only=_PODMAN),
+    Asked(("--creds",), TEXT, "refused", "passwords do not belong on command lines", "podman login", _PODMAN),
+    *(
+        Asked((name,), MANY, "refused", why, hint, _PODMAN)
+        for name, why, hint in (
+            ("--cpp-flag", "recipes are not preprocessed", "cpp Dockerfile.in | podman build -f - ."),
+            ("--decryption-key", "layers are not encrypted here", "skopeo copy --decryption-key"),
+            ("--sign-by", "signatures are not made here", "cosign"),
+            ("--os-feature", "it is of Windows", "leave it out"),
+            ("--os-version", "it is of Windows", "leave it out"),
+        )
+    ),
     Asked(("-v", "--volume"), MANY, "refused", "a step sees no host directory", "RUN --mount=type=bind", _PODMAN),
     Asked(("--squash-all",), FLAG, "refused", "the base's layers stay shared", "--squash", _PODMAN),
     Asked(("--timestamp",), TEXT, "refused", "times follow SOURCE_DATE_EPOCH", "SOURCE_DATE_EPOCH=SECONDS", _PODMAN),
