@@ -68,22 +68,32 @@ def commit(
     :class:`Conflict` for a container that is not kept or runs elsewhere, :class:`HostLacks` where its changes are no
     layer, :class:`ImageError` for a file that cannot be in one, :class:`StoreFull`.
     """
+    from wherry.image import make_image
+
     world = world or World()
     container, image = _committable(world, name)
     reference = reference_to_name(world, target) if target else None
     told = _Told(message, author, changes, squash)
     document = _document(world, container, image, told)  # a wrong instruction is told before anything is read
-    with _still(running_kept(world, container) if pause else None):
-        made = _changes(world, container, image, progress)
-    from wherry.image import make_image
-    from wherry.image import squash as as_one
+    held = world.store.new_work()  # while it is there, nobody removes layers that no image names yet
+    try:
+        with _still(running_kept(world, container) if pause else None):
+            made = _changes(world, container, image, progress)
+        layers = _joined(world, image, made, progress) if squash else _stacked(image, made)
+        return make_image(world.store, reference, _with_step(document, told, made), layers, base=image)
+    finally:
+        world.store.discard(held)
 
-    layers: list[Layer | MadeLayer] = [*image.layers, *([made] if made is not None else [])]
-    if squash:
-        every = (*image.layers, *([made.layer] if made is not None else []))
-        whole = as_one(world.store, every, progress=progress)
-        layers = [whole] if whole is not None else []
-    return make_image(world.store, reference, _with_step(document, told, made), layers, base=image)
+
+def _stacked(image: Image, made: MadeLayer | None) -> list[Layer | MadeLayer]:
+    return [*image.layers, *([made] if made is not None else [])]
+
+
+def _joined(world: World, image: Image, made: MadeLayer | None, progress: Progress) -> list[Layer | MadeLayer]:
+    from wherry.image import squash
+
+    whole = squash(world.store, (*image.layers, *([made.layer] if made is not None else [])), progress=progress)
+    return [whole] if whole is not None else []
 
 
 def plan_commit(name: str, target: str = "", *, world: World | None = None) -> tuple[Change, ...]:
