@@ -131,6 +131,28 @@ def test_a_range_of_ids_gives_owners(wherry: Wherry, small_image: str, tmp_path:
     assert wherry.ok("run", "--rm", "lab:1", "cat", "/data") == "1\n"
 
 
+def test_without_other_ids_the_owners_are_those_that_the_container_saw(
+    wherry: Wherry, small_image: str, tmp_path: Path
+) -> None:
+    look = 'stat -c "%u %g %a %n" /data /etc/gshadow /link'
+    script = (
+        "echo 1 >/data; chown 1000:42 /data; chmod 4750 /data; ln -s data /link; chown -h 33:33 /link; "
+        f"mknod /null c 1 3; echo x >>/etc/gshadow; {look}"
+    )
+    seen = wherry.ok("run", "--fakeroot", "--name", "lab", small_image, "sh", "-c", script)
+    wherry.ok("commit", "lab", "lab:1")
+    found = _layer(wherry, "lab:1", tmp_path / "layout")
+    assert {name: (each.uid, each.gid, oct(each.mode)) for name, each in found.items()} == {
+        "data": (1000, 42, "0o4750"),
+        "etc": (0, 0, "0o755"),
+        "etc/gshadow": (0, 42, "0o640"),
+        "link": (33, 33, "0o777"),
+        "null": (0, 0, "0o644"),
+    }
+    assert (found["null"].devmajor, found["null"].devminor) == (1, 3) and found["null"].ischr()
+    assert wherry.ok("run", "--fakeroot", "--rm", "lab:1", "sh", "-c", look) == seen
+
+
 def test_a_made_image_goes_everywhere(wherry: Wherry, tiny: str, registry: RegistryServer, tmp_path: Path) -> None:
     """Pushed twice it has one digest; skopeo reads it from there and from a file; another store runs it."""
     wherry.ok("run", "--name", "lab", tiny, "sh", "-c", "echo 1 >/data")
