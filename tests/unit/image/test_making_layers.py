@@ -283,6 +283,22 @@ def test_a_directory_is_opaque_only_over_one(store: Store, upper: Path) -> None:
     assert entries(tar_bytes(made.layer))["etc"].gid == 0
 
 
+def test_marks_of_other_overlays_mean_the_same(store: Store, upper: Path) -> None:
+    """Whiteouts as attributes (where devices cannot be made), and fuse-overlayfs's file for an opaque directory."""
+    below = _below(store, _BASE)
+    (upper / "etc").mkdir()
+    for path in ("su", "never", "etc/.wh..wh..opq"):
+        (upper / path).write_text("")
+    for path in ("su", "never"):
+        os.setxattr(upper / path, "user.overlay.whiteout", b"y")
+    made = _make(store, upper, below)
+    assert names(made.layer) == ["etc", "etc/.wh..wh..opq", ".wh.su"]
+    tree = Path(made.layer.tree)
+    assert sorted(os.listdir(tree)) == ["etc", "su"] and os.listdir(tree / "etc") == []
+    assert stat.S_ISCHR((tree / "su").lstat().st_mode)
+    assert os.getxattr(tree / "etc", "user.overlay.opaque") == b"y"
+
+
 def test_what_was_copied_up_keeps_the_owner_that_it_has_below(store: Store, upper: Path) -> None:
     below = _below(store, _BASE, [file("other", b"1")])
     for name in ("etc", "var", "var/mail"):
