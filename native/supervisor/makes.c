@@ -42,8 +42,11 @@ static struct making node(uint64_t folder, uint64_t text, uint64_t mode, uint64_
 
 /* 0, or what to answer. */
 static int making_of(const struct call *call, struct making *making) {
-    const uint64_t *args = call->args, here = (uint64_t)AT_FDCWD;
+    const uint64_t *args = call->args;
     struct how how = {0};
+#ifdef SYS_open
+    const uint64_t here = (uint64_t)AT_FDCWD;
+#endif
     switch (call->number) {
 #ifdef SYS_open
     case SYS_open: *making = opening(here, args[0], args[1], args[2]); return 0;

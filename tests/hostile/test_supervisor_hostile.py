@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -308,3 +309,38 @@ def supervisors(parent: int) -> list[int]:
         if text and "(wherry-supervis)" in text and int(text.rpartition(")")[2].split()[1]) == parent:
             found.append(int(name))
     return found
+
+
+def test_a_file_system_that_does_not_answer_holds_up_only_who_asks_it(command: Wherry, tmp_path: Path) -> None:
+    """A FUSE program is stopped while the supervisor looks something up there."""
+    content, mount = tmp_path / "content", tmp_path / "mount"
+    for folder in (content, mount):
+        folder.mkdir()
+    (content / "file").write_text("x")
+    subprocess.run(
+        ["mksquashfs", content, tmp_path / "image", "-quiet", "-no-progress"], check=True, capture_output=True
+    )
+    server = subprocess.Popen(["squashfuse", "-f", str(tmp_path / "image"), str(mount)])
+    step = None
+    try:
+        until((mount / "file").exists)
+        script = """
+            touch /out/ready; while ! test -e /out/stopped; do sleep 0.05; done
+            stat /hung/file >/dev/null & sleep 1
+            touch /tmp/f; chown 5:6 /tmp/f; stat -c %u:%g /tmp/f; touch /out/answered
+            wait; echo over"""
+        binds = ("-v", f"{mount}:/hung", "-v", f"{tmp_path}:/out")
+        step = command.start("run", "--fakeroot", *binds, "tiny", "sh", "-c", script, stdout=subprocess.PIPE)
+        until((tmp_path / "ready").exists)
+        os.kill(server.pid, signal.SIGSTOP)
+        (tmp_path / "stopped").touch()
+        until((tmp_path / "answered").exists)
+        os.kill(server.pid, signal.SIGCONT)
+        assert step.communicate(timeout=30)[0] == b"5:6\nover\n"
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        if step is not None:
+            step.kill()
+            step.wait()
+        subprocess.run(["fusermount3", "-u", str(mount)], check=True)
+        server.wait(timeout=30)

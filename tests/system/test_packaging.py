@@ -88,7 +88,7 @@ def test_what_modules_of_a_site_set_for_another_python_does_not_matter(tmp_path:
 def test_the_programs_lie_beside_the_package_and_may_be_executed() -> None:
     import wherry
 
-    for name in ("wherry", "wherry-keeper", "wherry-unpack"):
+    for name in ("wherry", "wherry-keeper", "wherry-supervisor", "wherry-unpack"):
         program = Path(wherry.__file__).parent / "_native" / name
         assert os.access(program, os.X_OK), program
 
