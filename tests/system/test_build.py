@@ -356,3 +356,21 @@ def test_interrupting_a_build_leaves_nothing_running(build: Builder) -> None:
     assert process.wait(30) == 130
     process.stderr.close()
     assert build.wherry.ok("ps", "-q") == ""
+
+
+def test_a_shell_opens_where_a_step_failed(build: Builder) -> None:
+    """On a terminal: with the failed command's files, variables and directory."""
+    build.write("Dockerfile", "FROM tiny\nENV A=seen\nWORKDIR /w\nRUN echo partial > half; false\n")
+    line = f"{build.wherry.program} build --debug-on-failure {build.context}"
+    done = subprocess.run(
+        ["script", "-qec", line, "/dev/null"],
+        input="cat half; echo $A-$PWD; touch more; exit\n",
+        capture_output=True,
+        text=True,
+        env=build.wherry.environment,
+        timeout=60,
+    )
+    assert "partial" in done.stdout
+    assert "seen-/w" in done.stdout
+    assert done.returncode == 1, done.stdout
+    assert "wherry run -it --fakeroot" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -78,6 +79,7 @@ def _look_around(site: Site, step: RunStep, parent: Made, done: dict[int, Made],
     from wherry.image import Tree
 
     shell = "/bin/bash" if Tree.of(parent.layers).exists("/bin/bash") else "/bin/sh"
+    shutil.rmtree(f"{work}/surroundings", ignore_errors=True)  # it is made for each start
     site.report(Event("note", text=f"the files as the failed command left them; '{shell}' ends with 'exit'"))
     with prepared(site, step, parent, done, work, (shell,)) as start:
         start.begin().wait()
