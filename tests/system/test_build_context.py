@@ -10,16 +10,14 @@ import os
 import stat
 import subprocess
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from layers import Item, directory, file, hardlink, symlink, tar_of
+from web_folder import served_folder
 from wherry.base.digest import Digest
 from wherry.base.errors import DigestMismatch, HostLacks, NetworkFailed, NotFound, UsageError
 from wherry.build.context import (
@@ -55,22 +53,10 @@ CONTENT = (
 )
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    folder = tmp_path / "served"
-    folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served_folder(tmp_path / "served") as address:
+        yield tmp_path / "served", address
 
 
 @pytest.fixture

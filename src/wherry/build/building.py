@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,9 +36,8 @@ __all__ = [
     "build",
     "carried_out",
     "contexts_of",
-    "opened_site",
     "plan_build",
-    "planned_with",
+    "planned_build",
     "text_of",
 ]
 
@@ -155,17 +154,9 @@ def build(
     pulling, copying and storing raise. What steps made stays in the cache whatever happens.
     """
     from wherry.build.finishing import finish
-    from wherry.containers import World
 
     began = time.monotonic()
-    world = world or World()
-    with ExitStack() as stack:
-        contexts = stack.enter_context(contexts_of(options, world, progress))
-        text = text_of(options, contexts)
-        plan = planned_with(world, options, text, progress)
-        if planned is not None:
-            planned(plan)
-        site = stack.enter_context(opened_site(world, options, text, contexts, report))
+    with planned_build(options, report, planned, progress, world) as (plan, open_site), open_site() as site:
         done = carried_out(site, plan.graph, report)
         image, names = finish(site, plan, done, progress)
         if options.push:
@@ -180,6 +171,28 @@ def build(
             cached=sum(each.cached for each in made),
             seconds=time.monotonic() - began,
         )
+
+
+@contextmanager
+def planned_build(
+    options: BuildOptions,
+    report: Report,
+    planned: Callable[[Plan], None] | None,
+    progress: Progress | None,
+    world: World | None,
+    *,
+    use_cache: bool = True,
+) -> Iterator[tuple[Plan, Callable[[], AbstractContextManager[Site]]]]:
+    """The plan, which ``planned`` is told, and what opens a site to carry it out; contexts stay open for the block."""
+    from wherry.containers import World
+
+    world = world or World()
+    with contexts_of(options, world, progress) as contexts:
+        text = text_of(options, contexts)
+        plan = planned_with(world, options, text, progress)
+        if planned is not None:
+            planned(plan)
+        yield plan, lambda: opened_site(world, options, text, contexts, report, use_cache=use_cache)
 
 
 def _push(site: Site, names: tuple[Reference, ...], progress: Progress) -> None:

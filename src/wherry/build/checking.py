@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.build.activating import activated
-from wherry.build.building import Plan, carried_out, contexts_of, opened_site, planned_with, text_of
+from wherry.build.building import Plan, carried_out, planned_build
 from wherry.build.differing import Difference, differences, document_differences
 from wherry.build.finishing import finish
 from wherry.build.made import Made, Report
@@ -46,18 +46,14 @@ def check_build(
 ) -> Checked:
     """Build twice; the first image gets the names. Raises what :func:`wherry.build.building.build` raises."""
     from wherry.build.showing import titles
-    from wherry.containers import World
 
-    world = world or World()
-    with ExitStack() as stack:
-        contexts = stack.enter_context(contexts_of(options, world, progress))
-        text = text_of(options, contexts)
-        plan = planned_with(world, options, text, progress)
-        if planned is not None:
-            planned(plan)
+    with (
+        planned_build(options, report, planned, progress, world, use_cache=False) as (plan, open_site),
+        ExitStack() as stack,
+    ):
         twice: list[dict[int, Made]] = []
         for _ in range(2):
-            site = stack.enter_context(opened_site(world, options, text, contexts, report, use_cache=False))
+            site = stack.enter_context(open_site())
             twice.append(carried_out(site, plan.graph, report))
         image, _ = finish(site, plan, twice[0], progress)
         one, two = (done[plan.graph.target].layers for done in twice)

@@ -1,4 +1,4 @@
-"""An error that shows lines of what was wrong shows them below, no control characters with them, before what to do next."""
+"""An error that has lines to show shows them below its message, without control characters, before what to do next."""
 
 from __future__ import annotations
 

@@ -46,7 +46,11 @@ def test_only_what_differs_from_an_unpacked_layer_is_listed(store: Store) -> Non
         [
             *(directory("etc"), file("etc/plain"), file("etc/shadow", mode=0o640, gid=42), file("su", mode=0o4755)),
             *(directory("tmp", 0o1777), file("ping", mode=0o755, pax=capability), hardlink("su2", "su", 0o4755)),
-            *(Item("link", tarfile.SYMTYPE, target="x", uid=7, mode=0o777), symlink("own", "x"), Item("null", tarfile.CHRTYPE)),
+            *(
+                Item("link", tarfile.SYMTYPE, target="x", uid=7, mode=0o777),
+                symlink("own", "x"),
+                Item("null", tarfile.CHRTYPE),
+            ),
         ],
     )
     assert read(owners_list(store, layers)) == {
