@@ -152,6 +152,63 @@ def test_a_script_of_continuous_integration(wherry: Wherry, pushed: Callable[...
     assert (tmp_path / "artefact").read_text() == "built\n"
 
 
+GITLAB = r"""
+set -euo pipefail
+docker info
+docker login -u "$CI_REGISTRY_USER" -p "$CI_JOB_TOKEN" $CI_REGISTRY
+docker pull "$CI_REGISTRY_IMAGE:latest" || true
+docker build --cache-from "$CI_REGISTRY_IMAGE:latest" --pull=false --build-arg BASE="$BASE" \
+  --build-arg VERSION=$CI_COMMIT_SHORT_SHA --label org.opencontainers.image.revision=$CI_COMMIT_SHORT_SHA \
+  --tag "$CI_REGISTRY_IMAGE:$CI_COMMIT_SHORT_SHA" --tag "$CI_REGISTRY_IMAGE:latest" .
+docker run --rm "$CI_REGISTRY_IMAGE:$CI_COMMIT_SHORT_SHA" > said
+docker push "$CI_REGISTRY_IMAGE:$CI_COMMIT_SHORT_SHA" && docker push "$CI_REGISTRY_IMAGE:latest"
+docker image prune -f
+docker builder prune -f --filter until=24h
+docker logout $CI_REGISTRY
+"""
+
+GITHUB = r"""
+set -euo pipefail
+docker buildx version
+docker buildx create --name builder-1 --driver docker-container --buildkitd-flags '--allow-insecure-entitlement network.host' --use
+docker buildx inspect --bootstrap --builder builder-1
+docker buildx build --builder builder-1 --build-arg BASE="$BASE" --cache-from type=local,src=cache --cache-to type=local,dest=cache,mode=max \
+  --iidfile iid --metadata-file metadata.json --provenance=false --tag "$CI_REGISTRY_IMAGE:hub" --push .
+docker buildx rm builder-1
+"""
+
+
+@pytest.mark.parametrize(("text", "tag"), [(GITLAB, "0a1b2c"), (GITLAB, "latest"), (GITHUB, "hub")])
+def test_what_continuous_integration_builds_is_in_the_registry(
+    wherry: Wherry, pushed: Callable[..., str], tmp_path: Path, text: str, tag: str
+) -> None:
+    """Templates of GitLab and GitHub: build, try, push; then another tool takes the image from the registry."""
+    base = pushed("tiny")
+    registry = base.partition("/")[0]
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(
+        'ARG BASE\nFROM $BASE\nARG VERSION=none\nRUN echo $VERSION > /version\nCMD ["cat", "/version"]\n'
+    )
+    image = f"{registry}/group/{tmp_path.name.replace('_', '-')}"
+    variables = {"BASE": base, "CI_REGISTRY": registry, "CI_REGISTRY_USER": "ci", "CI_JOB_TOKEN": "token"}
+    variables |= {"CI_REGISTRY_IMAGE": image, "CI_COMMIT_SHORT_SHA": "0a1b2c", "DOCKER_CONFIG": f"{tmp_path}/config"}
+    for _ in range(2):  # the second pipeline finds what the first one left
+        result = script(wherry.named("docker"), text, folder, **variables)
+        assert result.status == 0, str(result)
+    copy = ["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false"]
+    subprocess.run([*copy, f"docker://{image}:{tag}", f"dir:{tmp_path}/pulled"], check=True, capture_output=True)
+    config = json.loads((tmp_path / "pulled/manifest.json").read_text())["config"]["digest"]
+    found = json.loads((tmp_path / "pulled" / config.removeprefix("sha256:")).read_text())["config"]
+    assert found["Cmd"] == ["cat", "/version"]
+    if text is GITLAB:
+        assert (folder / "said").read_text() == "0a1b2c\n"
+        assert found["Labels"]["org.opencontainers.image.revision"] == "0a1b2c"
+    else:
+        assert (folder / "iid").read_text() == config
+        assert json.loads((folder / "metadata.json").read_text())["containerimage.config.digest"] == config
+
+
 def test_nextflows_podman_line(held: Wherry, tmp_path: Path) -> None:
     (tmp_path / ".command.sh").write_text("echo $NXF_TASK_WORKDIR > result; id -u\n")
     line = (

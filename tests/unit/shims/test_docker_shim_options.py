@@ -44,9 +44,9 @@ def known(command: Command, peer: str) -> set[str]:
 
 
 def is_of_other(peer: str, verb: str) -> bool:
-    """Whether only the other peer has the verb."""
+    """Whether only the other peer has the verb, or a plug-in that Debian's client lacks."""
     first, last = verb.split(" ")[0], verb.split(" ")[-1]
-    return last in ("untag", "exists") if peer == "docker" else first == "context"
+    return first == "buildx" or (last in ("untag", "exists") if peer == "docker" else first == "context")
 
 
 def verbs() -> list[tuple[str, str]]:

@@ -45,5 +45,6 @@ def main(face: str, words: list[str]) -> int:
         print(f"ch-run: {error}\nTry `ch-run --help' for more information.", file=sys.stderr)
         return USAGE
     except WherryError as error:
-        print(f"{face}: error: {error}" + (f"\n  next: {error.hint}" if error.hint else ""), file=sys.stderr)
+        shown = "".join(f"\n  {line}" for line in error.shown)
+        print(f"{face}: error: {error}{shown}" + (f"\n  next: {error.hint}" if error.hint else ""), file=sys.stderr)
         return FAILED

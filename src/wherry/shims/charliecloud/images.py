@@ -25,7 +25,12 @@ _FORMS = ("ch-image", "dir", "squash", "tar")
 
 
 def image(words: list[str]) -> int:
-    """``ch-image``: pull, list, delete, push, import, storage-path."""
+    """``ch-image``: build, pull, list, delete, push, import, storage-path."""
+    place = _verb_at(words)
+    if words[place : place + 1] == ["build"]:
+        from wherry.shims.charliecloud.building import build
+
+        return build([*words[:place], *words[place + 1 :]])
     options, plain = _split("ch-image", words)
     verb, rest = (plain[0], plain[1:]) if plain else ("", [])
     verbs = {"pull": _pull, "list": _list, "delete": _delete, "push": _push, "import": _import}
@@ -35,9 +40,9 @@ def image(words: list[str]) -> int:
         print(World().store.path)
         return 0
     if verb not in verbs:
-        why = "Wherry has no such thing" if verb != "build" else "Wherry does not build images yet"
-        known = ", ".join((*verbs, "storage-path"))
-        raise UsageError(f"'{f'ch-image {verb}'.strip()}' cannot be honoured", why=why, hint=f"there are {known}")
+        known = ", ".join(("build", *verbs, "storage-path"))
+        what = f"'{f'ch-image {verb}'.strip()}' cannot be honoured"
+        raise UsageError(what, why="Wherry has no such thing", hint=f"there are {known}")
     return verbs[verb](options, rest)
 
 
@@ -180,6 +185,14 @@ def _import(options: dict[str, str], words: list[str]) -> int:
     with shown(quiet=False) as progress:
         containers.import_image(_readable(source, _form(source)), target, progress=progress)
     return 0
+
+
+def _verb_at(words: list[str]) -> int:
+    """Where the verb stands behind the options that all verbs have."""
+    place = 0
+    while place < len(words) and words[place][:1] == "-":
+        place += 2 if words[place] in _TAKES else 1
+    return place
 
 
 def _split(program: str, words: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -83,15 +83,16 @@ def _system(call: Call, given: Given) -> int:
 
 
 def _builder(call: Call, given: Given) -> int:
-    if not _may(call, given, "all build cache"):
+    """podman's is ``image prune``; what builds left goes with it here."""
+    if not _may(call, given, "all dangling images" if call.is_podman else "all build cache"):
         return 0
-    from wherry.containers.amounts import size
-    from wherry.store import CacheRule, prune_cache
+    if call.is_podman:
+        gone, size = _unused(containers.World(), everything=given.flag("all"), builds=True)
+        _tell(call, gone, size, "Deleted Images:")
+        return 0
+    from wherry.shims.docker.builders import prune
 
-    kept = size(given.text("keep_storage") or "0", "--keep-storage")
-    result = prune_cache(containers.World().store, CacheRule(limit=kept))
-    print(f"Total:\t{listing.bytes_for_people(result.bytes)}")
-    return 0
+    return prune(call, given)
 
 
 def _may(call: Call, given: Given, what: str) -> bool:
@@ -110,7 +111,8 @@ def _may(call: Call, given: Given, what: str) -> bool:
 
 def _tell(call: Call, gone: list[str], size: int, heading: str) -> None:
     if call.is_podman:
-        print("".join(f"{line.removeprefix('deleted: ')}\n" for line in gone), end="")
+        removed = [line.removeprefix("deleted: ") for line in gone if not line.startswith("untagged: ")]
+        print("".join(f"{line.removeprefix('sha256:')}\n" for line in removed), end="")
         return
     if gone:
         print(f"{heading}\n" + "\n".join(gone) + "\n")
@@ -178,8 +180,13 @@ COMMANDS = {
         "Remove build cache",
         (
             *_COMMON,
-            Asked(("-a", "--all"), "flag", "idle"),
-            Asked(("--keep-storage",), TEXT, only="docker"),
+            done("-a", "--all"),
+            *(
+                done(name, kind=TEXT, only="docker")
+                for name in ("--keep-storage", "--max-used-space", "--reserved-space")
+            ),
+            *(Asked((name,), TEXT, "idle", only="docker") for name in ("--builder", "--min-free-space")),
+            Asked(("--verbose",), "flag", "idle", only="docker"),
             _EXTERNAL,
         ),
     ),

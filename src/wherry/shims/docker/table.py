@@ -26,6 +26,12 @@ VERBS = {
 }
 """Verb -> module of this package, which has it in ``COMMANDS``."""
 
+_BUILDERS = {
+    **dict.fromkeys(("build", "b"), "build"),
+    "prune": "builder prune",
+    **{name: f"buildx {name}" for name in ("ls", "inspect", "create", "use", "rm", "stop", "version", "du")},
+}
+
 GROUPS: dict[str, dict[str, str]] = {
     "container": {
         **{
@@ -45,8 +51,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "prune": "image prune",
         "exists": "image exists",
     },
-    "buildx": {"build": "build", "b": "build", "prune": "builder prune"},
-    "builder": {"build": "build", "prune": "builder prune"},
+    "buildx": _BUILDERS,
+    "builder": _BUILDERS,
     "volume": {name: f"volume {name}" for name in ("create", "ls", "list", "rm", "inspect", "prune", "exists")},
     "network": {name: f"network {name}" for name in ("ls", "list", "inspect", "prune", "exists")},
     "system": {"df": "system df", "prune": "system prune", "info": "info"},
@@ -58,6 +64,7 @@ _GROUPED = {
     **dict.fromkeys(("container inspect", "image inspect"), "inspecting"),
     **dict.fromkeys(("container prune", "image prune", "builder prune", "system prune", "system df"), "pruning"),
     **dict.fromkeys(("container exists", "image exists", "volume exists", "network exists"), "existing"),
+    **{f"buildx {name}": "builders" for name in ("ls", "inspect", "create", "use", "rm", "stop", "version", "du")},
     **{f"volume {name}": "volumes" for name in ("create", "ls", "list", "rm", "inspect", "prune")},
     **{f"network {name}": "networks" for name in ("ls", "list", "inspect", "prune")},
     **{f"context {name}": "networks" for name in ("ls", "list", "show", "use")},
@@ -70,6 +77,8 @@ REFUSED: dict[str, tuple[str, str]] = {
         ("buildx", "builder", "buildah"),
         ("images are built without a service", "docker build"),
     ),
+    "buildx bake": ("its files name many builds", "docker build for each of them"),
+    "buildx imagetools": ("it works on lists of manifests", "skopeo inspect --raw docker://IMAGE"),
     **dict.fromkeys(
         ("pause", "unpause", "container pause", "container unpause"),
         ("an unprivileged user has no freezer", "docker kill -s STOP CONTAINER, and CONT to go on"),
