@@ -150,6 +150,15 @@ def test_the_next_step_goes_on_where_the_last_one_ended(lab: Wherry, tmp_path: P
     assert [json.loads(line)["path"] for line in (tmp_path / "owners").read_text().splitlines()] == ["srv/l2"]
 
 
+def test_a_kept_container_goes_on_where_it_ended(lab: Wherry) -> None:
+    once = "test -e f || { touch f; chown 5 f; ln -s x l; chown -h 6 l; }"
+    script = f"cd /srv; {once}; stat -c %u f l"
+    assert lab.ok("run", "--fakeroot", "--name", "kept", "small", "sh", "-c", script) == "5\n6\n"
+    for _ in range(2):
+        assert lab.ok("start", "-a", "kept") == "5\n6\n"
+    lab.ok("rm", "kept")
+
+
 def test_a_process_cannot_pass_by_with_io_uring_or_lose_who_it_is_by_a_limit(lab: Wherry) -> None:
     source = """
 #include <errno.h>

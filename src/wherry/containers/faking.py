@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from wherry.containers.world import World
 
 if TYPE_CHECKING:
     from wherry.image import Image
-    from wherry.launch import RunOptions
+    from wherry.launch import Kept, RunOptions
 
 __all__ = ["owners_file"]
 
@@ -21,12 +22,11 @@ _KEPT = 24 * 3600
 """Seconds; a plan whose list has gone is made anew, and the list with it."""
 
 
-def owners_file(world: World, image: Image, options: RunOptions, *, make: bool) -> str:
+def owners_file(world: World, image: Image, options: RunOptions, kept: Kept | None, *, make: bool) -> str:
     """The list's path, written where ``make``; empty where all is root's."""
     from wherry.image import owners_list
 
-    before = f"{options.upper}/owners" if options.upper else ""
-    content = owners_list(world.store, image.layers, before)
+    content = owners_list(world.store, image.layers, _left_before(world, options, kept))
     if not content:
         return ""
     folder = f"{world.runtime}/owners"
@@ -35,7 +35,7 @@ def owners_file(world: World, image: Image, options: RunOptions, *, make: bool) 
         try:
             os.makedirs(folder, 0o700, exist_ok=True)
             _sweep(folder)
-            new = f"{path}.{os.getpid()}"
+            new = f"{path}.{os.getpid()}.{threading.get_ident()}"
             with open(new, "wb") as file:
                 file.write(content)
             os.rename(new, path)
@@ -43,6 +43,14 @@ def owners_file(world: World, image: Image, options: RunOptions, *, make: bool) 
             raise LaunchError(f"cannot write '{path}'", why=reason(error), hint=remedy(error)) from None
     world.outside.stat(path)
     return path
+
+
+def _left_before(world: World, options: RunOptions, kept: Kept | None) -> str:
+    """The file ``owners`` that an earlier start left beside the same upper directory; empty where there is none."""
+    places = [options.upper] if options.upper else []
+    if kept is not None and not places:
+        places = [f"{parent}/{kept.id}" for parent in kept.scratch or world.scratch]
+    return next((path for place in places if os.path.exists(path := f"{place}/owners")), "")
 
 
 def _sweep(folder: str) -> None:

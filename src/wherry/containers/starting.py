@@ -303,7 +303,7 @@ def _plan_of(
     if options.fakeroot:
         from wherry.containers.faking import owners_file
 
-        paths = msgspec.structs.replace(paths, owners=owners_file(world, shown, options, make=not dry_run))
+        paths = msgspec.structs.replace(paths, owners=owners_file(world, shown, options, kept, make=not dry_run))
     if directory_of(image):
         from wherry.containers.packed import as_mounted
 
