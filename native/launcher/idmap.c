@@ -18,6 +18,8 @@
 #include "files.h"
 #include "userns.h"
 
+enum { NO_SETUID_FIXUP = 1 << 2 }; /* SECBIT_NO_SETUID_FIXUP (linux/securebits.h) */
+
 enum { PATIENCE = 10 }; /* seconds: a name service may be asked, which may be away */
 
 int idmap_channel(int ends[2], struct failure *failure) {
@@ -130,11 +132,16 @@ int idmap_become(const struct start *start, int terminal, struct failure *failur
         groups[count++] = (gid_t)strtoul(name, NULL, 10);
     char shown[24];
     snprintf(shown, sizeof shown, "%u:%u", uid, gid);
+    /* From root to another the kernel would take the capabilities away, and dropping them for good takes one. Where this
+       is refused there are none to keep. */
+    int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+    bool kept = bits >= 0 && prctl(PR_SET_SECUREBITS, bits | NO_SETUID_FIXUP, 0, 0, 0) == 0;
     /* A terminal of the container's own is for the command to open again. */
     if ((terminal >= 0 && fchown(terminal, uid, (gid_t)-1) != 0) ||
         (count > 0 && syscall(SYS_setgroups, count, groups) != 0) || syscall(SYS_setresgid, gid, gid, gid) != 0 ||
         syscall(SYS_setresuid, uid, uid, uid) != 0)
         return failure_set(failure, STEP_IDS, errno, shown);
+    if (kept && prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) != 0) return failure_set(failure, STEP_IDS, errno, shown);
     if (start->join != NULL) prctl(PR_SET_PDEATHSIG, SIGKILL); /* new credentials had cleared it */
     return 0;
 }

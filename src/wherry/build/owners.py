@@ -1,8 +1,8 @@
 """How a step's files come to other owners than the caller: the ways, which of them this machine has, and their options.
 
 ``supervisor``: system calls about owners are answered and remembered (``docs/design/supervisor.md``). ``range``: the
-caller's subordinate ids are really others'. ``pretend``: everything belongs to root, and what would need another owner
-fails or is lost; it is never chosen without a word.
+caller's subordinate ids are really others'; no devices can be made. ``pretend``: everything belongs to root, and what
+would need another owner fails or is lost; it is never chosen without a word.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = ["WAYS", "as_owner", "way_of_owners"]
 WAYS = ("supervisor", "range", "pretend")
 
 _LOST = "files that a step gives to other users belong to root in the image"
+_NO_DEVICES = "with a range of ids a step cannot make devices (mknod): --owners supervisor can"
 
 
 def way_of_owners(world: World, asked: str) -> tuple[str, str]:
@@ -30,14 +31,14 @@ def way_of_owners(world: World, asked: str) -> tuple[str, str]:
     if asked == "pretend":
         return asked, _LOST
     if asked == "range":
-        return asked, ""
+        return asked, _NO_DEVICES
     lacks = _lacks_supervisor(world)
     if not lacks:
         return "supervisor", ""
     if asked == "supervisor":
         raise HostLacks("a step's calls cannot be answered here", why=lacks, hint="leave --owners out")
     if _has_range(world):
-        return "range", ""
+        return "range", f"{lacks}: with a range of ids, which is used instead, a step cannot make devices (mknod)"
     return "pretend", f"{lacks}: {_LOST} ('wherry doctor' says what would help)"
 
 

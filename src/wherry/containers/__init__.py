@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from wherry.containers.peers import PEERS
     from wherry.containers.processes import processes_shown
     from wherry.containers.pulling import fetch
+    from wherry.containers.ranged import with_all_ids
     from wherry.containers.records import Record, find_record, read_records, record_files
     from wherry.containers.resolving import MissingImage, Resolved, resolve, source_meant
     from wherry.containers.rooting import export_root, plan_export_root
@@ -255,6 +256,7 @@ _HOMES = {
     "update_exposed": "exposing",
     "users_of_volume": "volumes",
     "wait": "signals",
+    "with_all_ids": "ranged",
 }
 
 __all__ = [
@@ -401,6 +403,7 @@ __all__ = [
     "update_exposed",
     "users_of_volume",
     "wait",
+    "with_all_ids",
 ]
 
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,10 +30,9 @@ from wherry.containers.world import World
 if TYPE_CHECKING:
     from wherry.containers.running import Running
     from wherry.image import Image, MadeLayer
-    from wherry.launch import LaunchPlan
     from wherry.store import Layer
 
-__all__ = ["commit", "ids_of", "plan_commit"]
+__all__ = ["commit", "plan_commit"]
 
 _ROUNDS = 20
 """How often new processes are looked for while all are stopped: one that forks fast enough is its own fault."""
@@ -108,27 +107,6 @@ def plan_commit(name: str, target: str = "", *, world: World | None = None) -> t
     return tuple(found)
 
 
-def ids_of(plan: LaunchPlan) -> Callable[[int, int], tuple[int, int]] | None:
-    """From owners on disk to owners in the container that the plan starts; None when it has no range of ids."""
-    for operation in plan.find("IDMAP"):
-        uids, gids = _lines(operation.fields[2]), _lines(operation.fields[3])
-        return lambda uid, gid: (_inside(uids, uid), _inside(gids, gid))
-    return None
-
-
-_Line = tuple[int, int, int]
-
-
-def _lines(words: object) -> list[_Line]:
-    numbers = [int(word) for word in words] if isinstance(words, tuple) else []
-    return [(numbers[at], numbers[at + 1], numbers[at + 2]) for at in range(0, len(numbers), 3)]
-
-
-def _inside(lines: list[_Line], outside: int) -> int:
-    """What the container sees of an id; what it has no number for belongs to root in the image."""
-    return next((inside + outside - first for inside, first, count in lines if first <= outside < first + count), 0)
-
-
 # ---- the container --------------------------------------------------------------------------------------------------
 
 
@@ -156,11 +134,12 @@ def _changes(world: World, container: Container, image: Image, progress: Progres
     from wherry.containers.differing import made_by_start
     from wherry.containers.starting import plan_kept
     from wherry.image import Rules, Told, copy_layer, told_of
+    from wherry.launch import inside_ids
 
     upper = upper_of(world, container)
     if not upper:
         return None
-    ids = ids_of(plan_kept(world, container, msgspec.structs.replace(container.options, cidfile=None)))
+    ids = inside_ids(plan_kept(world, container, msgspec.structs.replace(container.options, cidfile=None)))
     told = Told(told_of(upper).beside, ids, made_by_start(world, container))
     rules = Rules(source_epoch(world.outside))
 

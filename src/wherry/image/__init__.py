@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         told_of,
     )
     from wherry.image.making.below import Below
+    from wherry.image.making.claiming import Shown, claim, shown_owners, write_shown
     from wherry.image.model import (
         ContainerConfig,
         Descriptor,
@@ -98,6 +99,7 @@ __all__ = [
     "PullPreview",
     "RootFilesystem",
     "Rules",
+    "Shown",
     "Source",
     "Step",
     "TableEntry",
@@ -107,6 +109,7 @@ __all__ = [
     "changed_config",
     "changes",
     "changes_of_folder",
+    "claim",
     "compress_layer",
     "copy_layer",
     "directory_of",
@@ -157,6 +160,7 @@ __all__ = [
     "save_images",
     "scaffold",
     "shallow",
+    "shown_owners",
     "squash",
     "told_of",
     "unpack_packed",
@@ -165,6 +169,7 @@ __all__ = [
     "view",
     "with_variables",
     "write_out",
+    "write_shown",
 ]
 
 _HOMES = {
@@ -193,6 +198,7 @@ _HOMES = {
     "PullPreview": "pulling",
     "RootFilesystem": "model",
     "Rules": "making",
+    "Shown": "making.claiming",
     "Source": "sources",
     "Step": "steps",
     "TableEntry": "table",
@@ -201,6 +207,7 @@ _HOMES = {
     "changed_config": "instructions",
     "bring_layer": "carrying",
     "changes": "differences",
+    "claim": "making.claiming",
     "changes_of_folder": "differences",
     "compress_layer": "carrying",
     "copy_layer": "making",
@@ -252,6 +259,7 @@ _HOMES = {
     "save_images": "saving",
     "scaffold": "apptainer",
     "shallow": "flattening",
+    "shown_owners": "making.claiming",
     "squash": "making",
     "told_of": "making",
     "unpack_packed": "unpacking",
@@ -260,6 +268,7 @@ _HOMES = {
     "view": "tree",
     "with_variables": "instructions",
     "write_out": "flattening",
+    "write_shown": "making.claiming",
 }
 
 

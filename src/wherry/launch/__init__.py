@@ -26,6 +26,7 @@ from wherry.launch.saved import save, write_files
 from wherry.launch.surroundings import Surroundings, survey
 
 if TYPE_CHECKING:
+    from wherry.launch.idmap import inside_ids, outside_ids
     from wherry.launch.installed import as_installed
     from wherry.launch.joining import plan_exec
     from wherry.launch.scripts import scripted_exec
@@ -55,7 +56,9 @@ __all__ = [
     "decode",
     "encode",
     "execute",
+    "inside_ids",
     "launcher_path",
+    "outside_ids",
     "plan_exec",
     "plan_run",
     "save",
@@ -74,6 +77,8 @@ __all__ = [
 
 _LATER = {
     "as_installed": "installed",
+    "inside_ids": "idmap",
+    "outside_ids": "idmap",
     "plan_exec": "joining",
     "scripted_exec": "scripts",
     "show": "showing",

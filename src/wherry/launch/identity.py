@@ -64,7 +64,7 @@ def resolve_person(
 
 def _with_groups(person: Person, options: RunOptions, image: Image, host: Host, groups: list[list[str]]) -> Person:
     """Where ids are real: another user has the groups that the image gives it, as Docker does, and none of ours."""
-    is_other = person.uid != 0 if options.fakeroot else person.uid not in (0, host.uid)
+    is_other = person.uid != 0 if options.fakeroot or options.as_built else person.uid not in (0, host.uid)
     added = [_group_id(name, name, image, groups) for name in options.group_add if name != "keep-groups"]
     keeps = "keep-groups" in options.group_add
     if keeps and added:

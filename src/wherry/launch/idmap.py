@@ -1,12 +1,12 @@
 """Ids beside the caller's own: the maps of a namespace with a subordinate range (subuid(5)), and what the command is.
 
-Pure. The caller keeps the own number inside, or is 0 where the command is root; all other ids below 65536 come from the
-range, in order, as far as it goes.
+Pure. The caller keeps the own number inside, or is 0 where the command is root, and in builds; all other ids below
+65536 come from the range, in order, as far as it goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import HostLacks
@@ -15,8 +15,18 @@ from wherry.launch.plan import Operation
 if TYPE_CHECKING:
     from wherry.host import Host, Subordinate
     from wherry.launch.identity import Person
+    from wherry.launch.plan import LaunchPlan
 
-__all__ = ["become", "id_map", "id_operations", "own_ids", "require_overlay", "require_range"]
+__all__ = [
+    "become",
+    "id_map",
+    "id_operations",
+    "inside_ids",
+    "outside_ids",
+    "own_ids",
+    "require_overlay",
+    "require_range",
+]
 
 _WHOLE = 65536
 """Ids that every distribution counts on."""
@@ -25,9 +35,10 @@ Range = tuple[int, int]
 Line = tuple[int, int, int]
 
 
-def own_ids(person: Person, host: Host) -> tuple[int, int]:
-    """The numbers that the caller's own user and group have inside."""
-    return (0, 0) if person.uid == 0 else (host.uid, host.gid)
+def own_ids(person: Person, host: Host, *, as_built: bool = False) -> tuple[int, int]:
+    """The numbers that the caller's own user and group have inside. In a build's step the image's files are root's,
+    whoever the command is."""
+    return (0, 0) if person.uid == 0 or as_built else (host.uid, host.gid)
 
 
 def id_map(outside: int, inside: int, ranges: Iterable[Range]) -> tuple[Line, ...]:
@@ -45,9 +56,11 @@ def id_map(outside: int, inside: int, ranges: Iterable[Range]) -> tuple[Line, ..
     return tuple(sorted(lines))
 
 
-def id_operations(person: Person, host: Host, range_: Subordinate) -> tuple[Operation, Operation]:
+def id_operations(
+    person: Person, host: Host, range_: Subordinate, *, as_built: bool = False
+) -> tuple[Operation, Operation]:
     """IDMAP and IDS; raises :class:`HostLacks` for ids that the range is too short for."""
-    own_uid, own_gid = own_ids(person, host)
+    own_uid, own_gid = own_ids(person, host, as_built=as_built)
     uids, gids = id_map(host.uid, own_uid, range_.uids), id_map(host.gid, own_gid, range_.gids)
     _require("user", (person.uid,), uids)
     _require("group", (person.gid, *person.groups), gids)
@@ -58,6 +71,26 @@ def id_operations(person: Person, host: Host, range_: Subordinate) -> tuple[Oper
 def become(uid: int, gid: int, groups: Sequence[int]) -> Operation:
     """IDS; without ``groups`` those of the caller stay."""
     return Operation("IDS", (uid, gid, tuple(str(number) for number in groups)))
+
+
+Ids = Callable[[int, int], tuple[int, int]]
+
+
+def inside_ids(plan: LaunchPlan) -> Ids | None:
+    """From owners on disk to owners in the container that the plan starts (what it has no number for belongs to root);
+    None when it has no range of ids."""
+    for operation in plan.find("IDMAP"):
+        uids, gids = _lines(operation.fields[2]), _lines(operation.fields[3])
+        return lambda uid, gid: (_inside(uids, uid), _inside(gids, gid))
+    return None
+
+
+def outside_ids(plan: LaunchPlan) -> Ids | None:
+    """The other way: owners on disk, -1 for those that the container has no number for."""
+    for operation in plan.find("IDMAP"):
+        uids, gids = _lines(operation.fields[2]), _lines(operation.fields[3])
+        return lambda uid, gid: (_outside(uids, uid), _outside(gids, gid))
+    return None
 
 
 def require_range(engine: str) -> None:
@@ -106,3 +139,16 @@ def _require(kind: str, numbers: Iterable[int], lines: tuple[Line, ...]) -> None
 
 def _words(lines: tuple[Line, ...]) -> tuple[str, ...]:
     return tuple(str(number) for line in lines for number in line)
+
+
+def _lines(words: object) -> list[Line]:
+    numbers = [int(word) for word in words] if isinstance(words, tuple) else []
+    return [(numbers[at], numbers[at + 1], numbers[at + 2]) for at in range(0, len(numbers), 3)]
+
+
+def _inside(lines: list[Line], outside: int) -> int:
+    return next((inside + outside - first for inside, first, count in lines if first <= outside < first + count), 0)
+
+
+def _outside(lines: list[Line], inside: int) -> int:
+    return next((first + inside - start for start, first, count in lines if start <= inside < start + count), -1)

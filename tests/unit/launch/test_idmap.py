@@ -10,7 +10,7 @@ from launch_fakes import HOST, FakeTree, make_plan
 
 from wherry.base.errors import HostLacks
 from wherry.host import Subordinate
-from wherry.launch import RunOptions, Surroundings
+from wherry.launch import RunOptions, Surroundings, inside_ids, outside_ids
 from wherry.launch.idmap import id_map
 
 RANGE = Subordinate(((100000, 65536),), ((200000, 65536),), "/usr/bin/newuidmap", "/usr/bin/newgidmap")
@@ -49,6 +49,21 @@ def test_no_id_is_mapped_twice(own: int, root: bool, ranges: list[tuple[int, int
             at = start + count
     granted = {number for first, count in ranges for number in range(first, first + count)}
     assert all(granted.issuperset(range(first, first + count)) for _, first, count in lines if first != own)
+
+
+def test_in_a_build_the_callers_files_are_roots_whoever_the_command_is() -> None:
+    made = make_plan(RunOptions(user="jovyan", userns="range", as_built=True), surroundings=RANGED)
+    assert made.find("IDMAP")[0].fields[2] == ("0", "1001", "1", "1", "100000", "65535")
+    assert made.find("IDS")[0].fields[0] == 1000
+
+
+def test_owners_are_counted_both_ways() -> None:
+    made = make_plan(RunOptions(user="root", userns="range"), surroundings=RANGED)
+    inside, outside = inside_ids(made), outside_ids(made)
+    assert inside is not None and outside is not None
+    assert [inside(1001, 1001), inside(100041, 200007), inside(7, 165536)] == [(0, 0), (42, 8), (0, 0)]
+    assert [outside(0, 0), outside(42, 8), outside(65536, 70000)] == [(1001, 1001), (100041, 200007), (-1, -1)]
+    assert inside_ids(make_plan(RunOptions(user="root"))) is None
 
 
 def test_another_user_is_mapped_and_becomes_the_command() -> None:

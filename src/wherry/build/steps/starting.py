@@ -43,13 +43,24 @@ def prepared(
         trusting = site.world.settings.text("build.authorities") == "own"
         own = surrounded(_options(site, step, below, work), below, site.here.epoch, authorities=trusting)
         options = shown.added_to(own)
+        if site.here.owners == "range":
+            from wherry.build.steps.ranged import layer_of_owners
+
+            options = msgspec.structs.replace(options, extra_layers=(*options.extra_layers, layer_of_owners(work)))
         if shell:
             options = msgspec.structs.replace(options, command=shell, interactive=True, terminal=True)
         with site.planning:
             start = prepare_step(site.world, options, as_image(parent, step.origin.stage, step.platform))
         for note in start.plan.notes:
             site.note(note)
-        yield msgspec.structs.replace(start, secrets=shown.secrets)
+        start = msgspec.structs.replace(start, secrets=shown.secrets)
+        if site.here.owners != "range":
+            yield start
+            return
+        from wherry.build.steps.ranged import ranged
+
+        with ranged(site, parent, start, work):
+            yield start
 
 
 def _options(site: Site, step: RunStep, below: Tree, work: str) -> RunOptions:

@@ -107,7 +107,7 @@ def _ids(job: Job, kind: str) -> tuple[list[Operation], list[Operation]]:
     from wherry.launch.idmap import id_operations, require_overlay
 
     require_overlay(fuse=kind == Root.FUSE)
-    mapped, becoming = id_operations(job.person, job.host, range_)
+    mapped, becoming = id_operations(job.person, job.host, range_, as_built=job.options.as_built)
     return [mapped], [becoming]
 
 
