@@ -68,6 +68,43 @@ def test_nothing_outside_is_bound(command: Wherry, context: Path) -> None:
         assert "outside\n" not in result.stderr.replace("/outside", "")
 
 
+@pytest.mark.parametrize("link", ["{host}", "/", "up/..{host}", "{host}/../host"])
+@pytest.mark.parametrize("options", ["", ",rw"])
+def test_a_link_of_a_stage_does_not_lead_a_mount_to_the_host(
+    command: Wherry, context: Path, link: str, options: str
+) -> None:
+    """The stage has a directory of the same name, in two layers, so that it is laid together from them."""
+    host = context.parent / "host"
+    host.mkdir()
+    (host / "private").write_text("of-the-host\n")
+    (context / "Dockerfile").write_text(
+        "FROM tiny AS evil\n"
+        f"RUN mkdir -p {host} /up && echo image > {host}/inside\n"
+        f"RUN echo two > {host}/two && ln -s {link.format(host=host)} /lnk && ln -s lnk /second\n"
+        "FROM tiny\n"
+        f"RUN --mount=type=bind,from=evil,source=/lnk,target=/m{options} cat /m/private /m{host}/private; ls /m\n"
+        f"RUN --mount=type=bind,from=evil,source=/second,target=/m{options} cat /m/private /m{host}/private; ls /m\n"
+    )
+    result = command("build", "--progress", "plain", str(context))
+    assert "of-the-host" not in result.stderr
+    assert result.status == 0, str(result)
+
+
+def test_a_mount_shows_nothing_that_is_ignored(command: Wherry, context: Path) -> None:
+    (context / "sub").mkdir()
+    for name in ("kept", "token.env", "sub/kept", "sub/token.env"):
+        (context / name).write_text(f"{name}\n")
+    (context / ".dockerignore").write_text("**/*.env\n")
+    (context / "Dockerfile").write_text(
+        "FROM tiny\nRUN --mount=target=/m find /m -type f | sort > /said\n"
+        "RUN --mount=source=sub,target=/m,rw find /m -type f | sort >> /said; echo x > /m/new\n"
+    )
+    assert command("build", "-t", "made", str(context)).status == 0
+    assert "env" not in command.ok("run", "made", "cat", "/said")
+    assert command.ok("run", "made", "cat", "/said").split()[-1] == "/m/kept"
+    assert not (context / "sub" / "new").exists()
+
+
 def test_a_secret_is_in_no_layer_history_key_or_log(command: Wherry, context: Path) -> None:
     secret = context.parent / "key"
     secret.write_text(SECRET)

@@ -90,12 +90,10 @@ def in_memory(contents: Mapping[str, tuple[bytes, int]], runtime: str) -> Iterat
     _sweep(parent)
     folder = f"{parent}/{_prefix()}{os.urandom(8).hex()}"
     try:
-        os.mkdir(folder, 0o700)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        lock = _new_folder(folder)
     except OSError as error:
         raise HostLacks(f"no place for secrets in '{parent}'", why=reason(error)) from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         paths = {}
         for number, (name, (content, mode)) in enumerate(contents.items()):
             paths[name] = f"{folder}/{number}"
@@ -104,8 +102,18 @@ def in_memory(contents: Mapping[str, tuple[bytes, int]], runtime: str) -> Iterat
                 os.fchmod(file.fileno(), mode)
         yield paths
     finally:
-        _remove(folder)
+        _remove(folder, lock)
         os.close(lock)
+
+
+def _new_folder(folder: str) -> int:
+    """Make the folder and lock it, under another name at first: another build would sweep it before it is locked."""
+    hidden = f"{os.path.dirname(folder)}/.{os.path.basename(folder)}"
+    os.mkdir(hidden, 0o700)
+    lock = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.rename(hidden, folder)
+    return lock
 
 
 def fields_of(option: str, text: str, names: tuple[str, ...]) -> dict[str, str]:
@@ -145,13 +153,18 @@ def _remove_left(folder: str) -> None:
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(folder)
+            _remove(folder, lock)
         finally:
             os.close(lock)
 
 
-def _remove(folder: str) -> None:
+def _remove(folder: str, opened: int) -> None:
+    """Remove a folder of our own. Where everybody may make files its name is anybody's, so it is emptied by its
+    descriptor: another user could put a symbolic link to a folder of ours in its place."""
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            os.unlink(f"{folder}/{name}")
+        found = os.fstat(opened)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            return
+        for name in os.listdir(opened):
+            os.unlink(name, dir_fd=opened)
         os.rmdir(folder)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wherry.build.context.commits import commit_time
+    from wherry.build.context.contents import copy_content
     from wherry.build.context.copying import copy_into, folder_in
     from wherry.build.context.digests import digest
     from wherry.build.context.fetching import cloned, downloaded, inline
@@ -28,6 +29,7 @@ __all__ = [
     "Selection",
     "cloned",
     "commit_time",
+    "copy_content",
     "copy_into",
     "digest",
     "downloaded",
@@ -49,6 +51,7 @@ _HOMES = {
     "downloaded": "fetching",
     "inline": "fetching",
     "commit_time": "commits",
+    "copy_content": "contents",
     "copy_into": "copying",
     "digest": "digests",
     "folder_in": "copying",
