@@ -170,9 +170,11 @@ docker logout $CI_REGISTRY
 GITHUB = r"""
 set -euo pipefail
 docker buildx version
-docker buildx create --name builder-1 --driver docker-container --buildkitd-flags '--allow-insecure-entitlement network.host' --use
+docker buildx create --name builder-1 --driver docker-container \
+  --buildkitd-flags '--allow-insecure-entitlement network.host' --use
 docker buildx inspect --bootstrap --builder builder-1
-docker buildx build --builder builder-1 --build-arg BASE="$BASE" --cache-from type=local,src=cache --cache-to type=local,dest=cache,mode=max \
+docker buildx build --builder builder-1 --build-arg BASE="$BASE" \
+  --cache-from type=local,src=cache --cache-to type=local,dest=cache,mode=max \
   --iidfile iid --metadata-file metadata.json --provenance=false --tag "$CI_REGISTRY_IMAGE:hub" --push .
 docker buildx rm builder-1
 """
