@@ -245,6 +245,23 @@ def test_prune_makes_the_next_build_do_all_anew(shim: Wherry, context: Path, fac
     assert command("builder", "prune").status != 0  # it asks, and nobody is there
 
 
+def test_what_builds_left_is_a_row_of_df(shim: Wherry, context: Path) -> None:
+    shim.ok("build", "-t", "counted", ".", cwd=context)
+    rows = dict(
+        line.split("|") for line in shim.ok("system", "df", "--format", "{{.Type}}|{{.TotalCount}}").splitlines()
+    )
+    assert list(rows) == ["Images", "Containers", "Local Volumes", "Build Cache"]  # Docker's
+    assert int(rows["Build Cache"]) > 0
+
+
+@pytest.mark.parametrize("words", ["image prune -af --filter until=24h", "image prune -af --filter label!=keep"])
+def test_a_filter_that_is_not_known_removes_no_image(shim: Wherry, words: str) -> None:
+    done = shim(*words.split())
+    assert (done.status, done.stdout) == (0, "Total reclaimed space: 0B\n")
+    assert "nothing is removed" in done.stderr
+    assert shim.ok("images", "-q", "tiny") != ""
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     """A context that every peer builds without a base image."""

@@ -310,7 +310,8 @@ def test_version_and_info_as_programs_ask(shim: Wherry) -> None:
 
 def test_df_and_prune(shim: Wherry) -> None:
     shim.ok("run", "--name", "old", "tiny", "true")
-    assert shim.ok("system", "df", "--format", "{{.Type}}").splitlines() == ["Images", "Containers", "Local Volumes"]
+    kinds = shim.ok("system", "df", "--format", "{{.Type}}").splitlines()
+    assert kinds == ["Images", "Containers", "Local Volumes", "Build Cache"]
     assert "asks before" in shim("container", "prune").stderr
     gone = shim.ok("container", "prune", "-f").splitlines()
     assert gone[0] == "Deleted Containers:"

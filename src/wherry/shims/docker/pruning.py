@@ -49,10 +49,20 @@ def _images(call: Call, given: Given) -> int:
         call, given, "all images without at least one container" if given.flag("all") else "all dangling images"
     ):
         return 0
-    world = containers.World()
-    gone, size = _unused(world, everything=given.flag("all"))
+    if _spares(call, given):
+        _tell(call, [], 0, "Deleted Images:")
+        return 0
+    gone, size = _unused(containers.World(), everything=given.flag("all"))
     _tell(call, gone, size, "Deleted Images:")
     return 0
+
+
+def _spares(call: Call, given: Given) -> bool:
+    """Whether a filter may spare images: which ones is not known here, so all of them stay."""
+    filters = [text for text in given.many("filter") if text not in ("dangling=true", "dangling=1")]
+    if filters:
+        call.note(f"'--filter {filters[0]}' is not possible here: nothing is removed")
+    return bool(filters)
 
 
 def _unused(world: containers.World, *, everything: bool, builds: bool = False) -> tuple[list[str], int]:
@@ -87,8 +97,9 @@ def _builder(call: Call, given: Given) -> int:
     if not _may(call, given, "all dangling images" if call.is_podman else "all build cache"):
         return 0
     if call.is_podman:
-        gone, size = _unused(containers.World(), everything=given.flag("all"), builds=True)
-        _tell(call, gone, size, "Deleted Images:")
+        if not _spares(call, given):
+            gone, size = _unused(containers.World(), everything=given.flag("all"), builds=True)
+            _tell(call, gone, size, "Deleted Images:")
         return 0
     from wherry.shims.docker.builders import prune
 
@@ -120,7 +131,7 @@ def _tell(call: Call, gone: list[str], size: int, heading: str) -> None:
 
 
 def _df(call: Call, given: Given) -> int:
-    from wherry.store import listed
+    from wherry.store import listed, usage
 
     world = containers.World()
     records = listed(world.store).records
@@ -145,6 +156,9 @@ def _df(call: Call, given: Given) -> int:
             "Local Volumes", len(volumes), sum(bool(containers.users_of_volume(world, one)) for one in volumes), held, 0
         ),
     ]
+    if not call.is_podman:
+        found = usage(world.store)
+        rows.append(_room("Build Cache", found.steps + found.mounts, 0, found.cache_size, found.cache_size))
     columns = (
         ("TYPE", "Type"),
         ("TOTAL", "TotalCount"),
