@@ -339,8 +339,10 @@ def test_history_and_configuration(build: Builder) -> None:
     assert any(line.startswith("ENV A=1") for line in said)
 
 
-def test_interrupting_a_build_leaves_nothing_running(build: Builder) -> None:
-    build.write("Dockerfile", "FROM tiny\nRUN echo started && sleep 300\n")
+@pytest.mark.parametrize("command", ["sleep 300", "trap '' TERM INT; sleep 300; sleep 300"])
+def test_interrupting_a_build_leaves_nothing_running(build: Builder, command: str) -> None:
+    """Also one that would not end by itself."""
+    build.write("Dockerfile", f"FROM tiny\nRUN echo started; {command}\n")
     process = subprocess.Popen(
         [str(build.wherry.program), "build", str(build.context)],
         env=build.wherry.environment,
@@ -353,7 +355,7 @@ def test_interrupting_a_build_leaves_nothing_running(build: Builder) -> None:
         if line.rstrip().endswith(" started"):
             break
     process.send_signal(2)
-    assert process.wait(30) == 130
+    assert process.wait(40) == 130
     process.stderr.close()
     assert build.wherry.ok("ps", "-q") == ""
 
@@ -374,3 +376,26 @@ def test_a_shell_opens_where_a_step_failed(build: Builder) -> None:
     assert "seen-/w" in done.stdout
     assert done.returncode == 1, done.stdout
     assert "wherry run -it --fakeroot" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("recipe", "line", "words"),
+    [
+        ("FROM tiny\nUSER nobody-here\nRUN true\n", 3, "there is no user 'nobody-here'"),
+        ("FROM tiny\nRUN true\nWORKDIR /bin/busybox\n", 3, "is not a directory"),
+        ("FROM tiny\nCOPY missing /x\n", 2, "'missing'"),
+        ("FROM tiny AS base\nFROM bsae\n", 2, "did you mean the stage 'base'?"),
+    ],
+)
+def test_what_goes_wrong_is_told_with_its_line(build: Builder, recipe: str, line: int, words: str) -> None:
+    offline = {"HTTPS_PROXY": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}
+    result = build(recipe, "-q", env=offline)
+    assert result.status == 125, str(result)
+    assert f"wherry: Dockerfile:{line}: " in result.stderr
+    assert words in result.stderr
+
+
+def test_a_line_that_is_written_over_is_shown_as_it_was_last(build: Builder) -> None:
+    result = build("FROM tiny\nRUN printf '1%%\\r50%%\\r100%% done\\n'\n", "--progress", "plain")
+    assert "#1 100% done\n" in result.stderr
+    assert "50%" not in result.stderr.partition("#1 100%")[0].rpartition("RUN")[2].partition("\n")[2]

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.digest import Digest
+from wherry.base.errors import Interrupted, WherryError
 from wherry.base.progress import silent
 from wherry.build.dockerfile import RecipeError, parse
-from wherry.build.graph import Graph, SourceStep
+from wherry.build.graph import Graph, SourceStep, Step
 from wherry.build.made import Made, Report
 from wherry.build.recipes import Text, recipe_of
 from wherry.build.request import BuildOptions
@@ -237,7 +238,22 @@ def planned_with(
             return Plan(recipe, found, bases)
         assert isinstance(found, Needs)
         for image in found.images:
-            bases[image] = base_of(world, image, pull=pull, progress=progress, dry_run=dry_run)
+            try:
+                bases[image] = base_of(world, image, pull=pull, progress=progress, dry_run=dry_run)
+            except WherryError as error:
+                raise _of_base(error, recipe, image[0]) from error.__cause__
+
+
+def _of_base(error: WherryError, recipe: Recipe, image: str) -> WherryError:
+    """The error of an image that cannot be had: with its line, and with the stage whose name was perhaps meant."""
+    import difflib
+
+    lines = [stage.source.position.line for stage in recipe.stages if stage.source.image == image]
+    names = [stage.source.name for stage in recipe.stages if stage.source.name]
+    near = difflib.get_close_matches(image, names, 1, 0.6)
+    if near:
+        error.hint = f"did you mean the stage '{near[0]}'? else: {error.hint}".removesuffix("? else: ")
+    return _placed(error, f"{recipe.name}:{lines[0]}: ") if lines else error
 
 
 def _plain(platform: str) -> str:
@@ -293,5 +309,19 @@ def carried_out(site: Site, graph: Graph, report: Report) -> dict[int, Made]:
 
     for note in graph.notes:
         site.note(note)
+
+    def make(place: int, step: Step, done: dict[int, Made], over: threading.Event) -> Made:
+        try:
+            return make_step(site, place, step, done, over)
+        except WherryError as error:
+            raise _placed(error, f"{site.here.recipe}:{step.origin.position.line}: ") from error.__cause__
+
     jobs = site.here.options.jobs or os.cpu_count() or 1
-    return carry_out(graph, lambda place, step, done, over: make_step(site, place, step, done, over), report, jobs=jobs)
+    return carry_out(graph, make, report, jobs=jobs)
+
+
+def _placed(error: WherryError, place: str) -> WherryError:
+    """The same, with the line of the recipe that it is about; one that has it already is left alone."""
+    if not error.what.startswith(place) and not isinstance(error, Interrupted):
+        error.what = f"{place}{error.what}"
+    return error

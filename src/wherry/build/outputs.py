@@ -68,9 +68,18 @@ def write_output(site: Site, image: Image, output: Output, progress: Progress | 
 def _write_tar(world: World, name: str, path: str, progress: Progress) -> None:
     from wherry.containers import export_root
 
+    partial = path if path == "/dev/stdout" else f"{path}.{os.getpid()}.part"
     try:
-        with open(path, "wb") as file:
-            export_root(name, file, progress=progress, world=world)
+        try:
+            with open(partial, "wb") as file:
+                export_root(name, file, progress=progress, world=world)
+            if partial != path:
+                os.replace(partial, path)
+        except BaseException:
+            if partial != path:
+                with contextlib.suppress(OSError):
+                    os.unlink(partial)
+            raise
     except OSError as error:
         raise UsageError(f"cannot write '{path}'", why=reason(error), hint=remedy(error, write=True)) from None
 

@@ -81,7 +81,7 @@ def test_the_traceback_is_shown_when_asked_for(
         (["rnu"], "there is no verb 'rnu'\n  next: did you mean 'wherry run'?"),
         (["help", "rnu"], "there is no verb 'rnu'\n  next: did you mean 'wherry run'?"),
         (["ls"], "there is no verb 'ls': it is spelled otherwise\n  next: 'wherry images' or 'wherry ps'"),
-        (["build", "."], "there is no verb 'build': it comes with a later release\n  next: build with buildah"),
+        (["top", "x"], "there is no verb 'top': it comes with a later release\n  next: wherry exec CONTAINER ps"),
         (["qqqq"], "there is no verb 'qqqq'\n  next: 'wherry --help' lists them all"),
         (["--quiet", "ps"], "no such option '--quiet'\n  next: options come after the verb"),
         (["ps", "--al"], "'wherry ps' has no option '--al'\n  next: did you mean '--all'?"),

@@ -100,7 +100,18 @@ def _tell(site: Site, place: int, process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
     with process.stdout as stream:
         while line := stream.readline(1 << 16):
-            site.report(Event("output", place, line.rstrip(b"\r\n").decode("utf-8", "replace")))
+            text = line.rstrip(b"\r\n").rpartition(b"\r")[2]  # of a line that was written over, what stood there last
+            site.report(Event("output", place, text.decode("utf-8", "replace")))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and end it when it does not; a container ends with its launcher."""
+    process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
@@ -121,8 +132,7 @@ def _stopped_when(process: subprocess.Popen[bytes], over: threading.Event) -> It
     try:
         yield
     except BaseException:
-        process.terminate()
-        process.wait()
+        _end(process)
         raise
     finally:
         ended.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import ImageError, NotFound
@@ -34,7 +35,7 @@ def directory_of_mount(site: Site, mount: MountFrom, done: dict[int, Made], work
     """
     assert mount.files is not None
     files = mount.files
-    path = "/" + files.paths[0].strip("/")
+    path = posixpath.normpath(f"/{files.paths[0].strip('/')}")
     if files.kind == "step":
         found, whole = _of_step(site, done[files.step], path), True
     else:

@@ -270,12 +270,11 @@ def _target(recipe: Recipe, target: str) -> int:
     if target.isascii() and target.isdigit() and int(target) < len(names):
         return int(target)
     near = difflib.get_close_matches(target, [name for name in names if name], 1)
-    known = ", ".join(name or str(place) for place, name in enumerate(names))
-    raise RecipeError(
-        f"there is no stage '{target}' (--target)",
-        recipe.stages[-1].source.position,
-        hint=f"did you mean '{near[0]}'?" if near else f"its stages are {known}",
-    )
+    known = ", ".join(name or f"number {place}" for place, name in enumerate(names))
+    hint = f"did you mean '{near[0]}'?" if near else f"its stages are: {known}"
+    if not any(names) and not near:
+        hint = "no stage has a name: leave --target out, or name one with FROM IMAGE AS NAME"
+    raise RecipeError(f"there is no stage '{target}' (--target)", recipe.stages[-1].source.position, hint=hint)
 
 
 def _is_image(given: str) -> bool:
