@@ -87,6 +87,11 @@ struct kernel_statx { /* struct statx */
     uint64_t more[14];
 };
 
+struct kernel_how { /* struct open_how */
+    uint64_t flags, mode, resolve;
+};
+
+#define RESOLVE_NO_MAGIC 2 /* RESOLVE_NO_MAGICLINKS */
 #define KERNEL_OPENAT2 437
 #define KERNEL_FACCESSAT2 439
 #define KERNEL_FCHMODAT2 452

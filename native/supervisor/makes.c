@@ -23,11 +23,6 @@ struct making {
     dev_t device;
 };
 
-/* struct open_how */
-struct how {
-    uint64_t flags, mode, resolve;
-};
-
 static bool is_device(const struct making *making) {
     return making->what == MAKE_NODE && (S_ISCHR(making->mode) || S_ISBLK(making->mode));
 }
@@ -43,7 +38,7 @@ static struct making node(uint64_t folder, uint64_t text, uint64_t mode, uint64_
 /* 0, or what to answer. */
 static int making_of(const struct call *call, struct making *making) {
     const uint64_t *args = call->args;
-    struct how how = {0};
+    struct kernel_how how = {0};
 #ifdef SYS_open
     const uint64_t here = (uint64_t)AT_FDCWD;
 #endif
@@ -83,7 +78,7 @@ static int open_there(const struct call *call, const struct making *making, int 
     struct owner owner;
     bool writes = (making->flags & O_ACCMODE) != O_RDONLY || (making->flags & O_TRUNC) != 0;
     if (person->user.file == 0 || !writes || (making->flags & O_EXCL) != 0) return ANSWER_PASS;
-    int file = openat(parent, name, O_PATH | O_CLOEXEC);
+    int file = place_walk(parent, name, 0);
     bool may = file < 0 || fstat(file, &found) != 0 || !S_ISREG(found.st_mode);
     if (!may) {
         known_get(call->world->known, file, &found, &owner);

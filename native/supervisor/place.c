@@ -5,10 +5,25 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "caller.h"
 
+#define PROCESSES 0x9fa0 /* PROC_SUPER_MAGIC */
+
 enum { LONG = PATH_MAX - 48 }; /* longer than this there is no room to say where it starts */
+
+/* The length of "fd/N", "cwd" or "root" at the start of a path, 0 where it is none of them. */
+static size_t own_length(const char *path) {
+    size_t length = 0;
+    if (strncmp(path, "fd/", 3) == 0 && isdigit((unsigned char)path[3]))
+        for (length = 3; isdigit((unsigned char)path[length]); length++) continue;
+    else if (strncmp(path, "cwd", 3) == 0)
+        length = 3;
+    else if (strncmp(path, "root", 4) == 0)
+        length = 4;
+    return path[length] == 0 || path[length] == '/' ? length : 0;
+}
 
 /* What stands behind /proc/self/ means the caller, where it is a link to one of its files. NULL for all else. */
 static const char *own_part(const char *path) {
@@ -22,16 +37,7 @@ static const char *own_part(const char *path) {
         if (strncmp(path, all[i].from, length) != 0) continue;
         if (i > 2 && path[length] != 0) return NULL;
         snprintf(part, sizeof part, "%s%s", all[i].to, path + length);
-        const char *at = part;
-        if (strncmp(at, "fd/", 3) == 0 && isdigit((unsigned char)at[3]))
-            for (at += 3; isdigit((unsigned char)*at); at++) continue;
-        else if (strncmp(at, "cwd", 3) == 0)
-            at += 3;
-        else if (strncmp(at, "root", 4) == 0)
-            at += 4;
-        else
-            return NULL;
-        return *at == 0 || *at == '/' ? part : NULL;
+        return own_length(part) > 0 ? part : NULL;
     }
     return NULL;
 }
@@ -64,11 +70,11 @@ void place_leave(const struct call *call, struct place *place) {
 int place_of_file(const struct call *call, uint64_t file, struct place *place) {
     *place = (struct place){.folder = call->world->processes, .opened = -1};
     if ((int)file < 0) return -EBADF;
-    snprintf(place->path, sizeof place->path, "%d/fd/%d", call->pid, (int)file);
+    place->start = (size_t)snprintf(place->path, sizeof place->path, "%d/fd/%d", call->pid, (int)file);
     return 0;
 }
 
-/* A path that starts somewhere: "PID/cwd/PATH" is one walk, without a descriptor for the start, if it is not too long. */
+/* A path that starts somewhere: "PID/cwd/PATH" is one look, without a descriptor for the start, if it is not too long. */
 static int start_from(const struct call *call, int folder, size_t length, struct place *place) {
     char start[48];
     int used = folder == AT_FDCWD ? snprintf(start, sizeof start, "%d/cwd/", call->pid)
@@ -77,6 +83,7 @@ static int start_from(const struct call *call, int folder, size_t length, struct
     if (length <= LONG) {
         memmove(place->path + used, place->path, length + 1);
         memcpy(place->path, start, (size_t)used);
+        place->start = (size_t)used;
         return 0;
     }
     place->opened = place->folder = openat(call->world->processes, start, O_PATH | O_CLOEXEC);
@@ -100,31 +107,68 @@ int place_of_path(const struct call *call, uint64_t folder, uint64_t text, int f
     int used = snprintf(start, sizeof start, "%d/", call->pid);
     memmove(place->path + used, own, strlen(own) + 1);
     memcpy(place->path, start, (size_t)used);
+    place->start = (size_t)used + own_length(own);
     place->folder = call->world->processes;
     return 0;
 }
 
-static int open_waiting(const struct call *call, int folder, const char *path, int flags) {
-    int file = openat(folder, path, O_PATH | O_CLOEXEC | flags);
-    if (file < 0) return -errno;
-    if (caller_waits(call)) return file;
+/* The file, but that of a procfs. */
+static int no_process(int file) {
+    struct statfs system;
+    if (file < 0 || (fstatfs(file, &system) == 0 && system.f_type != PROCESSES)) return file;
+    close(file);
+    return ANSWER_PASS;
+}
+
+int place_walk(int folder, const char *path, int flags) {
+    struct kernel_how how = {.flags = (uint64_t)(unsigned)(O_PATH | O_CLOEXEC | flags), .resolve = RESOLVE_NO_MAGIC};
+    int file = (int)syscall(KERNEL_OPENAT2, folder, path, &how, sizeof how);
+    if (file < 0) return errno == ELOOP ? ANSWER_PASS : -errno;
+    return no_process(file);
+}
+
+/* What `rest` of the place's path leads to from where this starts. */
+static int walk_waiting(const struct call *call, const struct place *place, const char *rest, int flags) {
+    int from = place->folder;
+    if (place->start > 0) {
+        char start[48];
+        snprintf(start, sizeof start, "%.*s", (int)place->start, place->path);
+        /* A link to one of the caller's own files: the only one of its kind that is taken. */
+        from = openat(place->folder, start, O_PATH | O_CLOEXEC);
+        if (from < 0) return -errno;
+    }
+    int file = *rest == 0 ? no_process(from) : place_walk(from, rest, flags);
+    if (from != place->folder && *rest != 0) close(from);
+    if (file < 0 || caller_waits(call)) return file;
     close(file);
     return -EINTR;
 }
 
-int place_open(const struct call *call, const struct place *place) {
-    return open_waiting(call, place->folder, place->path, place->flags != 0 ? O_NOFOLLOW : 0);
+/* The path's part that is walked; empty where it is the start itself. */
+static char *rest_of(struct place *place) {
+    char *rest = place->path + place->start;
+    while (place->start > 0 && *rest == '/') rest++;
+    return rest;
+}
+
+int place_open(const struct call *call, struct place *place) {
+    return walk_waiting(call, place, rest_of(place), place->flags != 0 ? O_NOFOLLOW : 0);
+}
+
+bool place_split(char *path, const char **folder, const char **name) {
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') path[--length] = 0; /* mkdir("a/") is fine */
+    char *slash = strrchr(path, '/');
+    *name = slash == NULL ? path : slash + 1;
+    *folder = slash == NULL ? "" : slash == path ? "/" : path;
+    if (**name == 0 || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) return false;
+    if (slash != NULL && slash != path) *slash = 0;
+    return true;
 }
 
 int place_open_parent(const struct call *call, struct place *place, const char **name) {
-    size_t length = strlen(place->path);
-    while (length > 1 && place->path[length - 1] == '/') place->path[--length] = 0; /* mkdir("a/") is fine */
-    char *slash = strrchr(place->path, '/');
-    *name = slash == NULL ? place->path : slash + 1;
-    if (**name == 0 || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) return -EEXIST;
-    if (slash == NULL) return open_waiting(call, place->folder, ".", O_DIRECTORY);
-    if (slash == place->path) return open_waiting(call, place->folder, "/", O_DIRECTORY);
-    *slash = 0;
-    int parent = open_waiting(call, place->folder, place->path, O_DIRECTORY);
-    return parent;
+    const char *folder;
+    if (!place_split(rest_of(place), &folder, name)) return -EEXIST;
+    if (*folder == 0 && place->start == 0) folder = ".";
+    return walk_waiting(call, place, folder, O_DIRECTORY);
 }

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "kernel.h"
+#include "place.h"
 
 enum { ANSWER = 4242, PATIENCE_MS = 2000, LISTEN = 8, INSTALL = 1 };
 
@@ -99,6 +100,7 @@ static const char *supervise(int listener) {
 int probe(void) {
     int ends[2], status = 0;
     struct word word = {.error = EPIPE, .step = "child"};
+    if (place_walk(AT_FDCWD, "/", 0) < 0) return printf("no: openat2: %s\n", strerror(errno)), 1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return printf("no: socketpair: %s\n", strerror(errno)), 1;
     pid_t child = fork();
     if (child == 0) {

@@ -155,6 +155,48 @@ def test_the_hosts_processes_are_no_way_out(command: Wherry, tmp_path: Path, pat
     assert sorted(os.listdir(tmp_path)) == ["canary"]
 
 
+@pytest.mark.parametrize("proc", ("/host/proc", "/host//proc", "/lnk", "/proc/self/root/host/proc"))
+def test_the_hosts_proc_that_is_bound_inside_is_no_way_out(command: Wherry, tmp_path: Path, proc: str) -> None:
+    """What is ``self`` there to the supervisor is the supervisor, with descriptors of the host's directories."""
+    canary = tmp_path / "canary"
+    canary.write_text("untouched")
+    before = os.stat(canary)
+    body = r"""
+static void try(const char *way) {
+    char path[8192], more[8200];
+    struct stat found;
+    snprintf(path, sizeof path, "/PROC/%s/%s%s", way, "../../../../../../../../../../../../../..", "CANARY");
+    if (stat(path, &found) == 0) puts("seen");
+    chown(path, 5, 5); chown(path, 0, 0); chmod(path, 0777); setxattr(path, "security.x", "x", 1, 0);
+    sprintf(more, "%s-c", path); mknod(more, S_IFCHR | 0600, makedev(1, 3));
+    sprintf(more, "%s-f", path); close(open(more, O_CREAT | O_WRONLY, 0666));
+    sprintf(more, "%s-d", path); mkdir(more, 0777);
+    sprintf(more, "%s-l", path); symlink("x", more);
+    link(path, "/tmp/taken");
+}
+int main(void) {
+    char way[64];
+    const char *plain[] = {"self/cwd", "self/root", "thread-self/cwd", "self/exe/..", "./self/cwd", "self/task/../cwd"};
+    symlink("/host/proc", "/lnk");
+    for (int person = 0; person < 2; person++) {
+        for (int i = 0; i < 24; i++) {
+            sprintf(way, "self/fd/%d", i); try(way);
+            sprintf(way, "self/./fd/%d", i); try(way);
+            sprintf(way, "thread-self/fd/%d", i); try(way);
+        }
+        for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) try(plain[i]);
+        setresgid(1000, 1000, 1000); setresuid(1000, 1000, 1000);
+    }
+    puts("over");
+}
+""".replace("/PROC", proc).replace("CANARY", str(canary))
+    assert attack(command, tmp_path, "#include <sys/sysmacros.h>\n" + body, "-v", "/proc:/host/proc:ro") == "over\n"
+    after = os.stat(canary)
+    assert (after.st_mode, after.st_uid, after.st_ctime_ns) == (before.st_mode, before.st_uid, before.st_ctime_ns)
+    assert os.listxattr(canary) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"canary", "attack"}
+
+
 def test_it_is_not_among_the_steps_processes_and_descriptors(command: Wherry, tmp_path: Path) -> None:
     body = r"""
 int main(void) {
