@@ -61,3 +61,32 @@ def test_the_user_of_a_step_with_a_range_is_really_another(lab: Wherry, tmp_path
     recipe = "FROM small\nUSER games\nRUN ! cat /etc/shadow && ! touch /etc/no && ! rm /etc/passwd && touch /tmp/mine\n"
     build(lab, tmp_path, recipe, "range")
     assert lab.ok("run", "--rm", "--fakeroot", "made-range", "stat", "-c", "%U:%G", "/tmp/mine") == "games:games\n"
+
+
+def test_pretending_lets_steps_through_and_gives_all_to_root(lab: Wherry, tmp_path: Path) -> None:
+    recipe = """
+FROM small
+RUN touch /a && chown 5:6 /a && chown -h 7 /a && mknod /null c 1 3 && install -d -o games -g 50 /b && mkfifo /p
+RUN python3 -c "import os; os.setgroups([9]); os.setresgid(5, 5, 5); os.seteuid(6); os.setuid(6)"
+RUN test ! -e /null && apt-config dump APT::Sandbox::User >/apt
+RUN tar -cf /t --owner 3 --group 4 -C /etc issue && tar -xpf /t && stat -c %u:%g /issue /a /b >/owners
+"""
+    _, said = build(lab, tmp_path, recipe, "pretend")
+    assert "files that a step gives to other users belong to root" in said
+    names = ("/a", "/b", "/issue", "/p")
+    assert set(lab.ok("run", "--rm", "--fakeroot", "made-pretend", "stat", "-c", "%u:%g", *names).split()) == {"0:0"}
+    shown = lab.ok("run", "--rm", "made-pretend", "cat", "/owners", "/apt")
+    assert shown.split() == ["0:0"] * 3 + ["APT::Sandbox::User", '"root";']
+
+
+def test_without_a_supervisor_the_next_best_way_is_taken_and_said(tmp_path: Path) -> None:
+    without = Wherry(tmp_path / "without", {"WHERRY_SUPERVISOR": "/bin/false"})
+    without.ok("tag", without.ok("load", "-q", f"oci:{images.image('tiny')}").split()[-1], "tiny")
+    (tmp_path / "Dockerfile").write_text("FROM tiny\nRUN touch /a && chown 5:6 /a && stat -c %u:%g /a\n")
+    words = ("build", "--progress", "plain", "--no-cache", "-t", "fallen", str(tmp_path))
+    ended = without(*words)
+    assert ended.status == 0 and "with a range of ids, which is used instead" in ended.stderr
+    assert "5:6" in ended.stdout + ended.stderr
+    assert "by your subordinate ids; no devices" in " ".join(without.ok("doctor").split())
+    refused = without(*words, "--owners", "supervisor")
+    assert refused.status == 125 and "a step's calls cannot be answered here" in refused.stderr

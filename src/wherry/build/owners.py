@@ -62,4 +62,4 @@ def as_owner(options: RunOptions, way: str, user: str) -> RunOptions:
     found = msgspec.structs.replace(options, user=user or "root", userns="range" if way == "range" else "one")
     if way == "supervisor":
         return msgspec.structs.replace(found, fakeroot=True)
-    return found if way == "range" else msgspec.structs.replace(found, user="root")
+    return found if way == "range" else msgspec.structs.replace(found, user="root", pretend=True)

@@ -60,14 +60,18 @@ def around(
     epoch: int,
     network: str,
     home: str = "/root",
+    pretend: bool = False,
 ) -> Around:
-    """Pure: the caller's variables and the machine's ``own`` authorities, for a step upon the files ``below``."""
+    """Pure: the caller's variables and the machine's ``own`` authorities, for a step upon the files ``below``. Who can
+    only ``pretend`` to become another user must not try."""
     env = [f"HOSTNAME={HOST_NAME}", f"SOURCE_DATE_EPOCH={epoch}", *(f"{name}={value}" for name, value in _REPEAT)]
-    if network == "none":
-        return Around(tuple(env))
-    env += _proxies(environ)
-    if not own:
-        return Around(tuple(env))
+    apt = ""
+    if pretend and below.exists("/usr/bin/apt-get"):
+        apt = 'APT::Sandbox::User "root";\n'  # it looks whether it really became another
+    if network != "none":
+        env += _proxies(environ)
+    if network == "none" or not own:
+        return Around(*_with_apt(env, [], apt))
     bundles = _bundles(below)
     images = next(iter(bundles.values()), b"")
     trusted = added(images, own)
@@ -76,12 +80,20 @@ def around(
     env += [f"{name}={_SET}" for name in _TRUST]
     if below.exists("/usr/bin/apt-get"):
         # GnuTLS looks at no variable, and an image without the set has no file to show it in.
-        files.append((f"{_PLACE}/apt.conf", f'Acquire::https::CaInfo "{_SET}";\n'.encode()))
-        env.append(f"APT_CONFIG={_PLACE}/apt.conf")
+        apt += f'Acquire::https::CaInfo "{_SET}";\n'
     if not below.exists(f"{home}/.wgetrc"):
         files.append((f"{_PLACE}/wgetrc", f"ca_certificate = {_SET}\n".encode()))
         env.append(f"WGETRC={_PLACE}/wgetrc")
-    return Around(tuple(env), tuple(files))
+    return Around(*_with_apt(env, files, apt))
+
+
+def _with_apt(
+    env: list[str], files: list[tuple[str, bytes]], apt: str
+) -> tuple[tuple[str, ...], tuple[tuple[str, bytes], ...]]:
+    if apt:
+        files = [*files, (f"{_PLACE}/apt.conf", apt.encode())]
+        env = [*env, f"APT_CONFIG={_PLACE}/apt.conf"]
+    return tuple(env), tuple(files)
 
 
 def shown_in(folder: str, files: tuple[tuple[str, bytes], ...], below: Tree) -> None:
@@ -116,7 +128,9 @@ def surrounded(options: RunOptions, below: Tree, epoch: int, *, authorities: boo
     ``authorities``: this machine's own are trusted."""
     home = next((text[5:] for text in reversed(options.env) if text.startswith("HOME=")), "/root")
     own = _own() if authorities else ()
-    found = around(os.environ, own, below, epoch=epoch, network=options.network or "host", home=home)
+    found = around(
+        os.environ, own, below, epoch=epoch, network=options.network or "host", home=home, pretend=options.pretend
+    )
     layers = options.extra_layers
     if found.files:
         folder = f"{options.upper}/surroundings"

@@ -165,6 +165,7 @@ def _sentences(machine: Machine) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "SIF files", _mounting(machine)
+    yield "builds", _building(machine)
     ends = {"job": "the job ends", "logout": "you log out", "container": "the outer container ends"}
     yield "detached", f"live until {ends.get(survival.until, 'the machine stops')}: {survival.why}"
     yield (
@@ -185,6 +186,14 @@ def _mounting(machine: Machine) -> str:
     if machine.squashfuse and fuse.opens and (fuse.mounts or fuse.helps):
         return f"mounted {'in a namespace' if fuse.mounts else 'on the host'}, by {machine.squashfuse}"
     return "unpacked into the store at their first start"
+
+
+def _building(machine: Machine) -> str:
+    if not machine.host.supervised:
+        return "files have the owners of the recipe: system calls about them are answered"
+    if machine.ids.maps:
+        return "files have the owners of the recipe, by your subordinate ids; no devices can be made"
+    return "all files in the image belong to root, other owners are lost (--owners pretend)"
 
 
 def _heading(text: str) -> Iterator[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wherry.base.errors import UsageError
 from wherry.host import Host
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import Operation
 from wherry.launch.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from wherry.launch.seccomp import Filter
 
 __all__ = [
     "DOCKER_CAPABILITIES",
@@ -84,6 +89,10 @@ def capability_names(bits: int) -> tuple[str, ...]:
 def confine_operations(options: RunOptions, uid: int, surroundings: Surroundings, host: Host) -> list[Operation]:
     """CAPS, then SECCOMP (or NO_NEW_PRIVS alone where the user asked for no filter)."""
     bits = capability_bits(uid, options.cap_add, options.cap_drop)
+    if options.pretend:
+        from wherry.launch.seccomp import pretending
+
+        return [Operation("CAPS", (bits,)), _filter(pretending(host.architecture))]
     return [Operation("CAPS", (bits,)), seccomp_operation(options.seccomp, surroundings.profile, host)]
 
 
@@ -104,6 +113,10 @@ def seccomp_operation(choice: str | None, profile: bytes, host: Host, lacking: t
         found = seccomp.without(lacking, host.architecture)
     else:
         found = seccomp.default_filter(host.architecture)
+    return _filter(found)
+
+
+def _filter(found: Filter) -> Operation:
     return Operation("SECCOMP", (found.program, _SPEC_ALLOW | (_PROVE_TIOCSTI if found.refuses_tiocsti else 0)))
 
 

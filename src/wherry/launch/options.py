@@ -90,6 +90,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     engine: str | None = None  # None: the setting run.engine
     userns: str | None = None  # one: no id but yours; range: your subordinate ids too; None: the setting run.userns
     fakeroot: bool = False  # --fakeroot: a supervisor answers as if all ids were yours; nobody said: as root
+    pretend: bool = False  # changing owners and ids, and making devices, seems to work and does nothing
     copy: bool = False  # --writable-copy: a private copy of the image's files where there is no overlay
     lean_env: bool = False  # of the caller's environment only proxies, and with a terminal TERM
     keep_dashes: bool = False  # one `--` directly after the image belongs to the command

@@ -55,6 +55,31 @@ def test_every_call_has_the_fate_that_the_rules_say(architecture: str, table: st
             assert run(code, table, number, arguments)[0] == decide(DEFAULT, architecture, name, arguments), name
 
 
+@pytest.mark.parametrize(("architecture", "table"), [("amd64", "amd64"), ("amd64", "386"), ("arm64", "arm64")])
+def test_pretending_answers_for_what_needs_other_ids_and_for_nothing_else(architecture: str, table: str) -> None:
+    found = seccomp.pretending(architecture)
+    assert found.refuses_tiocsti
+    usual, done = program(architecture), errno_action(0)
+    changed = set()
+    for name, number in numbers(table).items():
+        for mode in (0o010644, 0o100644, 0o020644, 0o060600):
+            for at in (1, 2):
+                arguments = tuple(mode if place == at else 0 for place in range(6))
+                answer = run(found.program, table, number, arguments)[0]
+                if answer != run(usual, table, number, arguments)[0]:
+                    assert answer == done, name
+                    changed.add((name, at, mode) if "mknod" in name else name)
+    ids = {
+        name for name in numbers(table) if name.startswith("set") and name[3:6] in ("uid", "gid", "fsu", "fsg", "res")
+    }
+    ids |= {name for name in numbers(table) if name.removesuffix("32") in ("setgroups", "setreuid", "setregid")}
+    owners = {name for name in numbers(table) if "chown" in name}
+    devices = {("mknodat", 2, 0o020644), ("mknodat", 2, 0o060600)}
+    if "mknod" in numbers(table):
+        devices |= {("mknod", 1, 0o020644), ("mknod", 1, 0o060600)}
+    assert changed == ids | owners | devices
+
+
 @settings(deadline=None)
 @given(st.sampled_from(sorted(numbers("amd64"))), ARGUMENTS)
 def test_arguments_count_as_the_rules_say(name: str, arguments: tuple[int, ...]) -> None:

@@ -85,8 +85,8 @@ def _shown(path: str, entry: Entry, owner: Owner, *, is_odd: bool) -> Shown:
 
 
 def write_shown(folder: str, entries: Sequence[Shown], outside: Ids) -> frozenset[str]:
-    """Make them as a layer in ``folder``; the paths of those that only so are what they are. ``outside`` gives the owner
-    on disk for one in the image, negative where there is none: that entry is left out."""
+    """Make them as a layer in ``folder``; the paths of those that only so are what they are. ``outside`` gives the
+    owner on disk for one in the image, negative where there is none: that entry is left out."""
     os.mkdir(folder, 0o755)
     written: list[tuple[Shown, str]] = []
     for entry in entries:

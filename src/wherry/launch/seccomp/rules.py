@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["DEFAULT", "EPERM", "TIOCLINUX", "TIOCSTI", "Condition", "Profile", "Rule", "errno_action"]
+__all__ = ["DEFAULT", "EPERM", "PRETEND", "TIOCLINUX", "TIOCSTI", "Condition", "Profile", "Rule", "errno_action"]
 
 ALLOW = 0x7FFF0000
 LOG = 0x7FFC0000
@@ -18,6 +18,8 @@ EPERM, ENOSYS = 1, 38
 
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 _AF_VSOCK = 40
+_FILE_TYPE, _CHAR, _BLOCK = 0o170000, 0o020000, 0o060000
+"""Of a mode (inode(7))."""
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET."""
 _LOW_WORD = 0xFFFFFFFF
@@ -140,3 +142,18 @@ DEFAULT = Profile(
         ),
     )
 )
+
+_OWNERS_AND_IDS = """
+chown chown32 fchown fchown32 fchownat lchown lchown32 setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups
+setgroups32 setregid setregid32 setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setuid setuid32
+"""
+
+PRETEND = (
+    _refuse(_OWNERS_AND_IDS, 0),
+    *(
+        _refuse(name, 0, Condition(index, "==", kind, _FILE_TYPE))
+        for name, index in (("mknod", 1), ("mknodat", 2))
+        for kind in (_CHAR, _BLOCK)
+    ),
+)
+"""An error of 0 is success: the call is not made, and nobody is told."""
