@@ -280,6 +280,7 @@ def real_podman() -> Iterator[list[str]]:
     places = [f"--root={place}/root", f"--runroot={place}/run", "--storage-driver=vfs"]
     yield ["podman", *places, "--cgroup-manager=cgroupfs", "--events-backend=none"]
     subprocess.run(["podman", *places, "unshare", "rm", "-rf", place], capture_output=True, check=True)
+    shutil.rmtree(place, ignore_errors=True)  # podman itself writes there once more
 
 
 @pytest.mark.parametrize(
