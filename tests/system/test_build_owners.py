@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import images
 from build_recipes import RECIPES, context_in
-from wherry_command import Wherry
+from hard_hosts import around
+from wherry_command import Wherry, installed
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +92,27 @@ def test_without_a_supervisor_the_next_best_way_is_taken_and_said(tmp_path: Path
     assert "by your subordinate ids; no devices" in " ".join(without.ok("doctor").split())
     refused = without(*words, "--owners", "supervisor")
     assert refused.status == 125 and "a step's calls cannot be answered here" in refused.stderr
+
+
+def test_without_namespaces_a_command_is_refused_with_what_to_ask_for_and_copies_go_on(
+    lab: Wherry, tmp_path: Path
+) -> None:
+    """Of a tree of its own, as other engines give one, nobody could tell what a step changed."""
+    (tmp_path / "Dockerfile").write_text("FROM tiny AS files\nCOPY Dockerfile /here\nFROM files\nRUN true\n")
+    none = Wherry(tmp_path / "none", {"WHERRY_STORE": str(lab.folder / "store")})
+    command = [*around("no-namespaces"), str(installed()), "build", "--no-cache", "-t", "none"]
+    ended = [
+        subprocess.run(
+            [*command, *more, str(tmp_path)], capture_output=True, text=True, env=none.environment, timeout=120
+        )
+        for more in ((), ("--target", "files"))
+    ]
+    assert [each.returncode for each in ended] == [125, 0], ended
+    assert "does not let you make a container" in ended[0].stderr and "[userns-filter]" in ended[0].stderr
+    assert "ask your administrator for: let unshare, mount and pivot_root through" in ended[0].stderr
+
+
+def test_the_engine_that_starts_take_is_not_that_of_builds(lab: Wherry, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM tiny\nRUN echo 1 >/a\n")
+    lab.ok("build", "--no-cache", "-t", "forced", str(tmp_path), env={"WHERRY_RUN_ENGINE": "proot"})
+    assert lab.ok("run", "--rm", "forced", "cat", "/a") == "1\n"

@@ -32,6 +32,8 @@ def way_of_owners(world: World, asked: str) -> tuple[str, str]:
         return asked, _LOST
     if asked == "range":
         return asked, _NO_DEVICES
+    if not asked and not world.host.userns:
+        return "supervisor", ""  # no command can run, but what others made of it counts
     lacks = _lacks_supervisor(world)
     if not lacks:
         return "supervisor", ""
@@ -44,12 +46,14 @@ def way_of_owners(world: World, asked: str) -> tuple[str, str]:
 
 def _lacks_supervisor(world: World) -> str:
     """Why there can be none, empty where it works."""
-    return world.host.supervised
+    return world.host.supervised or ("" if world.host.overlay else "this kernel has no overlayfs for users")
 
 
 def _has_range(world: World) -> bool:
     from wherry.host import find_subordinate
 
+    if not world.host.overlay:
+        return False
     try:
         find_subordinate(world.outside, world.host.user, world.host.uid)
     except HostLacks:
@@ -59,7 +63,9 @@ def _has_range(world: World) -> bool:
 
 def as_owner(options: RunOptions, way: str, user: str) -> RunOptions:
     """The options of a command that is ``user``'s (empty: root's) in the image."""
-    found = msgspec.structs.replace(options, user=user or "root", userns="range" if way == "range" else "one")
+    mapped = "range" if way == "range" else "one"
+    # No other engine lays changes over an image's files: where it cannot be had, its error says what to ask for.
+    found = msgspec.structs.replace(options, user=user or "root", userns=mapped, engine="namespace")
     if way == "supervisor":
         return msgspec.structs.replace(found, fakeroot=True)
     return found if way == "range" else msgspec.structs.replace(found, user="root", pretend=True)
