@@ -16,6 +16,7 @@ long answer_link(const struct call *call);   /* link linkat */
 long answer_xattr(const struct call *call); /* set get list remove, each in three forms */
 long answer_ids(const struct call *call);   /* set*id get*id */
 long answer_groups(const struct call *call); /* setgroups getgroups */
+long answer_keeps(const struct call *call);  /* prctl, PR_SET_KEEPCAPS */
 long answer_chroot(const struct call *call);
 
 #endif

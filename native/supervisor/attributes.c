@@ -76,7 +76,7 @@ static int answer_open(const struct call *call, const struct asked *asked, int f
     struct stat found;
     const struct person *person;
     if (fstat(file, &found) != 0) return -errno;
-    if (asked->what == LIST && !known_maybe(call->world->known, found.st_dev, found.st_ino, found.st_mode)) return ANSWER_PASS;
+    if (asked->what == LIST && !known_maybe(call->world->known, &found)) return ANSWER_PASS;
     switch (asked->what) {
     case SET: return set(call, asked, file, &found, name);
     case REMOVE: {

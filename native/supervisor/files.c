@@ -11,10 +11,10 @@
 /* Opens the file that a change is for. Only what is known of, or would become so, is ours; -errno, or ANSWER_PASS. */
 static int open_changed(const struct call *call, struct place *place, int placed, bool always, struct stat *found) {
     int file = placed;
-    const struct known *known = call->world->known;
+    struct known *known = call->world->known;
     if (placed == 0 && !always &&
         (fstatat(place->folder, place->path, found, place->flags) != 0 ||
-         !known_maybe(known, found->st_dev, found->st_ino, found->st_mode)))
+         !known_maybe(known, found)))
         file = ANSWER_PASS; /* and all errors are the kernel's */
     else if (placed == 0)
         file = place_open(call, place);
@@ -90,6 +90,8 @@ long answer_chown(const struct call *call) {
     return answer;
 }
 
+static bool is_special(uint64_t mode) { return (mode & (S_ISUID | S_ISGID)) != 0; }
+
 static int change_mode(const struct call *call, int file, const struct stat *found, uint32_t mode) {
     struct world *world = call->world;
     const struct person *person;
@@ -103,7 +105,8 @@ static int change_mode(const struct call *call, int file, const struct stat *fou
     if (person->user.file != 0 && !person_in(person, owner.gid) && !S_ISDIR(found->st_mode)) mode &= ~(uint32_t)S_ISGID;
     snprintf(path, sizeof path, "%d", file);
     if (fchmodat(AT_FDCWD, path, mode, 0) != 0) return -errno;
-    if (!is_known) return 0;
+    bool special = S_ISREG(found->st_mode) && is_special(mode); /* a write takes these away */
+    if (!is_known && !special) return 0;
     owner.mode = mode;
     answer = known_set(world->known, file, found, &owner);
     note_folder(world, found, &owner);
@@ -127,7 +130,7 @@ long answer_chmod(const struct call *call) {
         mode = args[2];
     }
     }
-    int file = open_changed(call, &place, placed, is_judged(call), &found);
+    int file = open_changed(call, &place, placed, is_special(mode) || is_judged(call), &found);
     if (file < 0) return file;
     int answer = change_mode(call, file, &found, (uint32_t)(mode & 07777));
     close(file);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "answers.h"
@@ -23,15 +24,17 @@ enum { CALL_setxattrat = 463, CALL_removexattrat = 466 };
 #define __O_TMPFILE 020000000
 #endif
 
-/* Of which argument which bits make a call one that is answered; without bits: always. */
+/* Of which argument which bits (any of them, or just these) make a call one that is answered; without bits: always. */
 struct when {
     int argument;
     uint32_t bits;
+    bool exact;
 };
 
-#define ALWAYS {0, 0}
-#define IF_MAKES(argument) {argument, O_CREAT | __O_TMPFILE}
-#define IF_WRITES(argument) {argument, 2}
+#define ALWAYS {0, 0, false}
+#define IF_MAKES(argument) {argument, O_CREAT | __O_TMPFILE, false}
+#define IF_WRITES(argument) {argument, 2, false}
+#define IF_IS(argument, value) {argument, value, true}
 
 static const struct {
     int number;
@@ -99,7 +102,7 @@ size_t filter_make(struct kernel_step steps[FILTER_ROOM]) {
         step(&program, STEP_EQUAL, (uint32_t)calls[i].number, 0, when.bits == 0 ? 1 : 4);
         if (when.bits != 0) {
             step(&program, STEP_LOAD, argument(when.argument), 0, 0);
-            step(&program, STEP_ANY_OF, when.bits, 1, 0);
+            step(&program, when.exact ? STEP_EQUAL : STEP_ANY_OF, when.bits, 1, 0);
             step(&program, STEP_RETURN, ACTION_ALLOW, 0, 0);
         }
         step(&program, STEP_RETURN, ACTION_NOTIFY, 0, 0);

@@ -79,6 +79,10 @@ static bool renew(struct walk *walk, const char *name, const struct stat *disk) 
     ssize_t length = lgetxattr(name, OWNER_ATTRIBUTE, text, sizeof text);
     if (length <= 0 || !owner_read(text, (size_t)length, &owner)) return false;
     if (owner.mode == (disk->st_mode & 07777)) return true;
+    if (owner_written(owner.mode, disk->st_mode) == owner.mode) {
+        if (fchmodat(AT_FDCWD, name, owner.mode, 0) != 0) keep_error(walk);
+        return true;
+    }
     owner.mode = disk->st_mode & 07777;
     if (lsetxattr(name, OWNER_ATTRIBUTE, text, owner_write(&owner, text), 0) != 0) keep_error(walk);
     return true;
@@ -93,7 +97,7 @@ static void visit_entry(struct walk *walk, const char *name, const struct stat *
     if (carries && renew(walk, name, disk)) return;
     /* Through the overlay it has the number by which it is known. */
     if (fstatat(walk->world->root, walk->path, &shown, AT_SYMLINK_NOFOLLOW) != 0) return;
-    if (((shown.st_mode ^ disk->st_mode) & S_IFMT) != 0 || !known_maybe(known, shown.st_dev, shown.st_ino, shown.st_mode)) return;
+    if (((shown.st_mode ^ disk->st_mode) & S_IFMT) != 0 || !known_maybe(known, &shown)) return;
     if (known_has_loose(known) && known_loose(known, &shown, kernel_born(walk->world->root, walk->path, AT_SYMLINK_NOFOLLOW), &owner)) {
         write_line(walk, &owner);
     } else if (known_below(known, shown.st_dev, shown.st_ino, &owner, &foreign)) {
@@ -139,6 +143,7 @@ static void visit_folder(struct walk *walk, int folder) {
 
 int finish(struct world *world, int upper, int beside) {
     struct walk walk = {.world = world};
+    known_follow_no_more(world->known); /* while the current directory is that of our descriptors */
     int file = openat(beside, "owners.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     int start = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     walk.lines = file < 0 ? NULL : fdopen(file, "w");

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "kernel.h"
 
@@ -27,10 +29,21 @@ struct table {
     size_t room, used;
 };
 
+/* A file of the layers that has several names: its number becomes another when it is copied up. */
+struct followed {
+    int file;
+    dev_t device;
+    ino_t number;
+};
+
 struct known {
     struct table below, loose;
     atomic_bool ask_all;
     pthread_mutex_t lock; /* of loose */
+    struct followed followed[KNOWN_FOLLOWED_MOST];
+    atomic_size_t follows;
+    int64_t since; /* seconds: what was changed before has not been copied up by this step */
+    pthread_mutex_t following;
     atomic_uchar marks[1 << (MARK_BITS - 3)]; /* a bit for each number (hashed) of which something may be known */
 };
 
@@ -46,7 +59,9 @@ static void mark(struct known *known, dev_t device, ino_t number) {
 
 struct known *known_new(void) {
     struct known *known = calloc(1, sizeof *known);
-    if (known != NULL) pthread_mutex_init(&known->lock, NULL);
+    if (known == NULL) return NULL;
+    pthread_mutex_init(&known->lock, NULL);
+    pthread_mutex_init(&known->following, NULL);
     return known;
 }
 
@@ -110,9 +125,12 @@ bool known_below(const struct known *known, dev_t device, ino_t number, struct o
 
 void known_ask_all(struct known *known) { atomic_store(&known->ask_all, true); }
 
-bool known_maybe(const struct known *known, dev_t device, ino_t number, mode_t mode) {
-    uint64_t bit = mixed(device, number) & ((1U << MARK_BITS) - 1);
-    if (atomic_load(&known->ask_all) && (S_ISREG(mode) || S_ISDIR(mode))) return true;
+static void find_copied(struct known *known);
+
+bool known_maybe(struct known *known, const struct stat *found) {
+    uint64_t bit = mixed(found->st_dev, found->st_ino) & ((1U << MARK_BITS) - 1);
+    if (atomic_load(&known->follows) > 0 && !S_ISDIR(found->st_mode) && found->st_ctim.tv_sec >= known->since) find_copied(known);
+    if (atomic_load(&known->ask_all) && (S_ISREG(found->st_mode) || S_ISDIR(found->st_mode))) return true;
     return (atomic_load(&known->marks[bit / 8]) >> bit % 8 & 1) != 0;
 }
 
@@ -121,22 +139,12 @@ bool known_loose(struct known *known, const struct stat *found, uint64_t born, s
     const struct entry *entry = find(&known->loose, found->st_dev, found->st_ino, born);
     if (entry != NULL) *owner = entry->owner;
     pthread_mutex_unlock(&known->lock);
+    /* Access lists change it unseen. */
+    if (entry != NULL && !S_ISLNK(found->st_mode)) owner->mode = found->st_mode & 07777;
     return entry != NULL;
 }
 
 bool known_has_loose(const struct known *known) { return known->loose.used != 0; }
-
-static int set_loose(struct known *known, int file, const struct stat *found, const struct owner *owner) {
-    uint64_t born = kernel_born(file, "", AT_EMPTY_PATH);
-    pthread_mutex_lock(&known->lock);
-    struct entry *entry = known->loose.used < KNOWN_LOOSE_MOST ? add(&known->loose, found->st_dev, found->st_ino, born)
-                                                               : find(&known->loose, found->st_dev, found->st_ino, born);
-    if (entry != NULL) entry->owner = *owner;
-    pthread_mutex_unlock(&known->lock);
-    if (entry == NULL) return -ENOSPC;
-    mark(known, found->st_dev, found->st_ino);
-    return 0;
-}
 
 /* The current directory is that of our descriptors: their numbers are paths, also of those that cannot be read. */
 static const char *path_of(int file, char path[16]) {
@@ -151,7 +159,7 @@ static bool get_above(int file, const struct stat *found, struct owner *owner) {
     if (!carries(found)) return false;
     ssize_t length = getxattr(path_of(file, path), OWNER_ATTRIBUTE, text, sizeof text);
     if (length <= 0 || !owner_read(text, (size_t)length, owner)) return false;
-    owner->mode = found->st_mode & 07777; /* there it is right, also when an access list has changed it */
+    owner->mode = owner_written(owner->mode, found->st_mode); /* there it is right, also when an access list has changed it */
     return true;
 }
 
@@ -167,7 +175,7 @@ static int set_mode(int file, uint32_t mode) {
 bool known_get(struct known *known, int file, const struct stat *found, struct owner *owner) {
     const struct foreign *ignored;
     *owner = (struct owner){.mode = found->st_mode & 07777};
-    if (!known_maybe(known, found->st_dev, found->st_ino, found->st_mode)) return false;
+    if (!known_maybe(known, found)) return false;
     return get_above(file, found, owner) ||
            (known->loose.used != 0 && known_loose(known, found, kernel_born(file, "", AT_EMPTY_PATH), owner)) ||
            known_below(known, found->st_dev, found->st_ino, owner, &ignored);
@@ -191,21 +199,84 @@ static int set_above(struct known *known, int file, const struct stat *found, co
         int answer = set_foreign(file, foreign->name, foreign->value, foreign->length, 0);
         if (answer != 0) return answer;
     }
-    mark(known, found->st_dev, found->st_ino);
+    struct stat now;
     if (setxattr(path_of(file, path), OWNER_ATTRIBUTE, text, length, 0) != 0) return -errno;
+    if (fstat(file, &now) != 0) return -errno;
+    mark(known, now.st_dev, now.st_ino); /* copied up, it may have another number */
     return set_mode(file, owner->mode);
+}
+
+static int set_loose(struct known *known, int file, const struct owner *owner) {
+    struct stat now;
+    int answer = fstat(file, &now) != 0 ? -errno : S_ISLNK(now.st_mode) ? 0 : set_mode(file, owner->mode);
+    if (answer != 0 || fstat(file, &now) != 0) return answer != 0 ? answer : -errno;
+    const struct stat *found = &now; /* copied up, it may have another number */
+    uint64_t born = kernel_born(file, "", AT_EMPTY_PATH);
+    pthread_mutex_lock(&known->lock);
+    struct entry *entry = known->loose.used < KNOWN_LOOSE_MOST ? add(&known->loose, found->st_dev, found->st_ino, born)
+                                                               : find(&known->loose, found->st_dev, found->st_ino, born);
+    if (entry != NULL) entry->owner = *owner;
+    pthread_mutex_unlock(&known->lock);
+    if (entry == NULL) return -ENOSPC;
+    mark(known, found->st_dev, found->st_ino);
+    return 0;
 }
 
 int known_set(struct known *known, int file, const struct stat *found, const struct owner *owner) {
     int answer = carries(found) ? set_above(known, file, found, owner) : -ENOTSUP;
-    return answer == -ENOTSUP ? set_loose(known, file, found, owner) : answer;
+    return answer == -ENOTSUP ? set_loose(known, file, owner) : answer;
+}
+
+void known_follow(struct known *known, int file, const struct stat *found) {
+    struct timespec now;
+    size_t count = atomic_load(&known->follows);
+    if (count == KNOWN_FOLLOWED_MOST) {
+        close(file);
+        return;
+    }
+    if (count == 0 && clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0) known->since = now.tv_sec;
+    known->followed[count] = (struct followed){file, found->st_dev, found->st_ino};
+    atomic_store(&known->follows, count + 1);
+}
+
+/* What the layers say of a file that was copied up and got another number, unless it says itself whose it is. */
+static void say_copied(struct known *known, const struct followed *followed, const struct stat *now) {
+    struct owner owner, own;
+    const struct foreign *foreign = NULL;
+    if (get_above(followed->file, now, &own) || known_loose(known, now, kernel_born(followed->file, "", AT_EMPTY_PATH), &own) ||
+        !known_below(known, followed->device, followed->number, &owner, &foreign))
+        return;
+    for (; carries(now) && foreign != NULL; foreign = foreign->next)
+        set_foreign(followed->file, foreign->name, foreign->value, foreign->length, 0);
+    known_set(known, followed->file, now, &owner);
+}
+
+static void find_copied(struct known *known) {
+    struct stat now;
+    pthread_mutex_lock(&known->following);
+    for (size_t i = 0; i < atomic_load(&known->follows);) {
+        struct followed *at = &known->followed[i];
+        if (fstat(at->file, &now) == 0 && now.st_ino == at->number && now.st_dev == at->device) {
+            i++;
+            continue;
+        }
+        say_copied(known, at, &now);
+        close(at->file);
+        *at = known->followed[atomic_fetch_sub(&known->follows, 1) - 1];
+    }
+    pthread_mutex_unlock(&known->following);
+}
+
+void known_follow_no_more(struct known *known) {
+    find_copied(known);
+    for (size_t i = atomic_exchange(&known->follows, 0); i > 0; i--) close(known->followed[i - 1].file);
 }
 
 long known_foreign_get(struct known *known, int file, const struct stat *found, const char *name, char *value, size_t room) {
     char path[16], full[OWNER_NAME];
     struct owner owner;
     const struct foreign *foreign = NULL;
-    if (!known_maybe(known, found->st_dev, found->st_ino, found->st_mode) || !carries(found)) return -ENODATA;
+    if (!known_maybe(known, found) || !carries(found)) return -ENODATA;
     if (get_above(file, found, &owner)) {
         if (snprintf(full, sizeof full, OWNER_FOREIGN "%s", name) >= (int)sizeof full) return -ERANGE;
         ssize_t length = getxattr(path_of(file, path), full, value, room);

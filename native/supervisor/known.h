@@ -16,7 +16,7 @@
 
 #include "owner.h"
 
-enum { KNOWN_LOOSE_MOST = 1 << 20 };
+enum { KNOWN_LOOSE_MOST = 1 << 20, KNOWN_FOLLOWED_MOST = 1024 };
 
 /* An attribute that cannot be on disk, as the layers have it. */
 struct foreign {
@@ -34,11 +34,17 @@ void known_free(struct known *known);
 /* Something of the layers, or what is left of an earlier step: found by known_load() in the container. */
 bool known_add_below(struct known *known, dev_t device, ino_t number, const struct owner *owner, const struct foreign *foreign);
 
+/* Something of the layers that has several names there, and so gets another number when it is copied up: an open file
+   (O_PATH) shows that, and stays with it through renames. Closed by us. Before anybody asks. */
+void known_follow(struct known *known, int file, const struct stat *found);
+/* At the end: all that was copied up says itself whose it is. */
+void known_follow_no_more(struct known *known);
+
 /* Earlier steps changed files of this upper directory: then each is asked. */
 void known_ask_all(struct known *known);
 
 /* Cheap, and never wrong when it says no: whether anything can be known of this file. */
-bool known_maybe(const struct known *known, dev_t device, ino_t number, mode_t mode);
+bool known_maybe(struct known *known, const struct stat *found);
 
 /* What is known of an open file (O_PATH); false, and `owner` as the disk says, when it is nothing. */
 bool known_get(struct known *known, int file, const struct stat *found, struct owner *owner);

@@ -92,7 +92,7 @@ long answer_stat(const struct call *call) {
                               : place_of_path(call, look.folder, look.text, look.flags, &place);
     /* Most files are what the kernel says of them, and so are all errors. */
     if (answer != 0 || fstatat(place.folder, place.path, &found, place.flags | AT_NO_AUTOMOUNT) != 0 ||
-        !known_maybe(known, found.st_dev, found.st_ino, found.st_mode)) {
+        !known_maybe(known, &found)) {
         place_leave(call, &place);
         return ANSWER_PASS;
     }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@
 #include "lower.h"
 #include "probe.h"
 #include "serve.h"
+
+enum { FILES_MOST = 2 * KNOWN_FOLLOWED_MOST + 128 };
 
 static void leave_caller(void) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -50,6 +53,25 @@ static bool read_person(char **words, struct person *person) {
     return true;
 }
 
+static void follow(struct world *world, const char *path) {
+    struct stat found;
+    struct rlimit limit;
+    int file = openat(world->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (file < 0) return;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)file < limit.rlim_cur / 2 && fstat(file, &found) == 0)
+        known_follow(world->known, file, &found);
+    else
+        close(file);
+}
+
+/* Room for files that are followed, and the same again for all else. */
+static void take_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > FILES_MOST) return;
+    limit.rlim_cur = limit.rlim_max < FILES_MOST ? limit.rlim_max : FILES_MOST;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Finds each file of the list in the container: from now on it is known by its number. */
 static bool load(struct world *world, struct lower *lower) {
     const char *path;
@@ -60,6 +82,7 @@ static bool load(struct world *world, struct lower *lower) {
     while ((more = lower_next(lower, &path, &owner, &foreign)) > 0) {
         if (fstatat(world->root, *path == 0 ? "." : path, &found, AT_SYMLINK_NOFOLLOW) != 0) continue;
         if (!known_add_below(world->known, found.st_dev, found.st_ino, &owner, foreign)) return false;
+        if (!S_ISDIR(found.st_mode) && found.st_nlink > 1) follow(world, path);
         if (S_ISDIR(found.st_mode) && (owner.mode & S_ISGID) != 0 && owner.gid != 0) atomic_store(&world->groups_inherit, true);
     }
     return more == 0;
@@ -99,6 +122,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     leave_caller();
+    take_descriptors();
     world.processes = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     world.known = known_new();
     if (!read_person(argv + 3, &first) || (world.people = people_new(&first)) == NULL || world.known == NULL) return fail(ENOMEM, "no memory");

@@ -13,6 +13,7 @@
 #define __O_TMPFILE 020000000
 #endif
 
+enum { LINKS_MOST = 8 }; /* a path each on the small stack of a worker */
 enum what { MAKE_FILE, MAKE_FOLDER, MAKE_LINK, MAKE_NODE };
 
 /* What is to be made, and where. */
@@ -71,14 +72,38 @@ static struct owner new_owner(const struct owner *folder, const struct person *p
     return owner;
 }
 
+static int make_owned(const struct call *call, const struct making *making, int parent, const char *name,
+                      const struct person *person, int links);
+
+/* A link that leads to nothing: the file is made where it leads. */
+static int make_behind(const struct call *call, const struct making *making, int parent, const char *link,
+                       const struct person *person, int links) {
+    char target[PATH_MAX];
+    const char *folder, *name;
+    ssize_t length = readlinkat(parent, link, target, sizeof target - 1);
+    if (length <= 0 || links == LINKS_MOST) return ANSWER_PASS;
+    target[length] = 0;
+    if (target[length - 1] == '/' || !place_split(target, &folder, &name)) return ANSWER_PASS;
+    int there = place_walk(parent, *folder == 0 ? "." : folder, O_DIRECTORY);
+    if (there < 0) return ANSWER_PASS;
+    int answer = make_owned(call, making, there, name, person, links + 1);
+    close(there);
+    return answer;
+}
+
 /* What opening something that is there already comes to: the caller may not, or the kernel does it. */
 static int open_there(const struct call *call, const struct making *making, int parent, const char *name,
-                      const struct person *person) {
+                      const struct person *person, int links) {
     struct stat found;
     struct owner owner;
     bool writes = (making->flags & O_ACCMODE) != O_RDONLY || (making->flags & O_TRUNC) != 0;
-    if (person->user.file == 0 || !writes || (making->flags & O_EXCL) != 0) return ANSWER_PASS;
-    int file = place_walk(parent, name, 0);
+    if ((making->flags & O_EXCL) != 0) return ANSWER_PASS;
+    int file = place_walk(parent, name, (int)(making->flags & O_NOFOLLOW));
+    if (file == -ENOENT) return make_behind(call, making, parent, name, person, links);
+    if (person->user.file == 0 || !writes) {
+        if (file >= 0) close(file);
+        return ANSWER_PASS;
+    }
     bool may = file < 0 || fstat(file, &found) != 0 || !S_ISREG(found.st_mode);
     if (!may) {
         known_get(call->world->known, file, &found, &owner);
@@ -127,7 +152,7 @@ static int give_file(const struct call *call, int file, uint32_t flags) {
 }
 
 static int make_owned(const struct call *call, const struct making *making, int parent, const char *name,
-                      const struct person *person) {
+                      const struct person *person, int links) {
     struct owner folder, owner;
     struct stat found;
     if (fstat(parent, &found) != 0) return -errno;
@@ -136,7 +161,7 @@ static int make_owned(const struct call *call, const struct making *making, int 
     bool hands_on = owner.mode != 0;
     if (owner.uid == 0 && owner.gid == 0 && !is_device(making)) return ANSWER_PASS;
     if (fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0)
-        return making->what == MAKE_FILE ? open_there(call, making, parent, name, person) : -EEXIST;
+        return making->what == MAKE_FILE ? open_there(call, making, parent, name, person, links) : -EEXIST;
     if (!caller_may(person, &folder, 3)) return -EACCES;
     uint32_t mode = making->mode & 07777;
     if (making->what != MAKE_LINK) mode &= ~(uint32_t)caller_umask(call);
@@ -184,7 +209,7 @@ long answer_make(const struct call *call) {
     int parent = answer != 0 ? ANSWER_PASS : place_open_parent(call, &place, &name);
     /* What cannot be looked up cannot be made either: the kernel says why. */
     answer = parent < 0 ? (is_device(&making) && parent != ANSWER_PASS ? parent : ANSWER_PASS)
-                        : make_owned(call, &making, parent, name, person);
+                        : make_owned(call, &making, parent, name, person, 0);
     if (parent >= 0) close(parent);
     place_leave(call, &place);
     return answer;

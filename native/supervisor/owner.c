@@ -55,6 +55,12 @@ bool owner_allows(const struct owner *owner, bool is_owner, bool in_group, unsig
     return (wanted & ~bits & 7) == 0;
 }
 
+uint32_t owner_written(uint32_t noted, mode_t disk) {
+    uint32_t now = disk & 07777, special = S_ISUID | S_ISGID;
+    bool lost = S_ISREG(disk) && (noted & ~special) == (now & ~special) && (now & special & ~noted) == 0;
+    return lost ? noted : now;
+}
+
 mode_t owner_mode(const struct owner *owner, mode_t disk) {
     if (S_ISLNK(disk)) return disk; /* has none but that */
     mode_t kind = owner->kind == 'c' ? S_IFCHR : owner->kind == 'b' ? S_IFBLK : disk & S_IFMT;

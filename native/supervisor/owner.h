@@ -31,6 +31,10 @@ struct owner owner_given(struct owner before, uint32_t uid, uint32_t gid, bool i
 /* Whether somebody who is not root may do this to it: bits of 4 (read), 2 (write), 1 (execute, search). */
 bool owner_allows(const struct owner *owner, bool is_owner, bool in_group, unsigned wanted);
 
+/* The mode bits of a file on whose disk there are these, `noted` before. A write takes set-id bits away where root is not root to
+   the kernel; to root it leaves them. All else that changes a mode is noted. */
+uint32_t owner_written(uint32_t noted, mode_t disk);
+
 /* The mode as stat(2) has it. */
 mode_t owner_mode(const struct owner *owner, mode_t disk);
 

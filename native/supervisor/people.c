@@ -27,7 +27,7 @@ static uint32_t hash(const struct person *person) {
 
 static bool equal(const struct person *a, const struct person *b) {
     return memcmp(&a->user, &b->user, sizeof a->user) == 0 && memcmp(&a->group, &b->group, sizeof a->group) == 0 &&
-           a->group_count == b->group_count &&
+           a->group_count == b->group_count && a->keeps == b->keeps &&
            (a->group_count == 0 || memcmp(a->groups, b->groups, a->group_count * sizeof *a->groups) == 0);
 }
 
@@ -56,7 +56,7 @@ bool people_differ(const struct people *people) { return people->differ; }
 
 static bool is_root(const struct person *person) {
     static const struct ids zero;
-    return memcmp(&person->user, &zero, sizeof zero) == 0 && memcmp(&person->group, &zero, sizeof zero) == 0 &&
+    return person->keeps == 0 && memcmp(&person->user, &zero, sizeof zero) == 0 && memcmp(&person->group, &zero, sizeof zero) == 0 &&
            person->group_count == 1 && person->groups[0] == 0;
 }
 

@@ -21,7 +21,10 @@ struct person {
     struct ids user, group;
     uint32_t *groups; /* within the set's own memory */
     uint32_t group_count;
+    uint32_t keeps; /* KEEPS_*: of what a process gives away by becoming another, it still may do this, once */
 };
+
+enum { KEEPS_GROUP = 1, KEEPS_GROUPS = 2 };
 
 struct people;
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,120 @@ def test_owners_of_the_layers_stay_with_files_that_are_written_moved_and_linked(
         "/etc/shadow 0:42 640",
         "/var/mail/box 0:8 644",
     ]
+
+
+@pytest.fixture
+def several_names(lab: Wherry) -> Iterator[None]:
+    """As after an image was flattened: files of the layers have more names in the store."""
+    made = []
+    for tree in lab.folder.rglob("tree"):
+        for name in (
+            "etc/shadow",
+            "etc/gshadow",
+            "usr/bin/chage",
+            "usr/bin/passwd",
+            "usr/bin/expiry",
+            "var/log/lastlog",
+        ):
+            if (tree / name).is_file():
+                made.append(tree.parent / f"{name.replace('/', '-')}.second")
+                os.link(tree / name, made[-1])
+    assert len(made) >= 6
+    yield
+    for path in made:
+        path.unlink()
+
+
+@pytest.mark.usefixtures("several_names")
+def test_owners_of_the_layers_stay_with_files_of_several_names(lab: Wherry) -> None:
+    """Such a file's number does not stay when it is copied up."""
+    script = """
+        echo x >>/etc/shadow; stat -c '%n %u:%g %a' /etc/shadow; echo x >>/etc/gshadow; mv /etc/gshadow /etc/g
+        mv /usr/bin/chage /usr/bin/chage2; ln /usr/bin/expiry /usr/bin/expiry2; chmod 600 /var/log/lastlog
+        chown :43 /usr/bin/passwd; stat -c '%n %u:%g %a' /etc/g /usr/bin/chage2 /usr/bin/expiry /usr/bin/expiry2
+        stat -c '%n %u:%g %a' /var/log/lastlog /usr/bin/passwd; useradd bob; stat -c '%u:%g %a' /etc/shadow"""
+    assert fake(lab, script).splitlines() == [
+        "/etc/shadow 0:42 640",
+        "/etc/g 0:42 640",
+        "/usr/bin/chage2 0:42 2755",
+        "/usr/bin/expiry 0:42 2755",
+        "/usr/bin/expiry2 0:42 2755",
+        "/var/log/lastlog 0:43 600",
+        "/usr/bin/passwd 0:43 755",
+        "0:42 640",
+    ]
+
+
+@pytest.mark.usefixtures("several_names")
+def test_a_step_leaves_the_owners_of_files_of_several_names_that_it_wrote(lab: Wherry, tmp_path: Path) -> None:
+    step(
+        lab,
+        tmp_path,
+        "echo x >>/etc/shadow; echo x >>/usr/bin/chage; mv /var/log/lastlog /var/log/l; touch /etc/passwd",
+    )
+    assert attributes(tmp_path / "upper/etc/shadow") == {"owner": "0:42:0640"}
+    assert attributes(tmp_path / "upper/usr/bin/chage") == {"owner": "0:42:2755"}
+    assert attributes(tmp_path / "upper/var/log/l") == {"owner": "0:43:0664"}
+    assert attributes(tmp_path / "upper/etc/passwd") == {}
+
+
+def test_root_that_writes_to_a_file_leaves_its_set_id_bits(lab: Wherry, tmp_path: Path) -> None:
+    script = """
+        cd /srv; touch a b c d; chown 5:5 b; chmod 4755 a b; chmod 6755 c d; echo x | tee -a a b c >/dev/null
+        cp /usr/bin/id d; stat -c '%n %a' a b c d; chmod 755 c; echo x >>c; chmod u-s d; echo x >>d; stat -c '%n %a' c d
+        touch e; chmod 4755 e; echo x >>e"""
+    said = step(lab, tmp_path, script).split()
+    assert said == ["a", "4755", "b", "4755", "c", "6755", "d", "6755", "c", "755", "d", "2755"]
+    srv = tmp_path / "upper/srv"
+    assert {name: (srv / name).stat().st_mode & 0o7777 for name in "abcde"} == {
+        "a": 0o4755,
+        "b": 0o4755,
+        "c": 0o755,
+        "d": 0o2755,
+        "e": 0o4755,
+    }
+    assert attributes(srv / "e") == {"owner": "0:0:4755"}
+
+
+def test_who_keeps_capabilities_takes_groups_after_the_user(lab: Wherry) -> None:
+    assert fake(lab, "setpriv --reuid 33 --regid 34 --clear-groups id") == (
+        "uid=33(www-data) gid=34(backup) groups=34(backup)\n"
+    )
+    assert fake(lab, "setpriv --reuid 33 --regid 34 --groups 5,6 id -G") == "34 5 6\n"
+    source = """
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+int main(void) {
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0) != 1 || setuid(33) != 0) return 1;
+    printf("%d ", setuid(0));
+    printf("%d ", setgid(34));
+    printf("%d ", setgid(0));
+    prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+    printf("%d\\n", setgroups(0, NULL));
+}
+"""
+    source = source.replace("<unistd.h>", "<unistd.h>\n#include <grp.h>")
+    assert lab.ok("run", "--fakeroot", *program(lab, source), "small", "/p") == "-1 0 -1 -1\n"
+
+
+def test_who_makes_a_file_through_a_link_owns_it(lab: Wherry) -> None:
+    script = """
+        mkdir -m 777 /srv/o; cd /srv/o; ln -s nothere dang; ln -s /srv/o/far abs; mkdir -m 777 in; ln -s ../up in/l
+        ln -s chain2 chain1; ln -s nothere2 chain2; ln -s self self; mkdir -m 755 no; ln -s no/x bad
+        setpriv --reuid 7 --regid 8 --clear-groups sh -c 'for n in dang abs in/l chain1 self bad; do echo x >$n; done'
+        stat -c '%n %u:%g %F' dang nothere far up nothere2; test -e no/x || test -e self || echo none"""
+    assert fake(lab, script).splitlines() == [
+        "dang 0:0 symbolic link",
+        *(f"{name} 7:8 regular file" for name in ("nothere", "far", "up", "nothere2")),
+        "none",
+    ]
+
+
+def test_copies_of_fifos_in_directories_of_a_group_have_their_mode(lab: Wherry) -> None:
+    script = """cd /srv; mkfifo p1; chmod 644 p1; mkdir sg; chgrp 50 sg; chmod 2775 sg; cp -a p1 sg/p3; chmod 620 p1
+        chown 5 p1; stat -c '%n %u:%g %a' sg/p3 p1"""
+    assert fake(lab, script).splitlines() == ["sg/p3 0:0 644", "p1 5:0 620"]
 
 
 def test_devices_are_made_copied_and_packed(lab: Wherry) -> None:

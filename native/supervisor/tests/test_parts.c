@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -58,6 +59,13 @@ static void devices_show_their_kind(void) {
     assert(owner_mode(&owner, S_IFLNK | 0777) == (S_IFLNK | 0777));
 }
 
+static void writes_take_no_bits_away(void) {
+    assert(owner_written(04755, S_IFREG | 0755) == 04755 && owner_written(06755, S_IFREG | 02755) == 06755);
+    assert(owner_written(04755, S_IFREG | 04755) == 04755 && owner_written(0755, S_IFREG | 04755) == 04755);
+    assert(owner_written(04755, S_IFREG | 0750) == 0750 && owner_written(02755, S_IFDIR | 0755) == 0755);
+    assert(owner_written(04755, S_IFREG | 02755) == 02755);
+}
+
 static struct ids all(uint32_t id) { return (struct ids){id, id, id, id}; }
 
 static bool same(struct ids ids, uint32_t real, uint32_t effective, uint32_t saved, uint32_t file) {
@@ -92,7 +100,7 @@ static void ids_change_as_the_kernel_lets_them(void) {
 
 static void people_have_one_number_each(void) {
     uint32_t zero = 0, groups[] = {4, 24};
-    struct person root = {all(0), all(0), &zero, 1}, other = {all(5), all(6), groups, 2};
+    struct person root = {all(0), all(0), &zero, 1, 0}, other = {all(5), all(6), groups, 2, 0};
     struct people *people = people_new(&root);
     assert(people != NULL && !people_differ(people));
     assert(people_note(people, &root) == 0 && people_note(people, &other) == 1 && people_note(people, &other) == 1);
@@ -100,6 +108,8 @@ static void people_have_one_number_each(void) {
     assert(person_in(people_get(people, 1), 24) && person_in(&other, 6) && !person_in(&other, 5));
     other.group_count = 1;
     assert(people_note(people, &other) == 2);
+    other.keeps = KEEPS_GROUP;
+    assert(people_note(people, &other) == 3 && people_get(people, 3)->keeps == KEEPS_GROUP && people_get(people, 2)->keeps == 0);
     int64_t number = 0;
     for (uint32_t i = 0; i < PEOPLE_MOST && number >= 0; i++) number = (other.user.saved = i + 10, people_note(people, &other));
     assert(number == -1 && people_note(people, &root) == 0);
@@ -177,11 +187,12 @@ static void filters_what_is_answered_and_nothing_else(void) {
     struct kernel_call foreign = {.number = SYS_fchown, .arch = 0x40000003};
     assert(filtered(&foreign) == ACTION_ALLOW);
     for (int number = 0; number < 600; number++) {
-        bool notified = calls(number, 0, O_CREAT | W_OK, O_CREAT | W_OK) == ACTION_NOTIFY;
+        bool notified = calls(number, PR_SET_KEEPCAPS, O_CREAT | W_OK, O_CREAT | W_OK) == ACTION_NOTIFY;
         assert(notified == (filter_answer(number) != NULL));
     }
     assert(calls(SYS_openat, 0, 0, O_RDWR | O_TRUNC) == ACTION_ALLOW && calls(SYS_openat, 0, 0, O_CREAT) == ACTION_NOTIFY);
     assert(calls(SYS_faccessat, 0, 0, R_OK) == ACTION_ALLOW && calls(SYS_faccessat, 0, 0, W_OK) == ACTION_NOTIFY);
+    assert(calls(SYS_prctl, PR_SET_NAME, 0, 0) == ACTION_ALLOW && calls(SYS_prctl, PR_SET_KEEPCAPS, 1, 0) == ACTION_NOTIFY);
     assert(calls(SYS_read, 0, 0, 0) == ACTION_ALLOW && calls(SYS_execve, 0, 0, 0) == ACTION_ALLOW);
     assert(calls(425, 0, 0, 0) == (ACTION_ERROR | ENOSYS) && calls(463, 0, 0, 0) == (ACTION_ERROR | ENOSYS));
     assert(calls(SYS_prlimit64, 0, RLIMIT_LOCKS, 0) == ACTION_ALLOW && calls(SYS_prlimit64, 0, RLIMIT_LOCKS, 1) == ACTION_ERROR);
@@ -197,6 +208,7 @@ int main(void) {
     devices_show_their_kind();
     ids_change_as_the_kernel_lets_them();
     people_have_one_number_each();
+    writes_take_no_bits_away();
     reads_the_list_of_the_layers();
     refuses_a_broken_list();
     filters_what_is_answered_and_nothing_else();
