@@ -129,6 +129,20 @@ def test_a_step_leaves_the_owners_of_files_of_several_names_that_it_wrote(lab: W
     assert attributes(tmp_path / "upper/etc/passwd") == {}
 
 
+def test_owners_stay_when_the_image_was_flattened_before(lab: Wherry, tmp_path: Path) -> None:
+    """Its tree shares the layers' files: they have several names from then on."""
+    recipe, shows = tmp_path / "Dockerfile", tmp_path / "shows"
+    recipe.write_text("FROM small\nRUN useradd bob; echo x >>/usr/bin/chage\n")
+    bind = "RUN --mount=type=bind,from=two,source=/etc,target=/m test -e /m/shadow"
+    shows.write_text(f"FROM small AS two\nRUN touch /etc/y\nFROM small\n{bind}\n")
+    lab.ok("build", "--no-cache", "-q", "-f", str(shows), str(tmp_path))
+    shared = [path for path in lab.folder.rglob("flat/*/tree/etc/shadow") if path.stat().st_nlink > 1]
+    assert shared
+    lab.ok("build", "--no-cache", "-q", "-t", "built", str(tmp_path))
+    said = lab.ok("run", "--fakeroot", "built", "stat", "-c", "%u:%g %a", "/etc/shadow", "/usr/bin/chage")
+    assert said == "0:42 640\n0:42 2755\n"
+
+
 def test_root_that_writes_to_a_file_leaves_its_set_id_bits(lab: Wherry, tmp_path: Path) -> None:
     script = """
         cd /srv; touch a b c d; chown 5:5 b; chmod 4755 a b; chmod 6755 c d; echo x | tee -a a b c >/dev/null
