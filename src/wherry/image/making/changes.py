@@ -243,9 +243,9 @@ class Changes:
                 yield from self._named(msgspec.structs.replace(first, **changes))
                 return
             asked = attrs.is_copied(known) or f"/{path}" in self._told.ours
-            lower = self._lower(self._levels[-1], path) if asked else None
+            lower = self._lower(self._levels[-1], path)
             owner = self._owner(path, found, known, lower if lower is not None and lower.is_file else None)
-            if not found.st_size and self._is_bare(path, lower):
+            if asked and not found.st_size and self._is_bare(path, lower):
                 self._discard(name)
                 return
             if owner.kind:
