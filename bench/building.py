@@ -125,7 +125,8 @@ def _buildah(at: Workplace, folder: Path, name: str, more: Sequence[str]) -> Com
 
 def _charliecloud(at: Workplace, folder: Path, name: str, more: Sequence[str]) -> Command:
     words = [program("ch-image"), "--tls-no-verify", "--force", "build", *more, "-t", f"bench-{name}", str(folder)]
-    return Command(words, {**at.environment, "CH_IMAGE_STORAGE": str(_made(at.folder / "ch-image"))})
+    path = "/usr/local/bin:/usr/bin:/bin"  # it is a program of Python, and wants Debian's
+    return Command(words, {**at.environment, "PATH": path, "CH_IMAGE_STORAGE": str(_made(at.folder / "ch-image"))})
 
 
 def _made(folder: Path) -> Path:
