@@ -6,6 +6,7 @@ was copied up and is still what it was is not named. Times are whole seconds.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -281,7 +282,12 @@ class Changes:
 
     def _symlink(self, name: str, path: str, found: os.stat_result) -> Iterator[bytes]:
         directory = self._folders.descriptor
-        target = os.readlink(name, dir_fd=directory)
+        try:
+            target = os.readlink(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINVAL):  # it is gone, or no link any more
+                raise replaced(path) from None
+            raise
         lower = self._lower(self._levels[-1], path)
         if self._is_bare(path, lower):
             self._discard(name)
