@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-__all__ = ["Member", "header"]
+__all__ = ["Member", "header", "number_of"]
 
 _TYPES = {
     "file": b"0",
@@ -115,3 +115,11 @@ def _decimal(seconds: int, fraction: int) -> bytes:
     else:
         text = f"{seconds}.{fraction:09d}" if fraction else str(seconds)
     return (text.rstrip("0") if "." in text else text).encode()
+
+
+def number_of(field: bytes) -> int:
+    """A number field of a header: octal digits, or base 256 where the first bit is set."""
+    if field[0] & 0x80:
+        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+    digits = field.strip(b" \0")
+    return int(digits, 8) if digits else 0

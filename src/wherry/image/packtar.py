@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from wherry.base.errors import ImageError, reason
-from wherry.image.headers import Member, header
+from wherry.image.headers import Member, header, number_of
 from wherry.image.local import Image
 from wherry.image.rootfs import root_tar
 from wherry.image.table import TarReader, read_entries, read_frames
@@ -168,9 +168,9 @@ def _looked_through(layer: Layer) -> Survey:
     headers = _Headers(layer)
     try:
         for path, block in headers:
-            newest = max(newest, _number(block[136:148]))
+            newest = max(newest, number_of(block[136:148]))
             if not path:
-                found = Survey(*(_number(block[at:end]) for at, end in ((100, 108), (108, 116), (116, 124))))
+                found = Survey(*(number_of(block[at:end]) for at, end in ((100, 108), (108, 116), (116, 124))))
             plain = plain and _is_new(path, kinds)
             kinds[path] = block[156:157]
     except ValueError:
@@ -211,7 +211,7 @@ class _Headers:
             if len(block) < _BLOCK or not block[0]:
                 return
             kind = block[156:157]
-            length = _number(block[124:136])
+            length = number_of(block[124:136])
             if kind in b"xL":
                 data = self._reader.read(-(-length // _BLOCK) * _BLOCK)[:length]
                 if kind == b"L":
@@ -248,11 +248,3 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         found[key] = value[:-1]
         data = data[length:]
     return found
-
-
-def _number(field: bytes) -> int:
-    """Octal digits, or base 256 where the first bit is set."""
-    if field[0] & 0x80:
-        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-    digits = field.strip(b" \0")
-    return int(digits, 8) if digits else 0

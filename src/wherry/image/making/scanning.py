@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from wherry.base.errors import BrokenArchive
+from wherry.image.headers import number_of
 
 __all__ = ["Scanned", "scan"]
 
@@ -75,7 +76,7 @@ def scan(path: str) -> Iterator[bytes | Scanned]:
 
 
 def _is_ordinary(owners: bytes) -> bool:
-    mode, uid, gid = (_number(owners[at : at + 8]) for at in (0, 8, 16))
+    mode, uid, gid = (number_of(owners[at : at + 8]) for at in (0, 8, 16))
     return not (uid or gid or mode & _ODD_MODE)
 
 
@@ -86,13 +87,13 @@ def _whole(path: bytes, kind: str, block: bytes, fields: dict[bytes, bytes], tar
         for key, value in fields.items()
         if key.startswith(prefix)
     }
-    device = (_number(block[329:337]), _number(block[337:345])) if kind in ("char", "block") else (0, 0)
+    device = (number_of(block[329:337]), number_of(block[337:345])) if kind in ("char", "block") else (0, 0)
     return Scanned(
         path,
         kind,
-        _number(block[100:108]) & 0o7777,
-        int(fields.get(b"uid") or _number(block[108:116])),
-        int(fields.get(b"gid") or _number(block[116:124])),
+        number_of(block[100:108]) & 0o7777,
+        int(fields.get(b"uid") or number_of(block[108:116])),
+        int(fields.get(b"gid") or number_of(block[116:124])),
         _clean(target).rstrip(b"/"),
         device,
         xattrs,
@@ -113,14 +114,14 @@ def _blocks(path: str) -> Iterator[tuple[bytes, bytes]]:
             if end - position < max(wanted, _BLOCK):
                 break
             if wanted:
-                yield block, data[position : position + wanted][: _number(block[124:136])]
+                yield block, data[position : position + wanted][: number_of(block[124:136])]
                 position, wanted = position + wanted, 0
                 continue
             block = data[position : position + _BLOCK]
             if not block[0] and not block[156] and not block.strip(b"\0"):
                 return
             position += _BLOCK
-            size = _number(block[124:136])
+            size = number_of(block[124:136])
             if block[156] in b"xLKg":
                 wanted = -(-size // _BLOCK) * _BLOCK
                 if not wanted:
@@ -194,11 +195,3 @@ def _records(data: bytes) -> dict[bytes, bytes]:
             found[key] = value[:-1]
         data = data[length:]
     return found
-
-
-def _number(field: bytes) -> int:
-    """Octal digits, or base 256 where the first bit is set."""
-    if field[0] & 0x80:
-        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-    digits = field.strip(b" \0")
-    return int(digits, 8) if digits else 0
