@@ -10,22 +10,17 @@ import threading
 from collections.abc import Callable
 
 from wherry.base.errors import Interrupted
-from wherry.build.graph import CopyStep, Files, Graph, MetaStep, RunStep, Step
+from wherry.build.graph import CopyStep, Files, Graph, RunStep, SourceStep, Step
 from wherry.build.made import Event, Made, Report
 
-__all__ = ["Maker", "carry_out", "files_needed", "needed_by"]
+__all__ = ["Maker", "carry_out", "needed_by"]
 
 
 def needed_by(step: Step) -> tuple[int, ...]:
     """The steps that must be done before this one."""
-    if isinstance(step, MetaStep):
-        return (step.parent,)
-    if isinstance(step, CopyStep):
-        return (step.parent, *(files.step for files in step.sources if files.kind == "step"))
-    if isinstance(step, RunStep):
-        shown = [mount.files for mount in step.mounts if mount.files is not None]
-        return (step.parent, *(files.step for files in shown if files.kind == "step"))
-    return ()
+    if isinstance(step, SourceStep):
+        return ()
+    return (step.parent, *(files.step for files in _files_of(step) if files.kind == "step"))
 
 
 Maker = Callable[[int, Step, dict[int, Made], threading.Event], Made]
@@ -113,7 +108,7 @@ class _Run:
                 self._changed.wait()
 
 
-def files_needed(step: Step) -> tuple[Files, ...]:
+def _files_of(step: Step) -> tuple[Files, ...]:
     """All files that a step takes from elsewhere."""
     if isinstance(step, CopyStep):
         return step.sources

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
 from wherry.base.digest import Digest
 from wherry.store import Layer
 
-__all__ = ["Event", "Made", "Report", "Stop"]
+__all__ = ["Event", "Made", "Report"]
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -37,9 +36,3 @@ class Event(msgspec.Struct, frozen=True):
 
 
 Report = Callable[[Event], None]
-
-
-class Stop(Protocol):
-    """Says that the build is over, because another step failed or the user has had enough."""
-
-    def is_set(self) -> bool: ...

@@ -45,7 +45,6 @@ class View:
         self._quiet = quiet
         self._lock = threading.Lock()
         self._titles: tuple[str, ...] = ()
-        self._last = -1
         self._kept: dict[int, list[str]] = {}
         """Of a quiet build: the last lines of each step, shown if it fails."""
 
@@ -88,7 +87,6 @@ class View:
             size = f", {bytes_for_people(event.size)}" if event.size >= 0 else ", no change"
             text = _dim(f"done in {event.seconds:.1f} s{size}", self._colours)
             self._say(f"{_mark(f'#{event.place}', '36', self._colours)} {text}")
-        self._last = event.place
 
     def _title(self, place: int) -> str:
         title = " ".join(self._titles[place].split()) if place < len(self._titles) else ""
