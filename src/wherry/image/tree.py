@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -145,7 +146,7 @@ class Tree:
         found = (self._child(directory, name) for name in sorted(names))
         return [entry for entry in found if entry is not None]
 
-    @property
+    @cached_property
     def root(self) -> Entry:
         """The view's root directory."""
         if not self._roots:
