@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -164,6 +166,12 @@ static int host_say(const struct start *start, const struct record *record) {
     return 0;
 }
 
+/* Process 1, and with it all, is killed when we are. */
+static int host_parent(const struct record *record) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != (pid_t)record->field[0].u) raise(SIGKILL); /* it was sooner */
+    return 0;
+}
+
 static int host_operation(struct start *start, const struct record *record, struct host *host,
                           struct failure *failure) {
     switch (record->kind) {
@@ -193,6 +201,7 @@ static int host_operation(struct start *start, const struct record *record, stru
     case OP_SUPERVISE: return supervise_start(start, record, failure);
     case OP_CGROUP: return cgroup_make(start, record, &host->bounds.cgroup, failure);
     case OP_MEMBER: return cgroup_join(start, record, &host->bounds.cgroup, failure);
+    case OP_PARENT: return host_parent(record);
     case OP_SAY: return host_say(start, record);
     case OP_WATCH: bounds_watch(&host->bounds, record); return 0;
     case OP_UNTIL: host->until = until_find(record); return 0;

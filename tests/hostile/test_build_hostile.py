@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import images
+from waiting import until
 from wherry_command import Wherry, installed
 
 SECRET = "s3cret-" + "x7Qp2" * 4
@@ -207,6 +209,38 @@ def test_a_build_killed_anywhere_leaves_a_store_that_the_next_one_uses(command: 
     assert command.ok("ps", "-aq") == ""
     left = [name for name in os.listdir(command.folder / "store" / "tmp") if not name.startswith(".")]
     assert left == [], left
+
+
+def running(word: str) -> list[int]:
+    """Processes that have a word as an argument."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has gone
+            if word.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("owners", ["supervisor", "range", "pretend"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_step_ends_with_a_build_that_is_killed(command: Wherry, context: Path, owners: str, beside: bool) -> None:
+    """Also one that writes nothing, and ignores signals; in the main thread, and in one of several."""
+    seconds = str(random.SystemRandom().randrange(10**8, 10**9))
+    other = "FROM tiny AS other\nRUN touch /o\n" if beside else ""
+    taken = "COPY --from=other /o /o\n" if beside else ""
+    (context / "Dockerfile").write_text(f"{other}FROM tiny\nRUN trap '' TERM INT HUP; sleep {seconds}\n{taken}")
+    process = subprocess.Popen(
+        [str(command.program), "build", "--no-cache", "--owners", owners, "-q", str(context)], env=command.environment
+    )
+    try:
+        until(lambda: running(seconds), 60)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        until(lambda: not running(seconds), 20)
+    finally:
+        process.kill()
+        for left in running(seconds):
+            os.kill(left, signal.SIGKILL)
 
 
 def test_two_builds_at_once_share_what_they_make(command: Wherry, context: Path) -> None:

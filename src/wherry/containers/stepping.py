@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from wherry.containers.starting import Start, plan_step
 from wherry.containers.world import World
 from wherry.image import Image
-from wherry.launch import RunOptions, write_files
+from wherry.launch import Operation, RunOptions, write_files
 
 __all__ = ["prepare_step"]
 
@@ -15,8 +17,11 @@ __all__ = ["prepare_step"]
 def prepare_step(world: World, options: RunOptions, image: Image) -> Start:
     """Everything up to the launcher; what the plan has to say is left to the caller.
 
-    ``image``'s layers must stay until the start has ended: who calls holds them. Raises what planning raises.
+    ``image``'s layers must stay until the start has ended: who calls holds them, and begins the start himself, from the
+    thread that waits for it: when this ends, or the process is killed, the start ends too. Raises what planning raises.
     """
-    plan = msgspec.structs.replace(plan_step(world, options, image), reusable=False)
+    plan = plan_step(world, options, image)
+    parent = Operation("PARENT", (os.getpid(),))
+    plan = msgspec.structs.replace(plan, operations=(parent, *plan.operations), reusable=False)
     write_files(plan)
     return Start(plan, options.command)

@@ -76,6 +76,7 @@ OPERATIONS: dict[str, Kind] = {
     "POINT": _kind(128, "HOST", "sss", "source root path"),
     "MOUNTED": _kind(129, "HOST", "sl", "prefix variables"),
     "SUPERVISE": _kind(130, "HOST", "sssuul", "program owners upper uid gid groups"),
+    "PARENT": _kind(131, "HOST", "u", "process"),
     "FAILED": _kind(135, "HOST", "u", "status"),
     "SAY": _kind(140, "HOST", "s", "text"),
     "HOSTNAME": _kind(200, "INIT", "s", "name"),
