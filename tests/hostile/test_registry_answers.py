@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from fake_registry import FakeRegistry, Handler, fake_registry, sha256
-from registry_attacks import BLOB, SMALL, at, manifest
+from registry_attacks import SMALL, at, manifest
 from registry_session import Visitor
 from wherry.base.errors import (
     DigestMismatch,
@@ -24,19 +22,6 @@ from wherry.base.errors import (
     WherryError,
 )
 from wherry.base.reference import Reference
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeRegistry]:
-    with fake_registry() as server:
-        server.add_blob(BLOB)
-        server.add_manifest("a/b", "1.0", SMALL)
-        yield server
-
-
-@pytest.fixture
-def visitor(tmp_path: Path) -> Visitor:
-    return Visitor(tmp_path)
 
 
 def test_a_manifest_is_compared_with_the_digest_that_was_asked_for(fake: FakeRegistry, visitor: Visitor) -> None:

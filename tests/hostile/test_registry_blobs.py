@@ -6,14 +6,13 @@ import random
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from fake_registry import FakeRegistry, Handler, fake_registry
-from registry_attacks import BLOB, DIGEST, SMALL, at, pull, send_part
+from registry_attacks import BLOB, DIGEST, at, pull, send_part
 from registry_session import Visitor
 from wherry.base.digest import Digest
 from wherry.base.errors import (
@@ -22,19 +21,6 @@ from wherry.base.errors import (
     NotInRegistry,
     WherryError,
 )
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeRegistry]:
-    with fake_registry() as server:
-        server.add_blob(BLOB)
-        server.add_manifest("a/b", "1.0", SMALL)
-        yield server
-
-
-@pytest.fixture
-def visitor(tmp_path: Path) -> Visitor:
-    return Visitor(tmp_path)
 
 
 def test_a_blob_whose_bytes_differ_from_its_digest_is_refused_at_its_end(fake: FakeRegistry, visitor: Visitor) -> None:

@@ -21,19 +21,6 @@ from wherry.base.errors import (
 )
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeRegistry]:
-    with fake_registry() as server:
-        server.add_blob(BLOB)
-        server.add_manifest("a/b", "1.0", SMALL)
-        yield server
-
-
-@pytest.fixture
-def visitor(tmp_path: Path) -> Visitor:
-    return Visitor(tmp_path)
-
-
 def test_credentials_do_not_follow_a_redirect_to_another_host(fake: FakeRegistry, visitor: Visitor) -> None:
     fake.scheme, fake.users = "basic", {"ada": "secret"}
     log_in(visitor, fake, "ada", "secret")

@@ -14,6 +14,7 @@ import pytest
 import images
 from docker_daemon import Docker, connect
 from registry_server import RegistryServer, serve
+from registry_session import Visitor
 from wherry_command import Wherry
 
 
@@ -81,3 +82,23 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Docker:
     if isinstance(found, str):
         pytest.skip(f"no docker here: {found}")
     return found
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Visitor:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Visitor(home)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    with serve(tmp_path_factory.mktemp("plain"), access_log=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """With TLS and a password."""
+    with serve(tmp_path_factory.mktemp("locked"), tls=True, users={"ada": "count:ess", "bob": "b"}) as server:
+        yield server

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,26 +18,6 @@ from registry_session import Visitor
 from wherry.base.digest import Digest
 from wherry.base.errors import NotInRegistry, RegistryError, Unauthorized, UsageError
 from wherry.registry import login, logout
-
-
-@pytest.fixture
-def visitor(tmp_path: Path) -> Visitor:
-    home = tmp_path / "home"
-    home.mkdir()
-    return Visitor(home)
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    with serve(tmp_path_factory.mktemp("plain"), access_log=True) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    """With TLS and a password."""
-    with serve(tmp_path_factory.mktemp("locked"), tls=True, users={"ada": "count:ess", "bob": "b"}) as server:
-        yield server
 
 
 def test_a_login_is_kept_and_used_and_forgotten(locked: RegistryServer, visitor: Visitor) -> None:

@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,26 +20,6 @@ from registry_session import Visitor
 from wherry.base.digest import Digest
 from wherry.base.errors import DigestMismatch, NetworkFailed, Unauthorized
 from wherry.registry import login
-
-
-@pytest.fixture
-def visitor(tmp_path: Path) -> Visitor:
-    home = tmp_path / "home"
-    home.mkdir()
-    return Visitor(home)
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    with serve(tmp_path_factory.mktemp("plain"), access_log=True) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    """With TLS and a password."""
-    with serve(tmp_path_factory.mktemp("locked"), tls=True, users={"ada": "count:ess", "bob": "b"}) as server:
-        yield server
 
 
 def test_what_is_pushed_comes_back(plain: RegistryServer, visitor: Visitor) -> None:
