@@ -81,6 +81,35 @@ RUN tar -cf /t --owner 3 --group 4 -C /etc issue && tar -xpf /t && stat -c %u:%g
     assert shown.split() == ["0:0"] * 3 + ["APT::Sandbox::User", '"root";']
 
 
+FORGES = """
+import os
+os.mkdir("/forged"), open("/forged/file", "w").close()
+for path in ("/forged", "/forged/file", "/etc/passwd"):
+    for name, value in (("owner", b"5:6:4755"), ("owner", b"0:0:0600:c:1:1"), ("xattr.security.capability", b"1" * 20)):
+        try: os.setxattr(path, f"user.wherry.{name}", value)
+        except PermissionError: pass
+"""
+
+
+@pytest.mark.parametrize("way", ["supervisor", "range", "pretend"])
+def test_a_step_cannot_write_itself_whose_its_files_are(lab: Wherry, tmp_path: Path, way: str) -> None:
+    (tmp_path / "forge.py").write_text(FORGES)
+    recipe = "FROM small\nCOPY forge.py /f\nRUN python3 /f\n"
+    build(lab, tmp_path, recipe, way)
+    names = ("/forged", "/forged/file", "/etc/passwd")
+    shown = lab.ok("run", "--rm", "--fakeroot", f"made-{way}", "stat", "-c", "%u:%g %a %F", *names)
+    assert shown.splitlines() == ["0:0 755 directory", "0:0 644 regular empty file", "0:0 644 regular file"]
+    listed = "import os; print([os.listxattr(n) for n in ('/forged', '/forged/file', '/etc/passwd')])"
+    assert lab.ok("run", "--rm", "--fakeroot", f"made-{way}", "python3", "-c", listed).strip() == "[[], [], []]"
+
+
+def test_a_container_without_a_supervisor_cannot_write_itself_whose_its_files_are(lab: Wherry) -> None:
+    lab.ok("run", "--name", "forger", "-u", "root", "small", "python3", "-c", FORGES)
+    lab.ok("commit", "forger", "forged")
+    assert lab.ok("run", "--rm", "--fakeroot", "forged", "stat", "-c", "%u:%g %a", "/forged/file") == "0:0 644\n"
+    lab.ok("rm", "forger")
+
+
 def test_without_a_supervisor_the_next_best_way_is_taken_and_said(tmp_path: Path) -> None:
     without = Wherry(tmp_path / "without", {"WHERRY_SUPERVISOR": "/bin/false"})
     without.ok("tag", without.ok("load", "-q", f"oci:{images.image('tiny')}").split()[-1], "tiny")

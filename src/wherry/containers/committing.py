@@ -140,7 +140,7 @@ def _changes(world: World, container: Container, image: Image, progress: Progres
     if not upper:
         return None
     ids = inside_ids(plan_kept(world, container, msgspec.structs.replace(container.options, cidfile=None)))
-    told = Told(told_of(upper).beside, ids, made_by_start(world, container))
+    told = Told(told_of(upper).beside, ids, made_by_start(world, container), noted=container.options.fakeroot)
     rules = Rules(source_epoch(world.outside))
 
     def made() -> MadeLayer | None:

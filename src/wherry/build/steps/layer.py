@@ -52,7 +52,7 @@ def _found(site: Site, place: int, key: Digest, parent: Made) -> Made | None:
 
 def _made(site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str], None], *, by_command: bool) -> Made:
     from wherry.build.normalise import normalise
-    from wherry.image import Rules, make_layer
+    from wherry.image import Rules, make_layer, told_of
 
     store = site.world.store
     site.report(Event("begin", place))
@@ -64,7 +64,8 @@ def _made(site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str
         if by_command:
             _tell(site, place, normalise(upper, site.here.rules, site.here.epoch, when))
         rules = Rules(epoch=site.here.epoch, drop=_NEVER if by_command else ())
-        made = make_layer(store, parent.layers, upper, rules=rules)
+        told = told_of(upper, noted=not (by_command and site.here.owners == "pretend"))
+        made = make_layer(store, parent.layers, upper, rules=rules, told=told)
     finally:
         store.discard(work)
     seconds = time.monotonic() - began

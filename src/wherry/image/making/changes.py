@@ -49,11 +49,13 @@ class Content(msgspec.Struct, frozen=True):
 class Told(msgspec.Struct, frozen=True):
     """What is known besides the files: ``beside`` the owners of what can carry no attributes, ``ids`` the owner in the
     image of who owns a file on disk (default: root), ``ours`` paths that the start of a container makes, which count
-    only when something was put there."""
+    only when something was put there. ``noted``: what files say of their owners themselves counts; not so where the
+    command could write that."""
 
     beside: dict[str, Owner] = {}
     ids: Ids | None = None
     ours: frozenset[str] = frozenset()
+    noted: bool = True
 
 
 class _Level(msgspec.Struct):
@@ -150,7 +152,7 @@ class Changes:
         member = level.member
         assert member is not None
         # A start makes the upper directory with mode 0755, whatever the image's root has.
-        if _noted(level.attributes) or member.mode not in (0o755, lower.mode & 0o7777):
+        if self._noted(level.attributes, "/") or member.mode not in (0o755, lower.mode & 0o7777):
             yield header(self._counted(member))
         else:
             level.member = None
@@ -323,7 +325,7 @@ class Changes:
     def _owner(self, path: str, found: os.stat_result, known: dict[str, bytes], lower: Entry | None) -> Owner:
         """Owner, permissions and foreign attributes: as they were noted, else as below, if it came from there, else
         those on disk."""
-        noted = of_attributes(known, path) if known else None
+        noted = self._noted(known, path)
         if noted is not None and noted.mode >= 0:
             return noted
         mode = stat.S_IMODE(found.st_mode)
@@ -335,6 +337,9 @@ class Changes:
                 before = mode in (was.mode & 0o1755, was.mode & 0o1777)
                 return Owner(was.uid, was.gid, was.mode if before else mode, xattrs={**was.xattrs, **foreign})
         return Owner(uid, gid, mode, xattrs=foreign)
+
+    def _noted(self, known: dict[str, bytes], path: str) -> Owner | None:
+        return of_attributes(known, path) if known and self._told.noted else None
 
     def _came_from(self, found: os.stat_result, known: dict[str, bytes], lower: Entry | None) -> Owner | None:
         if stat.S_ISREG(found.st_mode):
@@ -464,7 +469,3 @@ def _on_disk(path: str) -> dict[str, bytes]:
     except OSError:
         return {}
     return attrs.kept(found)
-
-
-def _noted(attributes: dict[str, bytes]) -> bool:
-    return of_attributes(attributes, "/") is not None

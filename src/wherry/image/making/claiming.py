@@ -192,6 +192,9 @@ def _claim_file(
 def _claim(
     descriptor: int, found: os.stat_result, path: str, inside: Ids, shown: frozenset[str], own: tuple[int, int]
 ) -> None:
+    for name in os.listxattr(descriptor):
+        if name.startswith((OWNER, FOREIGN)):
+            os.removexattr(descriptor, name)  # the command's own words
     uid, gid = inside(found.st_uid, found.st_gid)
     if uid or gid or path in shown:
         os.setxattr(descriptor, OWNER, f"{uid}:{gid}:{stat.S_IMODE(found.st_mode):04o}".encode())

@@ -67,9 +67,9 @@ def make_layer(
                 store.discard(folder)
 
 
-def told_of(upper: str) -> Told:
-    """What lies beside an upper directory."""
-    return Told(read_beside(f"{os.path.dirname(upper.rstrip('/'))}/owners"))
+def told_of(upper: str, *, noted: bool = True) -> Told:
+    """What lies beside an upper directory; ``noted`` as :class:`Told` has it."""
+    return Told(read_beside(f"{os.path.dirname(upper.rstrip('/'))}/owners"), noted=noted)
 
 
 def _made(
