@@ -51,11 +51,12 @@ def unknown_variables() -> list[str]:
     import difflib
     import os
 
-    known = {key.environment for key in keys() if key.environment} | set(_NOT_SETTINGS)
+    settings = sorted(key.environment for key in keys() if key.environment)
+    known = {*settings, *_NOT_SETTINGS}
     found = []
     for name in sorted(os.environ):
         if name.startswith("WHERRY_") and not name.startswith("WHERRY_TEST_") and name not in known:
-            near = difflib.get_close_matches(name, sorted(known), 1)
+            near = difflib.get_close_matches(name, settings, 1)
             found.append(f"{name} is set, and nobody reads it" + (f": did you mean {near[0]}?" if near else ""))
     return found
 

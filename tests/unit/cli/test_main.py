@@ -203,8 +203,10 @@ def test_a_variable_that_nobody_reads_is_named_with_the_one_that_was_meant(
 ) -> None:
     monkeypatch.setenv("WHERRY_STOER", "/x")
     monkeypatch.setenv("WHERRY_EXPLAIN", "plan")
+    monkeypatch.setenv("WHERRY_FOO", "x")  # near to WHERRY_FACE, which is not for users
     assert main.main(["settings", "run.pull"]) == 0
     assert capsys.readouterr().err == (
+        "wherry: note: WHERRY_FOO is set, and nobody reads it\n"
         "wherry: note: WHERRY_STOER is set, and nobody reads it: did you mean WHERRY_STORE?\n"
     )
 
