@@ -74,12 +74,12 @@ def _ask(
     from wherry.containers import prepare_step
     from wherry.launch import RunOptions
 
-    store = site.world.store
+    store, below = site.world.store, site.below(made.layers)
     work = store.new_work()
     try:
         os.mkdir(f"{work}/upper", 0o755)
         options = RunOptions(
-            command=activation_command(request, Tree.of(made.layers), env),
+            command=activation_command(request, below.view, env),
             entrypoint=(),
             env=("HOME=/root", *(f"{name}={value}" for name, value in env.items())),
             bare_env=True,
@@ -94,7 +94,7 @@ def _ask(
             log=False,
         )
         with site.planning:
-            start = prepare_step(site.world, options, as_image(made, "conda", graph.platform))
+            start = prepare_step(site.world, options, as_image(made, "conda", graph.platform), below)
         process = start.begin(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             output, _ = process.communicate(timeout=_PATIENCE)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from wherry.build.normalise import Rule
     from wherry.build.request import BuildOptions
     from wherry.containers import World
+    from wherry.image import Below
+    from wherry.store import Layer
 
 __all__ = ["Here", "Site", "Sources"]
 
@@ -49,8 +51,18 @@ class Site:
         self.planning = threading.RLock()
         self.meaning = fingerprint(here.rules, here.epoch) + (b"pretend" if here.owners == "pretend" else b"")
         """What of the way of building is part of every layer's bytes, and so of every step's key."""
+        self._below: dict[tuple[str, ...], Below] = {}
         self.notes: dict[str, None] = {}
         """What this machine or image could not give, said once."""
+
+    def below(self, layers: tuple[Layer, ...]) -> Below:
+        """The view that a step upon these layers is done on: what the one before learnt of the lower ones is known."""
+        from wherry.image import Below
+
+        place = tuple(layer.key for layer in layers)
+        if place not in self._below:
+            self._below[place] = Below(self.world.store, layers, self._below.get(place[:-1]) if layers else None)
+        return self._below[place]
 
     def note(self, text: str) -> None:
         from wherry.build.made import Event

@@ -7,14 +7,16 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import LaunchError, reason, remedy
 from wherry.containers.world import World
 
 if TYPE_CHECKING:
-    from wherry.image import Image
+    from wherry.image import Below
     from wherry.launch import Kept, RunOptions
+    from wherry.store import Layer
 
 __all__ = ["owners_file"]
 
@@ -22,11 +24,13 @@ _KEPT = 24 * 3600
 """Seconds; a plan whose list has gone is made anew, and the list with it."""
 
 
-def owners_file(world: World, image: Image, options: RunOptions, kept: Kept | None, *, make: bool) -> str:
-    """The list's path, written where ``make``; empty where all is root's."""
+def owners_file(
+    world: World, layers: Sequence[Layer] | Below, options: RunOptions, kept: Kept | None, *, make: bool
+) -> str:
+    """The path of the list for these layers, written where ``make``; empty where all is root's."""
     from wherry.image import owners_list
 
-    content = owners_list(world.store, image.layers, _left_before(world, options, kept))
+    content = owners_list(world.store, layers, _left_before(world, options, kept))
     if not content:
         return ""
     folder = f"{world.runtime}/owners"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wherry.base.progress import Progress
     from wherry.containers.kept import Container
     from wherry.containers.mounting import Mount
-    from wherry.image import Image
+    from wherry.image import Below, Image
 
 __all__ = [
     "Preview",
@@ -265,18 +265,18 @@ def _plan(world: World, options: RunOptions, image: Image, kept: Kept | None, *,
         raise told from None
 
 
-def plan_step(world: World, options: RunOptions, image: Image) -> LaunchPlan:
+def plan_step(world: World, options: RunOptions, image: Image, below: Below) -> LaunchPlan:
     """The plan of a start of ``image`` as its caller put it together and holds it: no lease is taken, nothing saved."""
-    return _plan_of(world, options, image, None, dry_run=False, leased=False)
+    return _plan_of(world, options, image, None, dry_run=False, below=below)
 
 
 def _plan_of(
-    world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool, leased: bool = True
+    world: World, options: RunOptions, image: Image, kept: Kept | None, *, dry_run: bool, below: Below | None = None
 ) -> LaunchPlan:
     from wherry.image import directory_of, view
     from wherry.policy import ImageFacts, UserFacts, decide
 
-    host, tree = world.host, view(image)
+    host, tree = world.host, view(image) if below is None else below.view
     choice = choose(options, world.settings, host, image, tree, lambda: world.machine)
     if directory_of(image):
         from wherry.containers.packed import fitting
@@ -286,11 +286,9 @@ def _plan_of(
     _check_platform(image, host.architecture)
     facts = ImageFacts(image.reference, image.digest)
     decision = decide(facts, UserFacts(host.uid, host.user, host.node), "run")
-    lease = (
-        ""
-        if dry_run or not leased or directory_of(image)
-        else world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
-    )
+    lease = ""
+    if not (dry_run or below is not None or directory_of(image)):
+        lease = world.store.lease(image.digest, host.node, host.boot_id, world.runtime)
     if options.installed:
         from wherry.launch import as_installed
 
@@ -303,7 +301,8 @@ def _plan_of(
     if options.fakeroot:
         from wherry.containers.faking import owners_file
 
-        paths = msgspec.structs.replace(paths, owners=owners_file(world, shown, options, kept, make=not dry_run))
+        layers = below if below is not None and shown is image else shown.layers
+        paths = msgspec.structs.replace(paths, owners=owners_file(world, layers, options, kept, make=not dry_run))
     if directory_of(image):
         from wherry.containers.packed import as_mounted
 

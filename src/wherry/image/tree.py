@@ -62,7 +62,7 @@ def view(image: Image) -> Tree:
 
 
 class Tree:
-    """Look-ups in layers laid over each other. Paths are absolute within the view; not safe for several threads."""
+    """Look-ups in layers laid over each other. Paths are absolute within the view."""
 
     def __init__(
         self,
@@ -75,11 +75,14 @@ class Tree:
         """``roots`` are trees, the upper first; ``whiteouts``, by position, of those that carry none themselves;
         ``modes``, by position and path, where they differ from those on disk; if ``exact``, of all directories that
         the layer names."""
-        self._roots = tuple(enumerate(roots))
-        self._whiteouts = whiteouts or {}
-        self._modes = modes or {}
+        found = tuple(roots)
+        top = len(found) - 1  # inside, positions count from the lowest: they stay when a layer comes on top
+        self._roots = tuple((top - number, root) for number, root in enumerate(found))
+        self._whiteouts = {top - number: known for number, known in (whiteouts or {}).items()}
+        self._modes = {top - number: known for number, known in (modes or {}).items()}
         self._exact = exact
-        self._known: dict[tuple[str, str], Entry | None] = {}
+        self._under: Tree | None = None
+        self._known: dict[tuple[tuple[tuple[int, str], ...], str], Entry | None] = {}
 
     @classmethod
     def of(cls, layers: Iterable[Layer], upper: str = "", *, exact: bool = False) -> Tree:
@@ -103,6 +106,18 @@ class Tree:
             elif layer.meta.closed:
                 modes[position] = dict(layer.meta.open_folders)
         return cls([*roots, *(layer.tree for layer in upper_first)], whiteouts, modes, exact=exact)
+
+    def above(self, layer: Layer) -> Tree:
+        """The view with one layer more on top. What was looked up in this one is known there, as far as the layer does
+        not hide it: so of a directory that the layer has not, nothing is looked up again."""
+        top = Tree.of((layer,), exact=self._exact)
+        place = len(self._roots)
+        made = Tree((), exact=self._exact)
+        made._roots = ((place, layer.tree), *self._roots)
+        made._whiteouts = {**self._whiteouts, **{place + number: known for number, known in top._whiteouts.items()}}
+        made._modes = {**self._modes, **{place + number: known for number, known in top._modes.items()}}
+        made._under, made._known = self, self._known
+        return made
 
     def stat(self, path: str, *, follow: bool = True) -> Entry | None:
         """What is at ``path``, None when there is nothing; ``follow`` the last symbolic link."""
@@ -156,6 +171,9 @@ class Tree:
             folders.append((position, root))
             if self._is_opaque(position, root, ""):
                 break
+            if self._under is not None:
+                folders += self._under.root.folders
+                break
         top = os.stat(folders[0][1])
         return Entry("/", folders[0][1], top.st_mode, 0, top.st_mtime_ns, "", tuple(folders))
 
@@ -200,7 +218,7 @@ class Tree:
         return trail[-1], trail[-1].path
 
     def _child(self, directory: Entry, name: str) -> Entry | None:
-        key = (directory.path, name)
+        key = (directory.folders, name)
         if key not in self._known:
             self._known[key] = self._look(directory, name)
         return self._known[key]
@@ -211,7 +229,14 @@ class Tree:
         folders: list[tuple[int, str]] = []
         path = _joined(directory.path, [name])
         inner = path[1:]
-        for position, folder in directory.folders:
+        for number, (position, folder) in enumerate(directory.folders):
+            if number == 1 and (key := (directory.folders[1:], name)) in self._known:
+                below = self._known[key]
+                if first is None:
+                    return below
+                if below is not None:
+                    folders += below.folders
+                break
             candidate = f"{folder}/{name}"
             try:
                 found = os.lstat(candidate)
@@ -253,7 +278,7 @@ class Tree:
         return known is not None and inner in known.removed
 
     def _is_opaque(self, position: int, folder: str, inner: str) -> bool:
-        if position + 1 >= len(self._roots):
+        if position == 0:
             return False
         known = self._whiteouts.get(position)
         if known is not None:

@@ -14,7 +14,6 @@ from wherry.build.made import Made
 from wherry.build.site import Site
 from wherry.build.steps.layer import found_or_made
 from wherry.build.who import ids_of
-from wherry.image import Tree
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
@@ -31,7 +30,7 @@ def copy_files(site: Site, place: int, step: CopyStep, done: dict[int, Made]) ->
     with _told_where(site, step), _work(site, step) as work:
         selections = [selected(site, files, step, done, work) for files in step.sources]
         inputs: tuple[Digest, ...] = tuple(digest(each, site.world.store.path) for each in selections)
-        below = Tree.of(parent.layers)
+        below = site.below(parent.layers).view
         owner = ids_of(step.owner, below, same_group=True) if step.owner else None
         key = step_key(step, parent.diff_ids, inputs, site.meaning)
 

@@ -21,7 +21,7 @@ def make_folder(site: Site, place: int, step: MetaStep, parent: Made) -> Made:
 
     Raises :class:`UsageError` where a file is in the way.
     """
-    below = Tree.of(parent.layers)
+    below = site.below(parent.layers).view
     there = below.stat(step.directory)
     if there is not None:
         if there.is_dir:

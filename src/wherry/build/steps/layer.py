@@ -65,7 +65,7 @@ def _made(site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str
             _tell(site, place, normalise(upper, site.here.rules, site.here.epoch, when))
         rules = Rules(epoch=site.here.epoch, drop=_NEVER if by_command else ())
         told = told_of(upper, noted=not (by_command and site.here.owners == "pretend"))
-        made = make_layer(store, parent.layers, upper, rules=rules, told=told)
+        made = make_layer(store, site.below(parent.layers), upper, rules=rules, told=told)
     finally:
         store.discard(work)
     seconds = time.monotonic() - began

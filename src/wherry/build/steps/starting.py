@@ -33,7 +33,8 @@ def prepared(
     the caller's terminal."""
     from wherry.containers import prepare_step
 
-    below = Tree.of(parent.layers)
+    under = site.below(parent.layers)
+    below = under.view
     with mounted(
         site,
         step,
@@ -50,7 +51,7 @@ def prepared(
         if shell:
             options = msgspec.structs.replace(options, command=shell, interactive=True, terminal=True)
         with site.planning:
-            start = prepare_step(site.world, options, as_image(parent, step.origin.stage, step.platform))
+            start = prepare_step(site.world, options, as_image(parent, step.origin.stage, step.platform), under)
         for note in start.plan.notes:
             site.note(note)
         start = msgspec.structs.replace(start, secrets=shown.secrets)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from wherry.image.making.owners import LayerOwners, Owner, layer_owners
+from wherry.image.making.owners import LayerOwners, Owner, is_odd, layer_owners
 from wherry.image.table import read_whiteouts
 from wherry.image.tree import Tree
 from wherry.store import Layer
@@ -22,12 +23,44 @@ __all__ = ["Below"]
 class Below:
     """The merged view of the layers (bottom first), with what their tables say of owners."""
 
-    def __init__(self, store: Store, layers: Sequence[Layer]) -> None:
+    def __init__(self, store: Store, layers: Sequence[Layer], under: Below | None = None) -> None:
+        """``under`` is the view of the same layers without the highest: what it knows is not asked for again."""
         self._store = store
         self._layers = tuple(layers)[::-1]
-        self._owners: dict[str, LayerOwners] = {}
+        self._under = under
+        self._owners: dict[str, LayerOwners] = under._owners if under is not None else {}
         self._moved: dict[tuple[int, int], Owner | None] | None = None
-        self.view = Tree.of(layers)
+        self.view: Tree = under.view.above(self._layers[0]) if under is not None else Tree.of(layers)
+
+    @classmethod
+    def of(cls, store: Store, layers: Sequence[Layer] | Below) -> Below:
+        """Of layers, or as it is: who makes one layer upon the other hands on what was learnt of those below."""
+        return layers if isinstance(layers, Below) else cls(store, layers)
+
+    @cached_property
+    def odd(self) -> dict[str, tuple[Entry, Owner]]:
+        """What is not as the trees show it, by path in order; without devices."""
+        known = self._under.odd if self._under is not None else {}
+        asked = self._layers[:1] if self._under is not None else self._layers
+        new = {os.fsdecode(key) for layer in asked for key in self._of(layer).odd}
+        found: dict[str, tuple[Entry, Owner]] = {}
+        for path in sorted(known.keys() | new):
+            entry = self.root if not path else self.find(path)
+            # Under a link it is another file, which has an entry of its own.
+            if entry is None or entry.path.strip("/") != path:
+                continue
+            if path not in new and entry is known[path][0]:
+                found[path] = known[path]
+            elif not self.is_device(path):
+                owner = self.owner(entry)
+                if owner.xattrs or is_odd("symlink" if entry.target else "", owner.uid, owner.gid, owner.mode):
+                    found[path] = (entry, owner)
+        return found
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Bottom first."""
+        return self._layers[::-1]
 
     @property
     def root(self) -> Entry:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.image.making import attributes as attrs
+from wherry.image.making.below import Below
 from wherry.image.making.folders import Folders
-from wherry.image.making.listed import odd_entries
 from wherry.image.making.owners import FOREIGN, OWNER, Owner
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def shown_owners(store: Store, layers: Sequence[Layer]) -> tuple[tuple[Shown, ..
     the way; whether these are all. Directories that all may write are left out: every start makes them so itself."""
     open_to_all = {path for layer in layers for path, _ in layer.meta.open_folders}
     found: dict[str, Shown] = {}
-    below, odd = odd_entries(store, layers)
+    below = Below(store, layers)
     whole, left, size = True, _MOST, _LARGEST
-    for path, (entry, owner) in sorted(odd.items(), key=lambda item: (not item[1][0].is_dir, item[1][0].size)):
+    for path, (entry, owner) in sorted(below.odd.items(), key=lambda item: (not item[1][0].is_dir, item[1][0].size)):
         if not path or owner.xattrs or path in open_to_all:  # the root is that of the upper directory
             continue
         left, size = left - 1, size - (entry.size if entry.is_file else 0)

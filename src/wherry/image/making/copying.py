@@ -32,7 +32,7 @@ _UNKNOWN = 1 << 40
 
 def copy_layer(
     store: Store,
-    below: Sequence[Layer],
+    below: Sequence[Layer] | Below,
     upper: str,
     *,
     rules: Rules = Rules(),  # noqa: B008
@@ -45,11 +45,13 @@ def copy_layer(
     A container may be running there: files that it changes meanwhile are an :class:`ImageError`.
     """
 
+    under = Below.of(store, below)
+
     def tar() -> Iterator[bytes]:
-        for piece in Changes(upper, Below(store, below), rules, told or Told()).pieces():
+        for piece in Changes(upper, under, rules, told or Told()).pieces():
             yield from [piece] if isinstance(piece, bytes) else read_content(piece)
 
-    return layer_of_tar(store, below, tar, compress=compress, progress=progress)
+    return layer_of_tar(store, under.layers, tar, compress=compress, progress=progress)
 
 
 def layer_of_tar(

@@ -32,7 +32,7 @@ SUBJECT = "the new layer"
 
 def make_layer(
     store: Store,
-    below: Sequence[Layer],
+    below: Sequence[Layer] | Below,
     upper: str,
     *,
     rules: Rules = Rules(),  # noqa: B008
@@ -58,7 +58,7 @@ def make_layer(
                 if error.errno != errno.EXDEV:
                     raise
                 return copy_layer(store, below, upper, rules=rules, told=told, compress=compress, progress=progress)
-            return _made(store, Below(store, below), work, rules, told, compress, progress, Taker(trash))
+            return _made(store, Below.of(store, below), work, rules, told, compress, progress, Taker(trash))
     except OSError as error:
         raise storage_failure(error, SUBJECT, store.path) from error
     finally:

@@ -11,38 +11,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wherry.image.making.below import Below
-from wherry.image.making.owners import Owner, is_odd, layer_owners, read_beside
-from wherry.store import Layer
+from wherry.image.making.owners import Owner, read_beside
 
 if TYPE_CHECKING:
-    from wherry.image.tree import Entry
-    from wherry.store import Store
+    from wherry.store import Layer, Store
 
-__all__ = ["odd_entries", "owners_list"]
+__all__ = ["owners_list"]
 
 
-def owners_list(store: Store, layers: Sequence[Layer], beside: str = "") -> bytes:
+def owners_list(store: Store, layers: Sequence[Layer] | Below, beside: str = "") -> bytes:
     """The list for these layers (bottom first); ``beside`` is the file ``owners`` that an earlier step on the same
     upper directory left. Empty where all belongs to root. Devices are left out: no tree has them."""
-    found = {path: owner for path, (_, owner) in odd_entries(store, layers)[1].items()}
+    found = {path: owner for path, (_, owner) in Below.of(store, layers).odd.items()}
     if beside:
         found.update(read_beside(beside))
     return b"".join(_record(path, owner) for path, owner in found.items())
-
-
-def odd_entries(store: Store, layers: Sequence[Layer]) -> tuple[Below, dict[str, tuple[Entry, Owner]]]:
-    """The layers' view, and what in it is not what the trees show, by path in order; without devices."""
-    found: dict[str, tuple[Entry, Owner]] = {}
-    below = Below(store, layers)
-    paths = {os.fsdecode(key) for layer in layers for key in layer_owners(store, layer).odd}
-    for path in sorted(paths):
-        entry = below.root if not path else below.find(path)
-        # Under a link it is another file, which has an entry of its own.
-        if entry is not None and entry.path.strip("/") == path and not below.is_device(path):
-            owner = below.owner(entry)
-            if owner.xattrs or is_odd("symlink" if entry.target else "", owner.uid, owner.gid, owner.mode):
-                found[path] = (entry, owner)
-    return below, found
 
 
 def _record(path: str, owner: Owner) -> bytes:
