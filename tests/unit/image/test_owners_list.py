@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from layers import Item, directory, file, hardlink, symlink, tar_of, whiteout
-from wherry.image import owners_list
+from wherry.image import Below, owners_list
 from wherry.image.making.copying import layer_of_tar
 from wherry.store import Layer, Store, open_at
 
@@ -70,6 +70,24 @@ def test_the_highest_layer_counts(store: Store) -> None:
         [file("d/ours"), whiteout("d/gone"), file("d/theirs", uid=9), directory("e")],
     )
     assert read(owners_list(store, layers)) == {"d/kept": ("5:0:0644", {}), "d/theirs": ("9:0:0644", {})}
+
+
+def test_layer_upon_layer_gives_the_same_list(store: Store) -> None:
+    """As a build asks, which makes one layer upon the other."""
+    layers = layers_of(
+        store,
+        [directory("d", 0o1777), *(file(f"d/{name}", uid=5) for name in "abc"), file("e", uid=5), symlink("l", "d")],
+        [file("d/a"), whiteout("d/b"), directory("e"), Item("null", tarfile.CHRTYPE)],
+        [file("other", mode=0o4755)],
+        [file("d/a", gid=7), directory("l"), file("l/x", uid=1), file("null")],
+        [whiteout("d"), file("d2/y", uid=2)],
+    )
+    below = Below(store, layers[:1])
+    for count in range(1, len(layers) + 1):
+        assert owners_list(store, below) == owners_list(store, layers[:count])
+        if count < len(layers):
+            below = Below(store, layers[: count + 1], below)
+    assert set(read(owners_list(store, below))) == {"d2/y", "l/x", "other"}
 
 
 def test_what_an_earlier_step_left_comes_first(store: Store, tmp_path: Path) -> None:

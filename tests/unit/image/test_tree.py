@@ -69,6 +69,42 @@ def test_whiteouts_in_the_table_count_where_the_disk_has_none(tmp_path: Path) ->
     assert view.listdir("/kept") == ()
 
 
+def test_one_layer_more_shows_what_all_show_at_once(tmp_path: Path) -> None:
+    layers = stack(
+        [
+            tar_of([directory("a/b"), file("a/b/c", b"1"), file("a/f"), directory("gone/x"), symlink("l", "a")]),
+            tar_of([file("a/b/c", b"22"), whiteout("a/f"), file("gone/x/y"), directory("t", 0o1777)]),
+            tar_of([whiteout("gone"), file("a/b/.wh..wh..opq"), file("a/b/d", b"3"), directory("a/f")]),
+            tar_of([file("other", b"4")]),
+            tar_of([directory("gone"), file("l", b"5"), directory("t", 0o700), file("a/f/inner")]),
+            tar_of([whiteout("a"), file("t/z")]),
+        ],
+        tmp_path,
+    )
+    paths = [f"/{path}" for path in ("a b l t gone other a/b a/b/c a/b/d a/f a/f/inner gone/x gone/x/y l/b t/z").split()]
+    view = Tree.of(layers[:1])
+    for count in range(1, len(layers) + 1):
+        whole = Tree.of(layers[:count])
+        for path in ("/", *paths):
+            for follow in (False, True):
+                assert view.stat(path, follow=follow) == whole.stat(path, follow=follow), (count, path)
+            assert view.listdir(path) == whole.listdir(path), (count, path)
+        if count < len(layers):
+            view = view.above(layers[count])
+
+
+def test_a_layer_more_asks_nothing_anew_of_what_it_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = stack([tar_of([file("a/b/c"), file("d")]), tar_of([file("x")]), tar_of([file("d/e")])], tmp_path)
+    view = Tree.of(layers[:2])
+    known = view.stat("/a/b/c")
+    above = view.above(layers[2])
+    asked: list[str] = []
+    real = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: asked.append(path) or real(path))  # type: ignore[func-returns-value]
+    assert above.stat("/a/b/c") is known
+    assert asked == [f"{layers[2].tree}/a"]
+
+
 def test_the_table_tells_whiteouts(tmp_path: Path) -> None:
     (layer,) = stack(
         [tar_of([whiteout("a"), whiteout("d/b"), file("d/.wh..wh..opq"), file("d/.wh..wh.plnk")])], tmp_path
