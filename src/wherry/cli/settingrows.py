@@ -56,7 +56,7 @@ def unknown_variables() -> list[str]:
     found = []
     for name in sorted(os.environ):
         if name.startswith("WHERRY_") and not name.startswith("WHERRY_TEST_") and name not in known:
-            near = difflib.get_close_matches(name, settings, 1)
+            near = difflib.get_close_matches(name, settings, 1, 0.8)
             found.append(f"{name} is set, and nobody reads it" + (f": did you mean {near[0]}?" if near else ""))
     return found
 
