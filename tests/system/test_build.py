@@ -256,6 +256,15 @@ def test_a_user_of_the_recipe_owns_what_it_makes(build: Builder) -> None:
     assert [(files[name].uid, files[name].gid) for name in ("d", "d/who", "d/sub")] == [(1234, 77)] * 3
 
 
+@pytest.mark.parametrize("owners", ["supervisor", "range"])
+def test_a_user_that_the_image_does_not_know_has_the_group_of_root(build: Builder, owners: str) -> None:
+    """As under docker, and not the group of who builds, by which everybody would make another image."""
+    build.ok("FROM tiny\nRUN mkdir -m 777 /d\nUSER 1234\nRUN id -g > /d/group && mkdir /d/sub\n", "--owners", owners)
+    files = build.files()
+    assert build.run("cat", "/d/group") == "0\n"
+    assert [(files[name].uid, files[name].gid) for name in ("d/group", "d/sub")] == [(1234, 0)] * 2
+
+
 def test_heredocs(build: Builder) -> None:
     build.ok("FROM tiny\nRUN <<EOF\necho one > /said\necho two >> /said\nEOF\nCOPY <<FILE /etc/made\nmade\nFILE\n")
     assert build.run("cat", "/said", "/etc/made") == "one\ntwo\nmade\n"

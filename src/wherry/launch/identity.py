@@ -136,7 +136,8 @@ def _other(
         uid = 0
     else:
         raise _no_such("user", user, image, [line[0] for line in accounts])
-    gid = _group_id(group, asked, image, groups) if group else _primary(account, uid, host)
+    own = 0 if uid == 0 or options.as_built else host.gid  # in an image nothing may be the builder's
+    gid = _group_id(group, asked, image, groups) if group else _primary(account, own)
     named = account is not None
     name = account[0] if account is not None else ("root" if uid == 0 else host.user)
     folder = "/root" if uid == 0 else f"/home/{name}"
@@ -192,11 +193,9 @@ def _group_id(group: str, asked: str, image: Image, groups: list[list[str]]) -> 
     raise _no_such("group", group, image, [line[0] for line in groups])
 
 
-def _primary(account: list[str] | None, uid: int, host: Host) -> int:
+def _primary(account: list[str] | None, otherwise: int) -> int:
     number = decimal(account[3]) if account is not None else None
-    if number is not None and number <= _MAX_ID:
-        return number
-    return 0 if uid == 0 else host.gid
+    return number if number is not None and number <= _MAX_ID else otherwise
 
 
 def check_id(number: int, asked: str) -> int:
