@@ -50,11 +50,33 @@ static int enter_folder(const struct start *start, const struct record *record, 
     return failure_set(failure, STEP_CWD, errno, path);
 }
 
+/* As --ulimit has it. */
+static const char *limit_name(int resource) {
+    switch (resource) {
+    case RLIMIT_AS: return "as";
+    case RLIMIT_CORE: return "core";
+    case RLIMIT_CPU: return "cpu";
+    case RLIMIT_DATA: return "data";
+    case RLIMIT_FSIZE: return "fsize";
+    case RLIMIT_LOCKS: return "locks";
+    case RLIMIT_MEMLOCK: return "memlock";
+    case RLIMIT_MSGQUEUE: return "msgqueue";
+    case RLIMIT_NICE: return "nice";
+    case RLIMIT_NOFILE: return "nofile";
+    case RLIMIT_NPROC: return "nproc";
+    case RLIMIT_RSS: return "rss";
+    case RLIMIT_RTPRIO: return "rtprio";
+    case RLIMIT_RTTIME: return "rttime";
+    case RLIMIT_SIGPENDING: return "sigpending";
+    case RLIMIT_STACK: return "stack";
+    default: return "of an unknown kind";
+    }
+}
+
 static int set_limit(const struct record *record, struct failure *failure) {
     struct rlimit now, wanted = {.rlim_cur = record->field[1].u, .rlim_max = record->field[2].u};
     int resource = (int)record->field[0].u;
-    char name[24];
-    snprintf(name, sizeof name, "%d", resource);
+    const char *name = limit_name(resource);
     if (getrlimit(resource, &now) != 0) return failure_set(failure, STEP_LIMIT, errno, name);
     if (wanted.rlim_max > now.rlim_max) return failure_set(failure, STEP_LIMIT, EPERM, name); /* also where root may */
     return setrlimit(resource, &wanted) == 0 ? 0 : failure_set(failure, STEP_LIMIT, errno, name);

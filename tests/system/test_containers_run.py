@@ -325,6 +325,14 @@ def test_ulimit_and_the_callers_limits(seeded: Wherry) -> None:
     assert inherited.stdout == "7777\n0027\n"
 
 
+def test_a_limit_that_cannot_be_had_is_told_by_name(seeded: Wherry) -> None:
+    for limit in ("nofile=99999999999", "memlock=-1", "rttime=99999999999"):
+        low = f"ulimit -n 100; ulimit -l 64; exec prlimit --rttime=1000:1000 wherry run --ulimit {limit} tiny true"
+        done = subprocess.run(["bash", "-c", low], env=seeded.environment, capture_output=True, text=True)
+        assert done.returncode == 125
+        assert f"cannot set the limit '{limit.partition('=')[0]}': it is above your hard limit" in done.stderr
+
+
 def test_cidfile_holds_the_id_and_is_never_overwritten(seeded: Wherry, tmp_path: Path) -> None:
     file = tmp_path / "id"
     seeded.ok("run", "--cidfile", str(file), "tiny", "true")

@@ -18,6 +18,7 @@ __all__ = [
     "capability_bits",
     "capability_names",
     "confine_operations",
+    "limit_name",
     "limit_operations",
     "seccomp_operation",
 ]
@@ -118,6 +119,11 @@ def seccomp_operation(choice: str | None, profile: bytes, host: Host, lacking: t
 
 def _filter(found: Filter) -> Operation:
     return Operation("SECCOMP", (found.program, _SPEC_ALLOW | (_PROVE_TIOCSTI if found.refuses_tiocsti else 0)))
+
+
+def limit_name(number: int) -> str:
+    """As ``--ulimit`` calls the limit of an RLIMIT operation."""
+    return next((name for name, known in _LIMITS.items() if known == number), str(number))
 
 
 def limit_operations(options: RunOptions) -> list[Operation]:

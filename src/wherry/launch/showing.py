@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from wherry.launch.confine import limit_name
 from wherry.launch.fragment import wrapped_of
 from wherry.launch.plan import CURRENT, DIRECTORY, ID, MOUNT, SCRATCH, SELF, Field, LaunchPlan, Operation
 from wherry.launch.records import INPUTS, OPERATIONS, Kind
@@ -196,7 +197,7 @@ def _confined(plan: LaunchPlan) -> list[str]:
         found.append(f"a system call filter ({size} instructions), no new privileges")
     found += ["no new privileges" for _ in plan.find("NO_NEW_PRIVS")]
     found += [
-        f"limit {_plain(item.fields[0])}: {_plain(item.fields[1])} {_plain(item.fields[2])}"
+        f"limit {limit_name(int(str(item.fields[0])))}: {_plain(item.fields[1])} {_plain(item.fields[2])}"
         for item in plan.find("RLIMIT")
     ]
     return found + _bounds(plan)

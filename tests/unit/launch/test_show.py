@@ -7,7 +7,7 @@ import json
 from launch_fakes import make_plan
 
 from wherry.base.outside import Outside
-from wherry.launch import Bind, ExecOptions, RunOptions, plan_exec, show, show_json, with_inputs
+from wherry.launch import Bind, ExecOptions, RunOptions, Ulimit, plan_exec, show, show_json, with_inputs
 
 
 def test_a_person_reads_what_the_container_sees() -> None:
@@ -29,6 +29,11 @@ def test_a_person_reads_what_the_container_sees() -> None:
     ):
         assert f"  {line}\n" in text
     assert not any(ord(letter) < 32 and letter != "\n" for letter in text)
+
+
+def test_limits_have_the_names_of_the_option() -> None:
+    text = show(make_plan(RunOptions(ulimits=(Ulimit("nofile", 1, 2), Ulimit("rttime", 3, 4)))))
+    assert "  limit nofile: 1 2\n" in text and "  limit rttime: 3 4\n" in text
 
 
 def test_a_program_reads_all_records() -> None:
