@@ -164,6 +164,16 @@ def test_what_cannot_be_copied_is_said(box: Wherry, source: str, target: str, wo
     assert words in result.stderr
 
 
+def test_a_container_is_called_by_its_new_name(box: Wherry, tmp_path: Path) -> None:
+    box.ok("rename", "box", "case")
+    try:
+        for words in (("cp", "case:/nowhere", str(tmp_path)), ("cp", "--dry-run", "case:/nowhere", str(tmp_path))):
+            said = box(*words).stderr
+            assert "'case'" in said and "'box'" not in said
+    finally:
+        box.ok("rename", "case", "box")
+
+
 def test_bind_mounts_of_a_running_container_are_seen(seeded: Wherry, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     seeded.ok("run", "-d", "--name", "bound", "-v", f"{tmp_path}/shared:/shared", "tiny", "sleep", "60")

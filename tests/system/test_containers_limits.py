@@ -198,6 +198,16 @@ def test_stats_show_what_a_container_uses(seeded: Wherry, container: str) -> Non
     assert any(container in line for line in table[1:])
 
 
+def test_stats_know_a_container_by_its_new_name(seeded: Wherry) -> None:
+    seeded.ok("run", "-d", "--name", "before", "tiny", "sleep", "60")
+    try:
+        seeded.ok("rename", "before", "after")
+        names = seeded.ok("stats", "--no-stream", "--format", "{{.Name}}").splitlines()
+        assert "after" in names and "before" not in names
+    finally:
+        seeded.ok("rm", "-f", "after")
+
+
 def test_stats_go_on_until_the_container_ends(seeded: Wherry, container: str) -> None:
     seeded.ok("run", "-d", "--name", container, "tiny", "sleep", "2")
     started = time.monotonic()

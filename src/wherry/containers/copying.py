@@ -123,7 +123,7 @@ def _opened(world: World, found: Found, inside: str) -> Iterator[Iterator[Entry]
     if found.running is not None:
         from wherry.containers.joined import joined_reader
 
-        with joined_reader(found.running, lambda pipe: send(read_tree(inside), pipe)) as pipe:
+        with joined_reader(found.running, found.shown, lambda pipe: send(read_tree(inside), pipe)) as pipe:
             yield receive(pipe)
         return
     assert found.kept is not None
@@ -140,7 +140,7 @@ def _into(world: World, found: Found, entries: Iterator[Entry], inside: str) -> 
     if found.running is not None:
         from wherry.containers.joined import joined_writer
 
-        with joined_writer(found.running, lambda pipe: write_tree(receive(pipe), inside)) as pipe:
+        with joined_writer(found.running, found.shown, lambda pipe: write_tree(receive(pipe), inside)) as pipe:
             send(entries, pipe)
         return
     assert found.kept is not None
@@ -159,7 +159,7 @@ def _summary(world: World, found: Found, inside: str) -> tuple[Item, int]:
         first, size = _summed(read_tree(inside))
         return f"{first.kind} {size}".encode()
 
-    kind, size = _asked(found.running, look).decode().split()
+    kind, size = _asked(found.running, found.shown, look).decode().split()
     return Item((), kind, 0, 0, 0, "", copied_name(inside)), int(size)
 
 
@@ -169,18 +169,19 @@ def _place(world: World, found: Found, first: Item, inside: str) -> str:
     if paths is not None:
         return take(_only(first), inside, lambda path: kind_on_disk(paths.real(path)))[0]
     if found.running is not None:
-        return os.fsdecode(_asked(found.running, lambda: os.fsencode(take(_only(first), inside, kind_on_disk)[0])))
+        place = _asked(found.running, found.shown, lambda: os.fsencode(take(_only(first), inside, kind_on_disk)[0]))
+        return os.fsdecode(place)
     assert found.kept is not None
     from wherry.containers.upper import kind_in, merged_view
 
     return take(_only(first), inside, kind_in(merged_view(world, found.kept)))[0]
 
 
-def _asked(running: Running, work: Callable[[], bytes]) -> bytes:
+def _asked(running: Running, shown: str, work: Callable[[], bytes]) -> bytes:
     """What ``work`` finds out where the container's files are."""
     from wherry.containers.joined import joined_reader
 
-    with joined_reader(running, lambda pipe: _write(pipe, work())) as pipe:
+    with joined_reader(running, shown, lambda pipe: _write(pipe, work())) as pipe:
         return pipe.read()
 
 

@@ -21,24 +21,27 @@ _NEWNS, _NEWUSER = 0x00020000, 0x10000000
 
 
 @contextmanager
-def joined_reader(running: Running, work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
-    """``work`` writes in the container, the block reads. An error of ``work`` is raised when the block ends.
+def joined_reader(running: Running, shown: str, work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
+    """``work`` writes in the container, the block reads. An error of ``work`` is raised when the block ends, with the
+    container called as it is ``shown``.
 
     Of two errors the cause is raised: a cut stream or a broken pipe is the other end's doing.
     """
-    with _child(running, work, "wb", "rb") as pipe:
+    with _child(running, shown, work, "wb", "rb") as pipe:
         yield pipe
 
 
 @contextmanager
-def joined_writer(running: Running, work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
+def joined_writer(running: Running, shown: str, work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
     """``work`` reads in the container what the block writes."""
-    with _child(running, work, "rb", "wb") as pipe:
+    with _child(running, shown, work, "rb", "wb") as pipe:
         yield pipe
 
 
 @contextmanager
-def _child(running: Running, work: Callable[[IO[bytes]], None], inner: str, outer: str) -> Iterator[IO[bytes]]:
+def _child(
+    running: Running, shown: str, work: Callable[[IO[bytes]], None], inner: str, outer: str
+) -> Iterator[IO[bytes]]:
     import ctypes
 
     library = ctypes.CDLL(None, use_errno=True)
@@ -72,8 +75,7 @@ def _child(running: Running, work: Callable[[IO[bytes]], None], inner: str, oute
             raise Cut("the copy was cut", why="the container ended, or its processes were killed") from None
         raise failed
     if what:
-        where = running.start.name or running.id[:12]
-        raise WherryError(f"{what} in container '{where}'", why=why, hint=hint)
+        raise WherryError(f"{what} in container '{shown}'", why=why, hint=hint)
 
 
 def _open_namespaces(running: Running) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from wherry.containers.kept import read
 from wherry.containers.lookup import Found, must_run, name_of
 from wherry.containers.running import Running, find_running, running_containers
 from wherry.containers.using import Usage, usage_of
@@ -67,13 +68,19 @@ def _look(world: World, named: list[tuple[Found, Running]]) -> _Look:
             for container, old in named
         ]
     else:
-        found = [(running.start.name, running) for running in running_containers(world.runtime)]
+        found = [(_name(world, running), running) for running in running_containers(world.runtime)]
     looks: _Look = {}
     for name, running in sorted(found, key=lambda pair: pair[0]):
         usage = usage_of(running) if running is not None else None
         if running is not None and usage is not None:
             looks[running.id] = (name or running.id[:12], running, usage)
     return looks
+
+
+def _name(world: World, running: Running) -> str:
+    """As it is called now: what the start line says was before any ``rename``."""
+    kept = read(world.containers, running.id)
+    return kept.name if kept is not None else running.start.name
 
 
 def _use(name: str, running: Running, before: Usage, now: Usage) -> ContainerUse:
