@@ -238,7 +238,8 @@ def test_changes_of_a_container_are_listed(seeded: Wherry) -> None:
 def test_inspect_of_a_container_has_dockers_fields(seeded: Wherry, lab: str) -> None:
     document = json.loads(seeded.ok("inspect", lab))[0]
     assert document["State"]["Running"] and document["Name"] == "/lab"
-    assert seeded.ok("inspect", "--format", "{{.State.Status}}", lab) == "running\n"
+    for option in ("--format", "-f"):
+        assert seeded.ok("inspect", option, "{{.State.Status}}", lab) == "running\n"
     assert seeded("inspect", "--type", "image", lab).status == 125
 
 

@@ -38,7 +38,7 @@ def main(words: list[str]) -> int:
 
             raise no_such_verb(words[1])
         words = [words[1], "--help"]
-    elif words[:1] == ["help"] or not words:
+    elif words[:1] in (["help"], ["-h"]) or not words:
         words = ["--help"]
     return _invoke(group(), words)
 

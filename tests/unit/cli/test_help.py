@@ -58,8 +58,9 @@ def test_the_help_of_a_verb_shows_usage_options_and_examples(name: str, capsys: 
         assert option.names[-1] in shown
 
 
-def test_the_help_of_wherry_shows_every_verb_under_its_heading(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["--help"]) == 0
+@pytest.mark.parametrize("word", ["--help", "-h", "help"])
+def test_the_help_of_wherry_shows_every_verb_under_its_heading(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    assert main.main([word]) == 0
     shown = capsys.readouterr().out
     positions = [shown.index(f"\n{heading.capitalize()}:") for heading, _ in catalogue.GROUPS]
     assert positions == sorted(positions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from wherry.cli.grammar import Argument, Given, Option, Verb
 from wherry.cli.options import FORMAT
 
@@ -23,7 +25,7 @@ VERB = Verb(
     options=(
         Option(("--env",), "show each variable of the environment and where it comes from"),
         Option(("--type",), "look only for this", "text", "image|container", ("image", "container")),
-        FORMAT,
+        msgspec.structs.replace(FORMAT, names=("-f", *FORMAT.names)),
     ),
     arguments=(Argument("NAME", many=True, complete="image|container"),),
     examples=(
