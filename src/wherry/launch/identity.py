@@ -215,9 +215,7 @@ def _no_such(kind: str, name: str, image: Image, known: list[str]) -> NotFound:
             f"{kind} '{name}' of '{image.reference}' cannot be used", why=why, hint="give the number itself"
         )
     near = difflib.get_close_matches(name, known, 1)
-    hint = (
-        f"did you mean '{near[0]}'?" if near else f"give its number, as -u {'1000' if kind == 'user' else 'USER:100'}"
-    )
+    hint = f"did you mean '{near[0]}'?" if near else f"give its number, as {1000 if kind == 'user' else 100}"
     return NotFound(f"there is no {kind} '{name}' in '{image.reference}'", hint=hint)
 
 

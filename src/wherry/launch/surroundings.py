@@ -147,7 +147,7 @@ def _profile(outside: Outside, options: RunOptions) -> bytes:
     except OSError as error:
         raise UsageError(f"cannot read the seccomp profile '{path}'", why=reason(error), hint=remedy(error)) from None
     if content is None:
-        hint = "check the spelling; without --seccomp the default one holds"
+        hint = "check the spelling; without this --security-opt the default one holds"
         raise NotFound(f"there is no seccomp profile '{path}'", hint=hint)
     return content
 

@@ -139,8 +139,9 @@ def test_a_name_that_the_image_lacks() -> None:
     with pytest.raises(NotFound, match=r"no user 'jovian' in 'docker.io/library/debian:12'") as caught:
         make_plan(RunOptions(user="jovian"))
     assert "jovyan" in caught.value.hint
-    with pytest.raises(NotFound, match="no group 'nogroup'"):
+    with pytest.raises(NotFound, match="no group 'nogroup'") as caught:
         make_plan(RunOptions(user="root:nogroup"))
+    assert caught.value.hint == "give its number, as 100"  # by whichever option it was given
 
 
 def test_an_id_that_no_kernel_has() -> None:
