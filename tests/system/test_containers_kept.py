@@ -429,6 +429,25 @@ def test_a_start_that_failed_does_not_hold_its_name(lab: Wherry) -> None:
         lab.ok("rm", "lab")
 
 
+@pytest.mark.parametrize("kept", [(), ("--rm",)])
+def test_what_its_caller_lacks_leaves_no_container(lab: Wherry, kept: tuple[str, ...]) -> None:
+    """No terminal, no place for the id: told before or after the launcher took over, and the name is free."""
+    for wrong in (("-it",), ("--cidfile", "/nonexistent/id")):
+        assert lab("run", "--name", "lab", *kept, *wrong, "tiny", "true").status == 125
+        assert "Lost" not in lab.ok("ps", "-a")
+        assert lab.ok("run", "--name", "lab", *kept, "tiny", "echo", "right") == "right\n"
+        lab("rm", "-f", "lab")
+    assert lab("create", "--name", "lab", "--cidfile", "/nonexistent/id", "tiny", "true").status == 125
+    assert lab.ok("ps", "-a", "--format", "{{.Names}}") == ""
+
+
+def test_a_container_with_a_terminal_can_be_watched_without_one(lab: Wherry) -> None:
+    lab.ok("create", "-it", "--name", "lab", "tiny", "sh", "-c", "test -t 1 && echo terminal")
+    refused = lab("start", "-ai", "lab")
+    assert refused.status == 125 and "not a TTY" in refused.stderr and "leave out -i" in refused.stderr
+    assert lab.ok("start", "-a", "lab") == "terminal\r\n"
+
+
 def test_a_container_that_failed_after_work_holds_its_name(lab: Wherry) -> None:
     lab("run", "--name", "worked", "tiny", "sh", "-c", "echo result > /result; exit 127")
     assert lab("run", "--name", "worked", "tiny", "true").status == 125

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from wherry.base.errors import Conflict, UsageError, reason, remedy
+from wherry.base.errors import Conflict, UsageError
 from wherry.containers.resolving import MissingImage, Resolved, image_of, resolve
 from wherry.containers.world import World
 from wherry.launch import (
@@ -149,13 +149,14 @@ def prepare(
     if not (options.detach or options.name):
         plan = _finish(world, _plan(world, options, image, None), prefix)
         return Start(plan[0], options.command, plan[1], mounts=tuple(world.mounts.values()))
+    from wherry.containers.caller import require_terminal
+
+    require_terminal(options)
     container = _new_container(world, options, image)
     try:
         return start_kept(world, container, options, image)
     except BaseException:  # what cannot start must not hold the name
-        from wherry.containers.kept import delete
-
-        delete(world.containers, container, world.kept_parents)
+        _forget(world, container)
         raise
 
 
@@ -184,7 +185,13 @@ def create(options: RunOptions, *, world: World | None = None, progress: Progres
     _plan(world, options, image, _kept(world, "0" * 64, options.name or "", "create"))  # what cannot start is told now
     container = _new_container(world, options, image)
     if options.cidfile:
-        _write_cidfile(options.cidfile, container.id)
+        from wherry.containers.caller import write_cidfile
+
+        try:
+            write_cidfile(options.cidfile, container.id)
+        except BaseException:  # who has no id must not find the name taken
+            _forget(world, container)
+            raise
     return container.id
 
 
@@ -210,6 +217,7 @@ def preview_start(
 
 def _next_start(world: World, name: str, *, attach: bool, interactive: bool) -> tuple[Container, RunOptions]:
     """The kept container that may start now, and the options of this start."""
+    from wherry.containers.caller import of_next_start
     from wherry.containers.lookup import is_elsewhere, kept_named, out_of_reach, running_kept
 
     container = kept_named(world, name)
@@ -217,13 +225,7 @@ def _next_start(world: World, name: str, *, attach: bool, interactive: bool) -> 
         raise Conflict(f"container '{name}' runs already", hint=f"wherry exec {name} COMMAND")
     if is_elsewhere(world, container):  # two launchers in one writable layer would spoil it
         raise out_of_reach(world, container)
-    options = msgspec.structs.replace(
-        container.options,
-        detach=not (attach or interactive),
-        interactive=interactive or (attach and container.options.interactive),
-        cidfile=None,
-    )
-    return container, options
+    return container, of_next_start(container.options, attach=attach, interactive=interactive)
 
 
 def plan_kept(world: World, container: Container, options: RunOptions) -> LaunchPlan:
@@ -423,6 +425,12 @@ def _new_container(world: World, options: RunOptions, image: Image) -> Container
     return container
 
 
+def _forget(world: World, container: Container) -> None:
+    from wherry.containers.kept import delete
+
+    delete(world.containers, container, world.kept_parents)
+
+
 def _stamp(world: World, image: Image) -> str:
     if not world.mounts:
         return ""
@@ -467,16 +475,6 @@ def _require_free(world: World, name: str) -> None:
     holder = owner(world.containers, name) if name else None
     if holder is not None and not never_ran(world, holder):
         raise taken(name, holder)
-
-
-def _write_cidfile(path: str, container_id: str) -> None:
-    try:
-        with open(path, "x") as file:
-            file.write(container_id)
-    except FileExistsError:
-        raise Conflict(f"'{path}' exists", why="--cidfile names a file that is made anew", hint="remove it") from None
-    except OSError as error:
-        raise UsageError(f"cannot write '{path}'", why=reason(error), hint=remedy(error, write=True)) from None
 
 
 def _check_platform(image: Image, architecture: str) -> None:

@@ -44,14 +44,15 @@ def opening(job: Job, fragment: str, joinable: str, flags: int) -> list[Operatio
 
 
 def books(job: Job, fragment: str) -> list[Operation]:
-    """Who else must know of it: id file, lease, record, and what a kept container leaves."""
+    """Who else must know of it: lease, record, what a kept container leaves, and the id file: the last, so that a kept
+    container is known to have ended where it cannot be written."""
     options, kept, paths = job.options, job.kept, job.paths
-    found = [Operation("CIDFILE", (options.cidfile,))] if options.cidfile else []
-    if paths.lease:
-        found.append(Operation("LEASE", (paths.lease,)))
+    found = [Operation("LEASE", (paths.lease,))] if paths.lease else []
     found.append(Operation("RECORD", (f"{paths.state}/records/{job.host.node}", fragment)))
     if kept is not None and kept.exit_file:
         found.append(Operation("EXITFILE", (kept.exit_file,)))
+    if options.cidfile:
+        found.append(Operation("CIDFILE", (options.cidfile,)))
     return found
 
 

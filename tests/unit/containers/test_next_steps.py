@@ -16,8 +16,8 @@ from wherry.cli.main import read
 from wherry.cli.start import environment
 from wherry.containers import load
 from wherry.containers.binding import mount, volume
+from wherry.containers.caller import write_cidfile
 from wherry.containers.names import check_name
-from wherry.containers.starting import _write_cidfile
 
 HERE = Outside({"HOME": "/home/alice"})
 MISTAKES: list[tuple[Callable[[], object], str]] = [
@@ -29,7 +29,7 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     (lambda: check_name("x"), "as --name"),
     (lambda: load("/nonexistent.tar"), "check the spelling"),
     (lambda: load("/etc/passwd"), "'wherry save'"),
-    (lambda: _write_cidfile("/nonexistent/id", "0"), "make the folder"),
+    (lambda: write_cidfile("/nonexistent/id", "0"), "make the folder"),
     (lambda: environment(_given("run", "--env-file", "/nonexistent", "i"), HERE), "check the spelling"),
     (lambda: environment(_given("run", "--env-file", "/etc", "i"), HERE), "name a file in it"),
     (lambda: volume("/a:b:/x", HERE), "--mount type=bind"),
