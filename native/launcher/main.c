@@ -13,6 +13,7 @@
  *       handover.c             by files where no words and descriptors come through
  *     mounts.c overlay.c   the container's file system
  *       binds.c targets.c
+ *       points.c             mount points that the image lacks
  *     command.c env.c      the command: streams, environment, directory, limits
  *       confine.c            and what it may no longer do
  *     wait.c terminal.c    signals, terminal, log, exit status

@@ -17,6 +17,7 @@ enum {
     OVERLAY_USERXATTR = 1,
     OVERLAY_VOLATILE = 2,
     OVERLAY_NUMBERS = 4,
+    OVERLAY_POINTS = 8,
 };
 
 /* In the launcher: touches the source of every BIND, so that automounts happen before the namespaces are made, and

@@ -10,6 +10,7 @@
 
 #include "kernel.h"
 #include "mounts.h"
+#include "points.h"
 
 struct overlay {
     char **layers; /* from top to bottom */
@@ -82,6 +83,19 @@ static int mount_by_page(const struct overlay *overlay, struct failure *failure)
     return 0;
 }
 
+enum { MOST_LAYERS = 500 };
+
+/* The layers with `top` on them. */
+static char **put_on_top(char **layers, const char *top) {
+    size_t count = 0;
+    while (layers[count] != NULL) count++;
+    char **all = count < MOST_LAYERS ? calloc(count + 2, sizeof *all) : NULL;
+    if (all == NULL) return layers;
+    all[0] = (char *)top;
+    memcpy(all + 1, layers, count * sizeof *all);
+    return all;
+}
+
 int overlay_mount(const struct start *start, const struct record *record, struct failure *failure) {
     struct overlay overlay = {
         .layers = start_list(start, record->field[0].l, failure),
@@ -91,6 +105,8 @@ int overlay_mount(const struct start *start, const struct record *record, struct
         .bits = record->field[4].u,
     };
     if (overlay.layers == NULL || overlay.upper == NULL || overlay.work == NULL || overlay.point == NULL) return -1;
+    const char *points = (overlay.bits & OVERLAY_POINTS) == 0 ? NULL : points_layer(start, overlay.layers);
+    if (points != NULL) overlay.layers = put_on_top(overlay.layers, points);
     int answer = kernel_is_old() ? 1 : mount_by_parts(&overlay);
     if (answer == 1) return mount_by_page(&overlay, failure);
     return answer == 0 ? 0 : failure_set(failure, STEP_OVERLAY, errno, overlay.point);

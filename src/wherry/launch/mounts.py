@@ -1,6 +1,7 @@
 """What a container sees: its root, ``/proc``, ``/sys``, ``/dev``, and what the user binds.
 
-Mount points that the image lacks are made in the writable layer, or stand in the names layer where they are known.
+Mount points that the image lacks stand in the names layer where they are known, are made in a layer of their own by the
+launcher (``native/launcher/points.h``), or, where the writable layer stays, in that.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "Root",
     "choose_root",
     "inside_operations",
+    "require_own",
     "root_folders",
     "written_folders",
 ]
@@ -60,7 +62,7 @@ def choose_root(options: RunOptions, image: Image, host: Host, paths: Paths) -> 
     ``--writable-copy``: where neither overlay nor FUSE can be had, the container gets a tree of its own.
     """
     if options.in_place:
-        _check_own(image)
+        require_own(image)
         return Root.OWN, ()
     overlay_layers = all(layer.meta.overlay for layer in image.layers)
     if overlay_layers and host.overlay:
@@ -117,7 +119,10 @@ def inside_operations(kind: str, job: Job) -> list[Operation]:
         steps += [Operation("DIRECTORY", (person.home, 0o700))] if person.private_home else []
         steps += _name_binds(names, tree)
     else:
-        steps += [_layers(kind, job, point), Operation("ROOT", (point,))]
+        steps += [
+            _layers(kind, job, point, binds=any(step.kind == "BIND" for step in mounts)),
+            Operation("ROOT", (point,)),
+        ]
     if not any(target == "/dev" for target in targets):
         steps += _devices(shared_ipc=options.shared_ipc)
     if kind == Root.TREE:
@@ -156,7 +161,8 @@ def written_folders(options: RunOptions) -> tuple[str, str]:
     return f"{place}/upper", f"{place}/work"
 
 
-def _check_own(image: Image) -> None:
+def require_own(image: Image) -> None:
+    """Raise :class:`UsageError` unless the image is a directory, which may be changed in place."""
     if not image.reference.endswith("/"):
         raise UsageError(
             f"cannot write to '{image.reference}'",
@@ -165,13 +171,14 @@ def _check_own(image: Image) -> None:
         )
 
 
-def _layers(kind: str, job: Job, point: str) -> Operation:
+def _layers(kind: str, job: Job, point: str, *, binds: bool) -> Operation:
     host, image, options = job.host, job.image, job.options
     layers = (job.names.tree, *reversed(options.extra_layers), *(layer.tree for layer in reversed(image.layers)))
     upper, work = written_folders(options)
     if kind == Root.OVERLAY:
         stays = job.kept is not None or options.upper is not None
         bits = 1 | (2 if host.volatile and not stays else 0) | (4 if options.fakeroot else 0)
+        bits |= 8 if binds and not stays and not options.fakeroot else 0
         return Operation("OVERLAY", (layers, upper, work, point, bits))
     for path in layers:
         if ":" in path or "," in path:

@@ -160,6 +160,13 @@ def test_layers_go_from_top_to_bottom() -> None:
     assert overlay.fields[4] == 3
 
 
+def test_mount_points_get_a_layer_of_their_own_where_nothing_of_the_start_stays() -> None:
+    """In a container that stays they are part of its layer, and so known to be no change of its programs."""
+    here = RunOptions(here=True)
+    assert make_plan(here).find("OVERLAY")[0].fields[4] == 3 | 8
+    assert make_plan(here, kept=Kept("ab" * 32, "box", ("/store/containers",))).find("OVERLAY")[0].fields[4] == 1
+
+
 def test_a_kept_container_is_synced_at_its_end() -> None:
     """Its upper directory outlives it, so the overlay is not volatile, and no other start may use its plan."""
     plan = make_plan(kept=Kept("ab" * 32, "box", ("/store/containers",)))
