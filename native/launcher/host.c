@@ -69,7 +69,8 @@ static int host_running(const struct start *start, const struct record *record, 
     if (host->running < 0) return failure_set(failure, STEP_RUNNING, errno, path);
     host->running_path = path;
     make_start_line(start, host, record->field[1].s.bytes);
-    int length = snprintf(head, sizeof head, RUNNING_LINE, 0, 0ULL, getpid(), userns_start_time(getpid()));
+    host->own_start = userns_start_time(getpid());
+    int length = snprintf(head, sizeof head, RUNNING_LINE, 0, 0ULL, getpid(), host->own_start);
     struct buffer content = {0};
     buffer_add(&content, head, (size_t)length);
     buffer_add(&content, host->start_line.bytes, host->start_line.length);
@@ -108,6 +109,7 @@ static int host_scratch(struct start *start, const struct record *record, struct
         if (path == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
         bool mapped = plan_find(start->plan, OP_IDMAP) != NULL;
         host->used_again = !keep && !mapped && plan_find(start->plan, OP_OVERLAY) != NULL && spare_take(*parent, path);
+        if (!host->used_again && !keep) spare_spread(*parent);
         bool made = host->used_again || mkdir(path, 0700) == 0;
         /* A clean-up of temporary folders may have taken the parent since the plan was made. */
         if (!made && errno == ENOENT) {
@@ -236,8 +238,7 @@ enum host_answer host_prepare(struct start *start, struct host *host, struct fai
 void host_started(struct host *host, pid_t init) {
     char head[80];
     if (host->running >= 0) {
-        int length = snprintf(head, sizeof head, RUNNING_LINE, init, userns_start_time(init), getpid(),
-                              userns_start_time(getpid()));
+        int length = snprintf(head, sizeof head, RUNNING_LINE, init, userns_start_time(init), getpid(), host->own_start);
         if (pwrite(host->running, head, (size_t)length, 0) != length)
             failure_set(&host->warning, STEP_RUNNING, errno, host->running_path);
     }

@@ -14,6 +14,7 @@
 struct host {
     int running;               /* descriptor of the locked RUNNING file, or -1 */
     const char *running_path;
+    unsigned long long own_start; /* when this launcher started (userns.h) */
     const char *scratch;       /* to remove, or NULL */
     bool used_again;           /* it was a spare one */
     const char *cid_file;      /* written by this start; goes again when it does not happen */

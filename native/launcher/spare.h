@@ -3,6 +3,7 @@
  * renames. What overlayfs left in the work directory is removed while the next command runs, when we only wait.
  *
  * One for each processor is kept (PARENT/spare.N): as many as can be taken at the same time without a search.
+ * After 64 uses a folder goes all the same (spare.c).
  */
 #ifndef WHERRY_SPARE_H
 #define WHERRY_SPARE_H
@@ -11,6 +12,9 @@
 
 /* Makes a spare folder of `parent` the scratch folder `path`; false where there is none. */
 bool spare_take(const char *parent, const char *path);
+
+/* Before a folder is made in `parent`: lets the file system lay it far from others of its kind. */
+void spare_spread(const char *parent);
 
 /* Removes what an earlier overlay left in a folder that was taken. */
 void spare_clear(const char *path);

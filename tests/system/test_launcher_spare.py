@@ -80,3 +80,17 @@ def test_a_kept_container_keeps_its_own(box: Box) -> None:
     (left,) = box.left()
     assert (box.scratch / left / "upper" / "mine").exists()
     assert box.spare() == [spare]
+
+
+def test_a_folder_that_was_used_often_is_made_anew(box: Box) -> None:
+    """The time at which its work directory was read counts; ext4 without a journal wants another place then."""
+    box.shell("true")
+    (spare,) = box.spare()
+    uses = (spare / "work").stat().st_atime
+    box.shell("true")
+    assert (spare / "work").stat().st_atime == uses + 1
+    os.utime(spare / "work", (64, (spare / "work").stat().st_mtime))
+    box.shell("true")
+    assert box.spare() == [] and box.left() == []
+    box.shell("true")
+    assert len(box.spare()) == 1
