@@ -71,6 +71,42 @@ cp -a a a2; python3 -c 'import os; print(sorted(os.listxattr("a2")))'
 chown 1 a; python3 -c 'import os; print(sorted(os.listxattr("a")))'
 echo "# find"; find /work -uid 33 | sort; find /work -gid 50 | sort
 echo "# descriptors"; exec 3>fdfile; chown 77 /proc/self/fd/3; show fdfile; chown 78 /dev/fd/3; show fdfile
+echo "# others' files"; mkdir -m 777 pub; mkdir -m 1777 st; mkdir -m 711 x; mkdir -m 700 priv
+touch pub/r st/r x/in priv/p pub/w
+chmod 666 pub/w; chmod 640 pub/r; mkdir priv/open; touch priv/open/f; chmod 444 priv/open/f
+setpriv --reuid 7 --regid 8 --clear-groups sh -c '
+try() { "$@" >/dev/null 2>&1 && echo "$*: yes" || echo "$*: no"; }
+touch pub/m st/m; mkdir pub/md
+try cat /etc/shadow; try cat /etc/passwd; try cat pub/r; try cat pub/w; try cat x/in; try ls x; try ls priv
+try cat priv/p; try cat priv/open/f
+try ls /root; try sh -c "cd /root"; try sh -c "cd x"; try dd if=/dev/null of=pub/w
+try dd if=/dev/null of=pub/r conv=notrunc; try truncate -s 0 pub/r
+try truncate -s 3 pub/w
+try mv pub/r pub/r2; try mv pub/m /etc/m; try mv /etc/passwd pub/p; try mv x pub/x; try mv st/r st/q
+try mv st/m st/mm; try mv st/mm st/r
+try rm st/r; try rm -f /etc/passwd; try rm pub/w; try rm st/mm; try rmdir priv/open; try rmdir pub/md
+try ln /etc/shadow pub/s; try ln pub/r2 pub/l
+try ln /etc/passwd pub/pw; try ln pub/m /etc/l; try sh -c "echo >>/etc/passwd"; try sh -c "echo x >x/new"
+try mkdir priv/d; try touch priv/open/g
+try tee -a /var/log/lastlog; try sed -i s/a/b/ /etc/passwd; try cp /etc/shadow pub/shadow
+ls -l pub st | wc -l'
+su games -s /bin/sh -c 'cat /etc/gshadow 2>/dev/null || echo refused'
+echo "# capabilities and writing"; python3 - <<'P'
+import os
+def cap(n): return sorted(os.listxattr(n))
+def setcap(n): os.setxattr(n, "security.capability", bytes.fromhex("0100000202000000000000000000000000000000"))
+for n in "abcdef": open(n, "w").close(); setcap(n)
+print(cap("a"), os.getxattr("a", "security.capability").hex())
+open("a", "a").close(); print("opened", cap("a"))
+open("a", "a").write("x"); print("written", cap("a"))
+os.truncate("b", 5); print("truncated", cap("b")); os.chmod("c", 0o700); os.utime("c"); os.rename("c", "g")
+print("kept", cap("g"))
+os.link("d", "h"); open("h", "w").write("x"); print("linked", cap("d")); os.removexattr("e", "security.capability")
+print("gone", cap("e"))
+os.chown("f", 5, 5); print("given", cap("f"))
+try: os.setxattr("a", "security.capability", bytes(20))
+except OSError as e: print(e.strerror)
+P
 echo "# chroot"; mkdir -p cr/etc; ln -s /etc cr/elink; touch cr/etc/f; python3 - <<'P'
 import os, sys
 if os.fork() == 0:

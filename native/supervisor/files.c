@@ -137,27 +137,6 @@ long answer_chmod(const struct call *call) {
     return answer;
 }
 
-/* The new name would have a number of its own, by which nothing is known of the layers' file: it has to say it itself. */
-long answer_link(const struct call *call) {
-    struct place place;
-    struct stat found;
-    struct owner owner;
-    const uint64_t *args = call->args;
-    struct known *known = call->world->known;
-    int placed, flags = AT_SYMLINK_NOFOLLOW;
-    if (call->number == SYS_linkat) {
-        flags = ((args[4] & AT_SYMLINK_FOLLOW) != 0 ? 0 : AT_SYMLINK_NOFOLLOW) | (int)(args[4] & AT_EMPTY_PATH);
-        placed = place_of_path(call, args[0], args[1], flags, &place);
-    } else {
-        placed = place_of_path(call, (uint64_t)AT_FDCWD, args[0], flags, &place);
-    }
-    int file = open_changed(call, &place, placed, false, &found);
-    if (file < 0) return ANSWER_PASS;
-    if (!S_ISLNK(found.st_mode) && known_get(known, file, &found, &owner)) known_set(known, file, &found, &owner);
-    close(file);
-    return ANSWER_PASS;
-}
-
 long answer_chroot(const struct call *call) {
     atomic_store(&call->world->roots_differ, true);
     return ANSWER_PASS;

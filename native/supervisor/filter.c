@@ -24,17 +24,20 @@ enum { CALL_setxattrat = 463, CALL_removexattrat = 466 };
 #define __O_TMPFILE 020000000
 #endif
 
-/* Of which argument which bits (any of them, or just these) make a call one that is answered; without bits: always. */
+/* Which values of an argument make a call one that is answered (calls.def): with any of these bits, or just this value. Of
+   TO_OPEN also without any other flag. */
 struct when {
+    enum { EACH, TO_OPEN, TO_WRITE, WITH_VALUE, NOT_OF_ROOT } kind;
     int argument;
     uint32_t bits;
-    bool exact;
 };
 
-#define ALWAYS {0, 0, false}
-#define IF_MAKES(argument) {argument, O_CREAT | __O_TMPFILE, false}
-#define IF_WRITES(argument) {argument, 2, false}
-#define IF_IS(argument, value) {argument, value, true}
+#define OPENING (O_WRONLY | O_RDWR | O_TRUNC | O_CREAT | __O_TMPFILE | O_DIRECTORY)
+#define ALWAYS {EACH, 0, 0}
+#define IF_OPENS(argument) {TO_OPEN, argument, OPENING}
+#define IF_WRITES(argument) {TO_WRITE, argument, 2}
+#define IF_IS(argument, value) {WITH_VALUE, argument, value}
+#define IF_JUDGED {NOT_OF_ROOT, 0, 0}
 
 static const struct {
     int number;
@@ -91,7 +94,19 @@ static void keep_limit_of(struct program *program) {
     step(program, STEP_RETURN, ACTION_ALLOW, 0, 0);
 }
 
-size_t filter_make(struct kernel_step steps[FILTER_ROOM]) {
+static void notify(struct program *program, uint32_t number, struct when when) {
+    bool each = when.kind == EACH || when.kind == NOT_OF_ROOT, plain = when.kind == TO_OPEN;
+    step(program, STEP_EQUAL, number, 0, each ? 1 : plain ? 5 : 4);
+    if (!each) {
+        step(program, STEP_LOAD, argument(when.argument), 0, 0);
+        step(program, when.kind == WITH_VALUE ? STEP_EQUAL : STEP_ANY_OF, when.bits, plain ? 2 : 1, 0);
+        if (plain) step(program, STEP_ANY_OF, ~(uint32_t)KERNEL_LARGEFILE, 0, 1);
+        step(program, STEP_RETURN, ACTION_ALLOW, 0, 0);
+    }
+    step(program, STEP_RETURN, ACTION_NOTIFY, 0, 0);
+}
+
+size_t filter_make(struct kernel_step steps[FILTER_ROOM], bool judged) {
     struct program program = {.steps = steps};
     step(&program, STEP_LOAD, offsetof(struct kernel_call, arch), 0, 0);
     step(&program, STEP_EQUAL, KERNEL_ARCH, 1, 0);
@@ -99,13 +114,8 @@ size_t filter_make(struct kernel_step steps[FILTER_ROOM]) {
     step(&program, STEP_LOAD, offsetof(struct kernel_call, number), 0, 0);
     for (size_t i = 0; i < CALLS; i++) {
         struct when when = calls[i].when;
-        step(&program, STEP_EQUAL, (uint32_t)calls[i].number, 0, when.bits == 0 ? 1 : 4);
-        if (when.bits != 0) {
-            step(&program, STEP_LOAD, argument(when.argument), 0, 0);
-            step(&program, when.exact ? STEP_EQUAL : STEP_ANY_OF, when.bits, 1, 0);
-            step(&program, STEP_RETURN, ACTION_ALLOW, 0, 0);
-        }
-        step(&program, STEP_RETURN, ACTION_NOTIFY, 0, 0);
+        if (judged && when.kind != WITH_VALUE) when.kind = EACH;
+        if (when.kind != NOT_OF_ROOT) notify(&program, (uint32_t)calls[i].number, when);
     }
     /* What would pass us by: a kernel without them has programs use the older calls. */
     for (int number = CALL_io_uring_setup; number <= CALL_io_uring_register; number++) refuse(&program, number, ENOSYS);

@@ -8,8 +8,9 @@
 
 enum { FILTER_ROOM = 512 };
 
-/* The filter's length in steps. Calls of other architectures (32-bit programs) pass. */
-size_t filter_make(struct kernel_step steps[FILTER_ROOM]);
+/* The filter's length in steps. `judged`: of a step that starts as another than root. Calls of other architectures (32-bit
+   programs) pass. */
+size_t filter_make(struct kernel_step steps[FILTER_ROOM], bool judged);
 
 /* Who answers a call; NULL for one that no filter of ours notifies. */
 answer filter_answer(int number);

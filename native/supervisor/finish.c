@@ -72,12 +72,22 @@ static void mark_copied(struct walk *walk, const char *name, const struct owner 
         keep_error(walk);
 }
 
+/* A capability that stayed on disk: nobody but us could take it away there. */
+static void note_capability(struct walk *walk, const char *name) {
+    char value[OWNER_VALUE];
+    ssize_t length = lgetxattr(name, OWNER_CAPABILITY, value, sizeof value);
+    if (length <= 0) return;
+    if (lsetxattr(name, OWNER_FOREIGN OWNER_CAPABILITY, value, (size_t)length, 0) != 0 || lremovexattr(name, OWNER_CAPABILITY) != 0)
+        keep_error(walk);
+}
+
 /* What the entry says itself; its mode as it is now. False when it says nothing. */
 static bool renew(struct walk *walk, const char *name, const struct stat *disk) {
     char text[OWNER_TEXT];
     struct owner owner;
     ssize_t length = lgetxattr(name, OWNER_ATTRIBUTE, text, sizeof text);
     if (length <= 0 || !owner_read(text, (size_t)length, &owner)) return false;
+    if (S_ISREG(disk->st_mode)) note_capability(walk, name);
     if (owner.mode == (disk->st_mode & 07777)) return true;
     if (owner_written(owner.mode, disk->st_mode) == owner.mode) {
         if (fchmodat(AT_FDCWD, name, owner.mode, 0) != 0) keep_error(walk);

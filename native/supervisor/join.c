@@ -71,7 +71,7 @@ bool join_exchange(struct world *world) {
         struct kernel_step steps[FILTER_ROOM];
     } message = {0};
     struct ucred from;
-    size_t length = filter_make(message.steps);
+    size_t length = filter_make(message.steps, people_get(world->people, 0)->user.file != 0);
     size_t size = offsetof(__typeof__(message), steps) + length * sizeof *message.steps;
     uint64_t wake = WAKE_ON_THIS_CPU;
     world->listener = -1;

@@ -96,6 +96,13 @@ struct kernel_how { /* struct open_how */
 #define KERNEL_FACCESSAT2 439
 #define KERNEL_FCHMODAT2 452
 
+/* What 32-bit offsets are not enough for: C libraries of 64-bit machines that say it at all say it always. */
+#if defined(__x86_64__)
+#define KERNEL_LARGEFILE 0100000
+#else
+#define KERNEL_LARGEFILE 0400000
+#endif
+
 enum { STATX_BORN = 0x800, STATX_SYNC = 0x6000 /* AT_STATX_SYNC_TYPE */ };
 
 static inline int kernel_statx(int folder, const char *path, int flags, unsigned mask, struct kernel_statx *found) {

@@ -38,7 +38,7 @@ struct followed {
 
 struct known {
     struct table below, loose;
-    atomic_bool ask_all;
+    atomic_bool ask_all, capable;
     pthread_mutex_t lock; /* of loose */
     struct followed followed[KNOWN_FOLLOWED_MOST];
     atomic_size_t follows;
@@ -107,6 +107,8 @@ static struct entry *add(struct table *table, dev_t device, ino_t number, uint64
 }
 
 bool known_add_below(struct known *known, dev_t device, ino_t number, const struct owner *owner, const struct foreign *foreign) {
+    for (const struct foreign *each = foreign; each != NULL; each = each->next)
+        if (strcmp(each->name, OWNER_CAPABILITY) == 0) atomic_store(&known->capable, true);
     struct entry *entry = add(&known->below, device, number, 0);
     if (entry == NULL) return false;
     entry->owner = *owner;
@@ -181,10 +183,29 @@ bool known_get(struct known *known, int file, const struct stat *found, struct o
            known_below(known, found->st_dev, found->st_ino, owner, &ignored);
 }
 
-static int set_foreign(int file, const char *name, const char *value, size_t length, int flags) {
+static int note_foreign(int file, const char *name, const char *value, size_t length, int flags) {
     char path[16], full[OWNER_NAME];
     if (snprintf(full, sizeof full, OWNER_FOREIGN "%s", name) >= (int)sizeof full) return -ERANGE;
     return setxattr(path_of(file, path), full, value, length, flags) == 0 ? 0 : -errno;
+}
+
+/* A capability lies on disk, where it means nothing outside of the namespace: there the kernel takes it away when the file is written
+   to, and refuses what is none (EINVAL). Where it cannot, it is noted. */
+static int set_foreign(struct known *known, int file, const char *name, const char *value, size_t length, int flags) {
+    char path[16];
+    if (strcmp(name, OWNER_CAPABILITY) != 0) return note_foreign(file, name, value, length, flags);
+    atomic_store(&known->capable, true);
+    if (setxattr(path_of(file, path), name, value, length, flags) == 0) {
+        removexattr(path, OWNER_FOREIGN OWNER_CAPABILITY);
+        return 0;
+    }
+    return errno == EINVAL || errno == EEXIST ? -errno : note_foreign(file, name, value, length, flags);
+}
+
+/* What the layers say has to stay, whatever the kernel thinks of it. */
+static int keep_foreign(struct known *known, int file, const struct foreign *foreign) {
+    int answer = set_foreign(known, file, foreign->name, foreign->value, foreign->length, 0);
+    return answer == -EINVAL ? note_foreign(file, foreign->name, foreign->value, foreign->length, 0) : answer;
 }
 
 static int set_above(struct known *known, int file, const struct stat *found, const struct owner *owner) {
@@ -196,7 +217,7 @@ static int set_above(struct known *known, int file, const struct stat *found, co
     if (known_below(known, found->st_dev, found->st_ino, &before, &foreign) && get_above(file, found, &before))
         foreign = NULL;
     for (; foreign != NULL; foreign = foreign->next) {
-        int answer = set_foreign(file, foreign->name, foreign->value, foreign->length, 0);
+        int answer = keep_foreign(known, file, foreign);
         if (answer != 0) return answer;
     }
     struct stat now;
@@ -247,7 +268,7 @@ static void say_copied(struct known *known, const struct followed *followed, con
         !known_below(known, followed->device, followed->number, &owner, &foreign))
         return;
     for (; carries(now) && foreign != NULL; foreign = foreign->next)
-        set_foreign(followed->file, foreign->name, foreign->value, foreign->length, 0);
+        keep_foreign(known, followed->file, foreign);
     known_set(known, followed->file, now, &owner);
 }
 
@@ -325,12 +346,13 @@ int known_foreign_set(struct known *known, int file, const struct stat *found, c
     if (!carries(found)) return -ENOTSUP;
     known_get(known, file, found, &owner);
     int answer = set_above(known, file, found, &owner);
-    return answer == 0 ? set_foreign(file, name, value, length, flags) : answer;
+    return answer == 0 ? set_foreign(known, file, name, value, length, flags) : answer;
 }
 
 int known_foreign_remove(struct known *known, int file, const struct stat *found, const char *name) {
     char path[16], full[OWNER_NAME];
     struct owner owner;
+    if (strcmp(name, OWNER_CAPABILITY) == 0 && removexattr(path_of(file, path), name) == 0) return 0;
     long length = known_foreign_get(known, file, found, name, NULL, 0);
     if (length < 0) return (int)length;
     known_get(known, file, found, &owner);
@@ -338,4 +360,18 @@ int known_foreign_remove(struct known *known, int file, const struct stat *found
     if (answer != 0) return answer;
     snprintf(full, sizeof full, OWNER_FOREIGN "%s", name);
     return removexattr(path_of(file, path), full) == 0 ? 0 : -errno;
+}
+
+bool known_capable(const struct known *known) { return atomic_load(&known->capable); }
+
+void known_before_write(struct known *known, int file, const struct stat *found, bool by_root) {
+    struct owner owner;
+    char value[OWNER_VALUE];
+    if (!S_ISREG(found->st_mode) || !known_get(known, file, found, &owner)) return;
+    long length = known_foreign_get(known, file, found, OWNER_CAPABILITY, value, sizeof value);
+    if (length > 0) known_foreign_set(known, file, found, OWNER_CAPABILITY, value, (size_t)length, 0);
+    uint32_t mode = owner.mode, special = S_ISUID | S_ISGID;
+    if (by_root || (mode & special) == 0) return;
+    owner.mode &= ~special; /* a text without them says that those on disk count (owner_written) */
+    if (known_set(known, file, found, &owner) == 0) set_mode(file, mode);
 }

@@ -60,6 +60,12 @@ int known_foreign_set(struct known *known, int file, const struct stat *found, c
                       size_t length, int flags);
 int known_foreign_remove(struct known *known, int file, const struct stat *found, const char *name);
 
+/* Whether any file has a capability: only then does a write of root's change what is known. */
+bool known_capable(const struct known *known);
+/* A file is about to be opened for writing, which takes its capabilities away and, of others than root, its set-id bits: so that the
+   kernel can do that, they lie on disk from now on, where they can. */
+void known_before_write(struct known *known, int file, const struct stat *found, bool by_root);
+
 /* The record of the layers below for a file, or false. */
 bool known_below(const struct known *known, dev_t device, ino_t number, struct owner *owner, const struct foreign **foreign);
 

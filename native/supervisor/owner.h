@@ -10,8 +10,9 @@
 #define OWNER_ATTRIBUTE "user.wherry.owner"
 #define OWNER_FOREIGN "user.wherry.xattr." /* before the name of an attribute that cannot be on disk */
 #define OWNER_HIDDEN "user.wherry."
+#define OWNER_CAPABILITY "security.capability"
 
-enum { OWNER_TEXT = 64, OWNER_NAME = 256, OWNER_KEEP = -1 };
+enum { OWNER_TEXT = 64, OWNER_NAME = 256, OWNER_VALUE = 64, OWNER_KEEP = -1 }; /* VALUE: of a capability, at most 24 */
 
 struct owner {
     uint32_t uid, gid;

@@ -161,6 +161,65 @@ def test_root_that_writes_to_a_file_leaves_its_set_id_bits(lab: Wherry, tmp_path
     assert attributes(srv / "e") == {"owner": "0:0:4755"}
 
 
+def test_set_id_bits_go_when_another_than_root_writes(lab: Wherry, tmp_path: Path) -> None:
+    script = """
+        cd /srv; for n in own all opened group; do touch $n; chown 7:8 $n; chmod 6775 $n; done
+        chown 0 all; chmod 6777 all
+        setpriv --reuid 7 --regid 8 --clear-groups sh -c 'echo x >>own; echo x >>all; : >>opened'
+        stat -c '%n %a %s' own all opened group"""
+    said = step(lab, tmp_path, script).splitlines()
+    assert said == ["own 775 2", "all 777 2", "opened 6775 0", "group 6775 0"]
+    srv = tmp_path / "upper/srv"
+    assert {name: (srv / name).stat().st_mode & 0o7777 for name in ("own", "opened")} == {
+        "own": 0o775,
+        "opened": 0o6775,
+    }
+    assert attributes(srv / "own") == {"owner": "7:8:0775"}
+
+
+def test_capabilities_of_the_layers_go_when_the_file_is_written(lab: Wherry, tmp_path: Path) -> None:
+    capability = "0100000202000000000000000000000000000000"
+    names = "written opened truncated moved touched linked modes"
+    (tmp_path / "cap.py").write_text(
+        f"import os\nfor n in {names.split()}:\n    open(f'/srv/{{n}}', 'w').close()\n"
+        f"    os.setxattr(f'/srv/{{n}}', 'security.capability', bytes.fromhex('{capability}'))\n"
+    )
+    (tmp_path / "Dockerfile").write_text("FROM small\nCOPY cap.py /c\nRUN python3 /c\n")
+    lab.ok("build", "-q", "-t", "capable", str(tmp_path))
+    show = f"import os; print({{n: os.listxattr(n) for n in '{names}'.split()}})"
+    script = f"""
+        cd /srv; echo x >>written; : >>opened; truncate -s 9 truncated; mv moved m; mv m moved; touch touched
+        ln linked l; echo x >l; chmod 700 modes; python3 -c "{show}"; rm l"""
+    (tmp_path / "Dockerfile").write_text(f"FROM capable\nRUN <<'X'\n{script} >/said\nX\n")
+    lab.ok("build", "-q", "-t", "wrote", str(tmp_path))
+    bare = ("written", "truncated", "linked")
+    shown = {name: [] if name in bare else ["security.capability"] for name in names.split()}
+    for image in ("capable", "wrote"):
+        found = lab.ok("run", "--fakeroot", "-w", "/srv", image, "python3", "-c", show)
+        whole = {name: ["security.capability"] for name in shown}
+        assert found.strip() == str(shown if image == "wrote" else whole)
+
+
+def test_who_starts_as_another_than_root_is_asked_for_each_file(lab: Wherry, tmp_path: Path) -> None:
+    """Also where a library reads; and a program that only root may execute."""
+    recipe = """FROM small
+RUN cp /bin/true /opt/mine; chown 7 /opt/mine; chmod 500 /opt/mine; cp /bin/true /opt/roots; chmod 750 /opt/roots
+RUN mkdir -m 700 /opt/closed; touch /opt/closed/in; echo s >/opt/secret; chmod 600 /opt/secret; echo o >/opt/open
+USER 7:8
+RUN python3 -c "open('/opt/secret')" 2>&1 | grep -q PermissionError && python3 -c "open('/opt/open')"
+RUN ! /opt/roots && /opt/mine && ! test -r /opt/secret && test -r /opt/open && ! cat /opt/closed/in
+RUN ! rm /opt/open && ! mv /opt /o && ! cp /bin/true /opt/new && ! sh -c ': >/opt/open' && ! ls /opt/closed && cd /opt
+RUN cat /opt/open && touch /tmp/mine && mv /tmp/mine /tmp/m && rm /tmp/m
+RUN cat /proc/self/status >/dev/null && : >/dev/null
+RUN --mount=type=secret,id=k,uid=7 cat /run/secrets/k
+RUN --mount=type=bind,target=/ctx cat /ctx/Dockerfile
+"""
+    (tmp_path / "Dockerfile").write_text(recipe)
+    (tmp_path / "k").write_text("key")
+    os.chmod(tmp_path / "Dockerfile", 0o600)
+    lab.ok("build", "--no-cache", "-q", "--secret", f"id=k,src={tmp_path}/k", str(tmp_path))
+
+
 def test_who_keeps_capabilities_takes_groups_after_the_user(lab: Wherry) -> None:
     assert fake(lab, "setpriv --reuid 33 --regid 34 --clear-groups id") == (
         "uid=33(www-data) gid=34(backup) groups=34(backup)\n"
@@ -241,14 +300,15 @@ def test_what_a_step_leaves_says_whose_it_is(lab: Wherry, tmp_path: Path) -> Non
     script = """
         cd /srv; touch plain mine; chown 5:6 mine; chmod 2750 mine; mkdir d; chown 7 d; ln -s x l; chown -h 8:9 l
         mkfifo p; chown 3 p; mknod c c 1 3; touch cap; echo x >>/var/log/lastlog; touch "$(printf 'na\\377me')"
-        ln -s y 'l\\'; chown -h 4 'l\\'; python3 -c 'import os; os.setxattr("cap", "security.capability", bytes(20))'"""
+        ln -s y 'l\\'; chown -h 4 'l\\'; python3 -c '
+import os; os.setxattr("cap", "security.capability", bytes.fromhex("00000002" + 32 * "0"))'"""
     step(lab, tmp_path, script)
     srv = tmp_path / "upper" / "srv"
     assert attributes(srv / "plain") == {}
     assert attributes(srv / "mine") == {"owner": "5:6:2750"}
     assert attributes(srv / "d") == {"owner": "7:0:0755"}
     assert attributes(srv / "c") == {"owner": "0:0:0644:c:1:3"}
-    assert attributes(srv / "cap") == {"owner": "0:0:0644", "xattr.security.capability": "\0" * 20}
+    assert attributes(srv / "cap") == {"owner": "0:0:0644", "xattr.security.capability": "\0\0\0\2" + "\0" * 16}
     assert attributes(tmp_path / "upper/var/log/lastlog") == {"owner": "0:43:0664"}
     lines = [json.loads(line) for line in (tmp_path / "owners").read_text().splitlines()]
     assert {line["path"]: (line["uid"], line["gid"], line["mode"]) for line in lines} == {
