@@ -209,6 +209,23 @@ def test_the_store_stays_below_its_limit(wherry: Wherry, pushed: Callable[..., s
     assert len(wherry.ok("images", "-q").split()) == 1
 
 
+def test_the_store_stays_below_its_limit_wherever_images_come_from(wherry: Wherry, tiny: str, tmp_path: Path) -> None:
+    limit = {"WHERRY_STORE_MAX_SIZE": "1M"}
+    wherry.ok("pull", "-q", tiny)
+    wherry.ok("run", "--name", "box", tiny, "sh", "-c", "echo other > /other")
+    committed = wherry("commit", "box", "other", env=limit)
+    assert "above store.max_size" in committed.stderr, "the container still needs what it was made from"
+    wherry.ok("export", "-o", f"{tmp_path}/root.tar", "box")
+    wherry.ok("save", "-o", f"{tmp_path}/other.tar", "other")
+    wherry.ok("rm", "box")
+    wherry.ok("rmi", "other")
+    for words in (("load", "-i", "other.tar"), ("import", "root.tar", "imported"), ("run", "./other.tar", "true")):
+        wherry.ok("pull", "-q", tiny)
+        result = wherry(*words, env=limit, cwd=tmp_path)
+        assert "least recently used images" in result.stderr, str(result)
+        assert len(wherry.ok("images", "-q").split()) == 1, str(result)
+
+
 @pytest.fixture
 def guarded(tmp_path: Path) -> object:
     with serve(tmp_path / "guarded", users={"ada": "secret"}) as server:

@@ -52,14 +52,24 @@ def load(
 ) -> tuple[Image, ...]:
     """All images of a file, a folder, a ``TRANSPORT:DETAILS`` or a URL into the store, with the names that they have
     there."""
-    return load_source(world or World(), source_of(text, checksum), platform=platform, progress=progress)
+    from wherry.containers.pulling import keep_within
+
+    world = world or World()
+    images = load_source(world, source_of(text, checksum), platform=platform, progress=progress)
+    keep_within(world, images, progress)
+    return images
 
 
 def load_file_at(
     path: str, shown: str, *, platform: str | None = None, progress: Progress = silent, world: World | None = None
 ) -> tuple[Loaded, ...]:
     """The same of a file that the user calls ``shown`` (standard input, kept for the time), with the names in it."""
-    return load_path(world or World(), path, shown, platform=platform, progress=progress)
+    from wherry.containers.pulling import keep_within
+
+    world = world or World()
+    found = load_path(world, path, shown, platform=platform, progress=progress)
+    keep_within(world, (each.image for each in found), progress)
+    return found
 
 
 def plan_load(text: str, *, shown: str = "", world: World | None = None) -> tuple[Change, ...]:
@@ -178,6 +188,7 @@ def import_image(
 
     ``changes`` are instructions of a Dockerfile. Raises :class:`UsageError` for what is an image already.
     """
+    from wherry.containers.pulling import keep_within
     from wherry.image import Imported
 
     world = world or World()
@@ -197,6 +208,7 @@ def import_image(
         raise UsageError(f"'{source}' is an image already", hint=f"wherry load {source}")
     if reference is not None:
         world.store.set_name(reference, Name(image.digest))
+    keep_within(world, (image,), progress)
     return image
 
 

@@ -103,7 +103,8 @@ def open_source(
     if dry_run:
         raise NotTakenIn(source)
     with saved_by(world, source) as path:
-        return _taken(world, key, path, str(source), platform)
+        image = _taken(world, key, path, str(source), platform)
+    return _kept_within(world, image, progress)
 
 
 def _open_url(world: World, source: Source, platform: str | None, progress: Progress, *, dry_run: bool) -> Image:
@@ -119,14 +120,24 @@ def _open_url(world: World, source: Source, platform: str | None, progress: Prog
             return known
         if dry_run:
             raise NotTakenIn(source)
+        image = None
         with downloaded(world, source, progress, lambda: _is_here(world, source, key)) as path:
             if path and look_at(str(source), path).kind not in PACKED:
-                return _taken(world, key, path, str(source), platform)
-            if path:
+                image = _taken(world, key, path, str(source), platform)
+            elif path:
                 from wherry.image import keep_packed
 
                 assert source.checksum is not None  # without one nothing is given out
                 keep_packed(store, path, source.checksum, str(source))
+        if image is not None:
+            return _kept_within(world, image, progress)
+
+
+def _kept_within(world: World, image: Image, progress: Progress) -> Image:
+    from wherry.containers.pulling import keep_within
+
+    keep_within(world, (image,), progress)
+    return image
 
 
 def _is_here(world: World, source: Source, key: Digest) -> bool:
@@ -179,7 +190,8 @@ def open_file(
                 newest = max(max(stamp.mtime_ns, stamp.ctime_ns) for stamp in seen)
                 if time.time() - newest / 1e9 > _SETTLED:
                     world.store.remember_file(key, image.digest, image.reference)
-                return image
+        if mine:
+            return _kept_within(world, image, progress)
 
 
 def packed_path(world: World, text: str) -> str | None:

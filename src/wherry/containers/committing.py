@@ -67,6 +67,7 @@ def commit(
     :class:`Conflict` for a container that is not kept or runs elsewhere, :class:`HostLacks` where its changes are no
     layer, :class:`ImageError` for a file that cannot be in one, :class:`StoreFull`.
     """
+    from wherry.containers.pulling import keep_within
     from wherry.image import make_image
 
     world = world or World()
@@ -79,9 +80,11 @@ def commit(
         with _still(running_kept(world, container) if pause else None):
             made = _changes(world, container, image, progress)
         layers = _joined(world, image, made, progress) if squash else _stacked(image, made)
-        return make_image(world.store, reference, _with_step(document, told, made), layers, base=image)
+        new = make_image(world.store, reference, _with_step(document, told, made), layers, base=image)
     finally:
         world.store.discard(held)
+    keep_within(world, (new,), progress)
+    return new
 
 
 def _stacked(image: Image, made: MadeLayer | None) -> list[Layer | MadeLayer]:

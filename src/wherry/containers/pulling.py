@@ -1,7 +1,9 @@
-"""Fetching an image as the settings say: with compressed layers kept or not, and the store kept below its limit."""
+"""Fetching an image as the settings say: with compressed layers kept or not; and keeping the store below its limit,
+wherever images come from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from wherry.base.outside import Outside
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
     from wherry.image import Image
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "keep_within"]
 
 
 def fetch(
@@ -23,9 +25,7 @@ def fetch(
     auth_file: str = "",
     progress: Progress = silent,
 ) -> Image:
-    """Pull, then remove the least recently used images above ``store.max_size``; raises what pulling raises.
-
-    Without such a limit one is suggested when the quota is nearly used up.
+    """Pull, then :func:`keep_within`; raises what pulling raises.
 
     How a registry is reached does not matter to a plan, so it is looked up with an :class:`Outside` of its own.
     """
@@ -37,14 +37,23 @@ def fetch(
     keep_blobs = world.settings.flag("store.keep_blobs")
     with connect(world.settings, Outside(), auth_file=auth_file, progress=progress) as registry:
         image = pull(world.store, registry, reference, platform=platform, progress=progress, keep_blobs=keep_blobs)
-    limit = world.settings.number("store.max_size")
-    if limit:
-        _enforce_limit(world, image, limit, progress)
-    _tell_quota(world, progress, has_limit=bool(limit))
+    keep_within(world, (image,), progress)
     return image
 
 
-def _enforce_limit(world: World, image: Image, limit: int, progress: Progress) -> None:
+def keep_within(world: World, came: Iterable[Image], progress: Progress) -> None:
+    """Remove the least recently used images above ``store.max_size``, but not those that just came.
+
+    Without such a limit one is suggested when the quota is nearly used up. Called when nothing is held any more that
+    keeps others from removing.
+    """
+    limit = world.settings.number("store.max_size")
+    if limit:
+        _enforce_limit(world, came, limit, progress)
+    _tell_quota(world, progress, has_limit=bool(limit))
+
+
+def _enforce_limit(world: World, came: Iterable[Image], limit: int, progress: Progress) -> None:
     from wherry.containers.running import running_images
     from wherry.store import enforce_limit, human
 
@@ -52,7 +61,7 @@ def _enforce_limit(world: World, image: Image, limit: int, progress: Progress) -
         world.store,
         limit,
         lambda digest: running_images(world.runtime).get(str(digest), []),
-        keep=[image.digest],
+        keep=[image.digest for image in came],
         runtime=world.runtime,
     )
     if result.images:
