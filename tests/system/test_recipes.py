@@ -12,6 +12,9 @@ from wherry_command import Wherry
 RECIPES = Path(__file__).resolve().parents[2] / "demo/recipes"
 SAYS = {
     "astronomy": "all stars are as bright as they were made",
+    "genomics": "both aligners find the variants of the sample",
+    "mastercode": "the fit finds the resonance that the events were made with",
+    "montage": "the mosaic of 4 pictures is the sky that they were made of",
     "mpi-fortran": "2 processes, 500 steps, largest error",
     "r-package": "the Nile's flow changed by -2.60 units a year",
 }
@@ -30,10 +33,11 @@ def test_every_recipe_is_tried() -> None:
     assert {folder.name for folder in RECIPES.iterdir() if folder.is_dir()} == SAYS.keys()
 
 
+@pytest.mark.timeout(1000)  # a machine that does other things at the same time compiles slowly
 @pytest.mark.parametrize("name", SAYS)
 def test_a_recipe_is_built_run_and_found_again(builder: Wherry, name: str) -> None:
     folder = str(RECIPES / name)
-    first = builder.ok("build", "-q", "-t", name, folder, timeout=280).strip()
+    first = builder.ok("build", "-q", "-t", name, folder, timeout=900).strip()
     assert SAYS[name] in builder.ok("run", name)
     assert builder.ok("build", "-q", folder).strip() == first
 
@@ -41,6 +45,10 @@ def test_a_recipe_is_built_run_and_found_again(builder: Wherry, name: str) -> No
 @pytest.mark.parametrize("name", SAYS)
 def test_lint_finds_nothing_in_a_recipe(builder: Wherry, name: str) -> None:
     assert builder("lint", str(RECIPES / name)).stdout.startswith("nothing found")
+
+
+def test_a_recipe_gives_the_same_bytes_again(builder: Wherry) -> None:
+    builder.ok("build", "-q", "--check", str(RECIPES / "genomics"), timeout=280)
 
 
 def test_an_mpi_program_runs_on_more_processes(builder: Wherry) -> None:
