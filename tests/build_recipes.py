@@ -62,6 +62,9 @@ RUN mkdir /g && chown 0:50 /g && chmod 2775 /g && touch /g/inherits && mkdir /g/
 RUN cp -a /d /copy && mv /d/b /moved && ln /s /hard
 RUN chown 9:9 /d/a && rm /copy/a && touch /copy/a
 RUN mknod /null c 1 3 && mknod /blk b 7 9 && chown 0:6 /blk
+RUN mkdir -m 2770 /n && mknod /n/gone c 1 5 && mknod /n/e c 1 7
+RUN test -c /null && test -b /blk && rm /n/gone && mv /null /n/null && cp -a /blk /blk2 && chown 3:4 /n/e
+RUN ls -l /n/null /blk2 /n/e | cut -c1-10 >/seen && ln /n/e /hard-e && test ! -e /n/gone && chmod 600 /blk2
 RUN mkdir /t && chmod 1777 /t && umask 077 && touch /t/private
 """,
     "programs": """

@@ -276,6 +276,27 @@ def test_devices_are_made_copied_and_packed(lab: Wherry) -> None:
     ]
 
 
+def test_devices_of_the_layers_are_where_they_are(lab: Wherry, tmp_path: Path) -> None:
+    """They have no place on disk."""
+    (tmp_path / "Dockerfile").write_text(
+        "FROM small\nRUN mkdir -p /d/in && chown 5:6 /d && chmod 2771 /d/in && mknod /d/in/n c 1 3\n"
+        "RUN mknod -m 640 /blk b 7 9 && chown 0:6 /blk && mknod /d/gone c 1 5\n"
+    )
+    lab.ok("build", "-q", "-t", "devices", str(tmp_path))
+    show = "stat -c '%n %F %u:%g %a %t:%T' /d /d/in /d/in/n /blk; ls -l /d/in | grep -c ^c; test -b /blk"
+    script = f"{show} || echo none; rm /d/gone && ! test -e /d/gone; chown 7 /blk; mv /blk /b; stat -c %F%u /b"
+    said = lab.ok("run", "--fakeroot", "devices", "sh", "-c", script)
+    assert said.splitlines() == [
+        "/d directory 5:6 755 0:0",
+        "/d/in directory 0:0 2771 0:0",
+        "/d/in/n character special file 0:0 644 1:3",
+        "/blk block special file 0:6 640 7:9",
+        "1",
+        "block special file7",
+    ]
+    assert lab.ok("run", "-u", "root", "devices", "sh", "-c", "test -e /blk || echo none") == "none\n"
+
+
 def test_trusted_attributes_are_kept_and_our_own_are_not_shown(lab: Wherry) -> None:
     script = """import os
 os.close(os.open("/srv/f", os.O_CREAT)); os.chown("/srv/f", 7, 7)

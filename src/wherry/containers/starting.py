@@ -301,9 +301,11 @@ def _plan_of(
     flat = world.flat_tree(image, kind, make=not dry_run)
     shown, paths = image if flat else world.shallow(image, make=not dry_run), world.paths(lease, flat)
     if options.fakeroot:
-        from wherry.containers.faking import owners_file
+        from wherry.containers.faking import devices_folder, owners_file
 
         layers = below if below is not None and shown is image else shown.layers
+        places = devices_folder(world, layers, make=not dry_run)
+        options = msgspec.structs.replace(options, extra_layers=(*([places] if places else []), *options.extra_layers))
         paths = msgspec.structs.replace(paths, owners=owners_file(world, layers, options, kept, make=not dry_run))
     if directory_of(image):
         from wherry.containers.packed import as_mounted

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from wherry.image.making.below import Below
     from wherry.image.making.claiming import Shown, claim, shown_owners, write_shown
+    from wherry.image.making.devices import device_places, write_places
     from wherry.image.model import (
         ContainerConfig,
         Descriptor,
@@ -112,6 +113,7 @@ __all__ = [
     "claim",
     "compress_layer",
     "copy_layer",
+    "device_places",
     "directory_of",
     "flatten",
     "flattened_path",
@@ -169,6 +171,7 @@ __all__ = [
     "view",
     "with_variables",
     "write_out",
+    "write_places",
     "write_shown",
 ]
 
@@ -211,6 +214,7 @@ _HOMES = {
     "changes_of_folder": "differences",
     "compress_layer": "carrying",
     "copy_layer": "making",
+    "device_places": "making.devices",
     "directory_of": "directory",
     "flatten": "flattening",
     "flattened_path": "flattening",
@@ -268,6 +272,7 @@ _HOMES = {
     "view": "tree",
     "with_variables": "instructions",
     "write_out": "flattening",
+    "write_places": "making.devices",
     "write_shown": "making.claiming",
 }
 

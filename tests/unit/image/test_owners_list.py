@@ -49,7 +49,7 @@ def test_only_what_differs_from_an_unpacked_layer_is_listed(store: Store) -> Non
             *(
                 Item("link", tarfile.SYMTYPE, target="x", uid=7, mode=0o777),
                 symlink("own", "x"),
-                Item("null", tarfile.CHRTYPE),
+                *(Item("null", tarfile.CHRTYPE), directory("dev"), Item("dev/null", tarfile.CHRTYPE)),
             ),
         ],
     )
@@ -60,6 +60,7 @@ def test_only_what_differs_from_an_unpacked_layer_is_listed(store: Store) -> Non
         "tmp": ("0:0:1777", {}),
         "ping": ("0:0:0755", {"security.capability": "0102"}),
         "link": ("7:0:0777", {}),
+        "null": ("0:0:0644:c:0:0", {}),
     }
 
 

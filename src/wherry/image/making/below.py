@@ -29,6 +29,7 @@ class Below:
         self._layers = tuple(layers)[::-1]
         self._under = under
         self._owners: dict[str, LayerOwners] = under._owners if under is not None else {}
+        self._devices: dict[str, tuple[tuple[str, Owner], ...]] = under._devices if under is not None else {}
         self._moved: dict[tuple[int, int], Owner | None] | None = None
         self.view: Tree = under.view.above(self._layers[0]) if under is not None else Tree.of(layers)
 
@@ -82,9 +83,11 @@ class Below:
     def devices(self) -> Iterator[tuple[str, Owner]]:
         """The devices that the view would show if trees had them, each with its path."""
         for position, layer in enumerate(self._layers):
-            for key, owner in self._of(layer).odd.items():
-                path = os.fsdecode(key)
-                if owner.kind and self._is_seen(position, path):
+            if layer.key not in self._devices:
+                odd = self._of(layer).odd.items()
+                self._devices[layer.key] = tuple((os.fsdecode(key), owner) for key, owner in odd if owner.kind)
+            for path, owner in self._devices[layer.key]:
+                if self._is_seen(position, path):
                     yield path, owner
 
     def _is_seen(self, position: int, path: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wherry.image.making.below import Below
+from wherry.image.making.devices import devices_with_places
 from wherry.image.making.owners import Owner, read_beside
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ __all__ = ["owners_list"]
 
 def owners_list(store: Store, layers: Sequence[Layer] | Below, beside: str = "") -> bytes:
     """The list for these layers (bottom first); ``beside`` is the file ``owners`` that an earlier step on the same
-    upper directory left. Empty where all belongs to root. Devices are left out: no tree has them."""
-    found = {path: owner for path, (_, owner) in Below.of(store, layers).odd.items()}
+    upper directory left. Empty where all belongs to root. Devices are in it, too: no tree has them, but a start may
+    give them places (``devices``)."""
+    below = Below.of(store, layers)
+    found = {path: owner for path, (_, owner) in below.odd.items()} | devices_with_places(below)
     if beside:
         found.update(read_beside(beside))
     return b"".join(_record(path, owner) for path, owner in found.items())
