@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 import images
 from build_recipes import RECIPES, context_in
 from docker_daemon import Docker
+from tree_entries import built_by_root, entries
 from wherry_command import Wherry
-
-_CLIENT = "/usr/bin/docker"
-"""Debian's client has BuildKit's part in it; newer ones need a further program."""
-
-_DOCKERS_OWN = {".dockerenv", "dev", "dev/console", "dev/pts", "dev/shm", "etc/hostname", "etc/hosts", "etc/mtab"} | {
-    *("etc/resolv.conf", "proc", "sys", "etc", "dev/fd", "dev/stdin", "dev/stdout", "dev/stderr", "dev/core"),
-}
-
-
-class Seen(NamedTuple):
-    """What two trees have to agree in."""
-
-    kind: bytes
-    mode: int
-    uid: int
-    gid: int
-    target: str
-    device: tuple[int, int]
-    content: str
-    capability: str
 
 
 @pytest.fixture(scope="module")
@@ -59,27 +37,15 @@ def test_root_and_buildkit_make_the_same(ready: tuple[Wherry, Path], docker: Doc
     (context / "Dockerfile").write_text(RECIPES[name])
     result = wherry("build", "--progress", "plain", "-t", f"made-{name}", str(context))
     assert result.status == 0, str(result)
-    theirs = _buildkit(docker, context, f"made-{name}")
+    theirs = built_by_root(docker, context, f"made-{name}")
     assert _config(wherry, f"made-{name}") == _plain(json.loads(docker("inspect", theirs))[0]["Config"])
     path = folder / f"{name}.tar"
     wherry.ok("export", "-o", str(path), f"made-{name}")
     with tarfile.open(path) as archive, docker.exported(theirs) as other:
-        ours, expected = _tree(archive), _tree(other)
+        ours, expected = entries(archive), entries(other)
     assert sorted(ours) == sorted(expected)
     different = {path: (ours[path], expected[path]) for path in ours if ours[path] != expected[path]}
     assert different == {}
-
-
-def _buildkit(docker: Docker, context: Path, name: str) -> str:
-    if not os.access(_CLIENT, os.X_OK):
-        pytest.skip("Debian's docker client, which has BuildKit's part in it, is not installed")
-    words = [_CLIENT, "--config", str(docker.folder), "--host", docker.address, "build", "--network", "host"]
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
-    done = subprocess.run(
-        [*words, "-t", name, str(context)], capture_output=True, text=True, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return name
 
 
 def _config(wherry: Wherry, name: str) -> dict[str, Any]:
@@ -94,28 +60,3 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
     """What recipes say; empty is not said."""
     left_out = (*_IGNORED, "StdinOnce", "ArgsEscaped")
     return {name: value for name, value in config.items() if value and name not in left_out}
-
-
-def _tree(archive: tarfile.TarFile) -> dict[str, Seen]:
-    found: dict[str, Seen] = {}
-    for member in archive:
-        name = member.name.removeprefix("./").rstrip("/")
-        if name in ("", ".") or name in _DOCKERS_OWN:
-            continue
-        if member.islnk():  # which of several names comes first is the archiver's choice
-            found[name] = found[member.linkname.removeprefix("./").lstrip("/")]
-            continue
-        stream = archive.extractfile(member) if member.isreg() else None
-        content = hashlib.sha256(stream.read()).hexdigest() if stream is not None else ""
-        device = (member.devmajor, member.devminor) if member.isdev() else (0, 0)
-        found[name] = Seen(
-            kind=member.type,
-            mode=0 if member.issym() else member.mode & 0o7777,
-            uid=member.uid,
-            gid=member.gid,
-            target=member.linkname if member.issym() else "",
-            device=device,
-            content=content,
-            capability=member.pax_headers.get("SCHILY.xattr.security.capability", ""),
-        )
-    return found
