@@ -15,7 +15,7 @@ from pathlib import Path
 from wherry.image.table import rebuild
 from wherry.store import Layer
 
-__all__ = ["change", "entries", "names", "seen_through", "tar_bytes"]
+__all__ = ["change", "change_here", "entries", "names", "seen_through", "tar_bytes"]
 
 _INSIDE = f"""
 import json, os, subprocess, sys
@@ -44,6 +44,16 @@ def change(layers: Sequence[Layer], folder: Path, steps: Iterable[Step]) -> tupl
     for name in ("upper", "work", "point"):
         (folder / name).mkdir(parents=True)
     return folder / "upper", _inside(layers, folder, steps, writable=True)
+
+
+def change_here(tree: str, steps: Iterable[Step]) -> None:
+    """Do the steps in a directory, as who we are."""
+    inside = (
+        "import json, os, sys; sys.path.insert(0, sys.argv[1]); from making import _acted; os.chdir(sys.argv[2])\n"
+        "for step in json.load(sys.stdin): _acted(step)"
+    )
+    words = [sys.executable, "-c", inside, str(Path(__file__).parent), tree]
+    subprocess.run(words, input=json.dumps(list(steps)), text=True, check=True)
 
 
 def seen_through(layers: Sequence[Layer], folder: Path) -> dict[str, object]:
@@ -111,11 +121,24 @@ def _attribute(path: str, name: str, value: str) -> None:
     os.setxattr(path, name, base64.b64decode(value))
 
 
+def _rename_file(old: str, new: str) -> None:
+    """Directories of lower layers cannot be renamed in an overlay, as they can elsewhere."""
+    if not os.path.isdir(old) or os.path.islink(old):
+        os.rename(old, new)
+
+
 def _touch(path: str, when: float) -> None:
     os.utime(path, (when, when), follow_symlinks=False)
 
 
-_OWN = {"write": _write, "append": _append, "remove": _remove, "attribute": _attribute, "touch": _touch}
+_OWN = {
+    "write": _write,
+    "append": _append,
+    "remove": _remove,
+    "attribute": _attribute,
+    "touch": _touch,
+    "rename_file": _rename_file,
+}
 
 
 def _seen() -> dict[str, object]:

@@ -123,13 +123,12 @@ def test_without_a_supervisor_the_next_best_way_is_taken_and_said(tmp_path: Path
     assert refused.status == 125 and "a step's calls cannot be answered here" in refused.stderr
 
 
-def test_without_namespaces_a_command_is_refused_with_what_to_ask_for_and_copies_go_on(
+def test_without_namespaces_and_tracing_a_command_is_refused_with_what_to_ask_for_and_copies_go_on(
     lab: Wherry, tmp_path: Path
 ) -> None:
-    """Of a tree of its own, as other engines give one, nobody could tell what a step changed."""
     (tmp_path / "Dockerfile").write_text("FROM tiny AS files\nCOPY Dockerfile /here\nFROM files\nRUN true\n")
     none = Wherry(tmp_path / "none", {"WHERRY_STORE": str(lab.folder / "store")})
-    command = [*around("no-namespaces"), str(installed()), "build", "--no-cache", "-t", "none"]
+    command = [*around("no-namespaces", "no-ptrace"), str(installed()), "build", "--no-cache", "-t", "none"]
     ended = [
         subprocess.run(
             [*command, *more, str(tmp_path)], capture_output=True, text=True, env=none.environment, timeout=120

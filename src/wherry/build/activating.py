@@ -6,6 +6,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from wherry.build.conda import (
     LABEL,
     Activation,
@@ -70,16 +72,16 @@ def _commands(graph: Graph) -> list[tuple[str, ...]]:
 def _ask(
     site: Site, graph: Graph, made: Made, request: Activation, env: dict[str, str]
 ) -> tuple[dict[str, str], dict[str, str]] | None:
-    from wherry.build.steps.starting import as_image
-    from wherry.containers import prepare_step
+    from wherry.build.owners import as_owner
+    from wherry.build.steps.starting import planned
     from wherry.launch import RunOptions
 
-    store, below = site.world.store, site.below(made.layers)
+    store = site.world.store
     work = store.new_work()
     try:
         os.mkdir(f"{work}/upper", 0o755)
         options = RunOptions(
-            command=activation_command(request, below.view, env),
+            command=activation_command(request, site.below(made.layers).view, env),
             entrypoint=(),
             env=("HOME=/root", *(f"{name}={value}" for name, value in env.items())),
             bare_env=True,
@@ -93,8 +95,9 @@ def _ask(
             umask=0o022,
             log=False,
         )
-        with site.planning:
-            start = prepare_step(site.world, options, as_image(made, "conda", graph.platform), below)
+        if site.drafts is not None:  # without namespaces there is no network of one's own
+            options = as_owner(msgspec.structs.replace(options, network="host"), site.here.owners, "root")
+        start = planned(site, options, made, "conda", graph.platform, work)
         process = start.begin(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             output, _ = process.communicate(timeout=_PATIENCE)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -299,7 +299,13 @@ def opened_site(
         site = Site(world, here, cache, contexts.with_ignored, report)
         if note:
             site.note(note)
-        yield site
+        if way != "proot":
+            yield site
+            return
+        from wherry.build.drafts import Drafts
+
+        with closing(Drafts(world.store)) as site.drafts:
+            yield site
 
 
 def carried_out(site: Site, graph: Graph, report: Report) -> dict[int, Made]:

@@ -46,7 +46,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     iidfile: str = ""
     rules_off: tuple[str, ...] = ()
     conda: str = ""
-    owners: str = ""  # supervisor, range, pretend; empty: what this machine does best
+    owners: str = ""  # supervisor, range, proot, pretend; empty: what this machine does best
     jobs: int = 0  # stages side by side; 0: as many as there are processors
     pids_limit: int | None = None
     memory: int | None = None

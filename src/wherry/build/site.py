@@ -10,10 +10,12 @@ import msgspec
 
 from wherry.build.made import Report
 from wherry.build.normalise import fingerprint
+from wherry.build.owners import loses_owners
 
 if TYPE_CHECKING:
     from wherry.build.cache import Cache
     from wherry.build.context import Context, Ignore
+    from wherry.build.drafts import Drafts
     from wherry.build.normalise import Rule
     from wherry.build.request import BuildOptions
     from wherry.containers import World
@@ -49,8 +51,12 @@ class Site:
         self.sources = sources
         self.report = report
         self.planning = threading.RLock()
-        self.meaning = fingerprint(here.rules, here.epoch) + (b"pretend" if here.owners == "pretend" else b"")
+        self.meaning = fingerprint(here.rules, here.epoch)
         """What of the way of building is part of every layer's bytes, and so of every step's key."""
+        self.loses_owners = loses_owners(here.owners)
+        """Whether commands make other layers here than elsewhere: these have keys of their own."""
+        self.drafts: Drafts | None = None
+        """Trees in which commands run, where no overlay can be laid over the files so far."""
         self._below: dict[tuple[str, ...], Below] = {}
         self.notes: dict[str, None] = {}
         """What this machine or image could not give, said once."""

@@ -14,7 +14,7 @@ import msgspec
 from wherry.cli import listing
 from wherry.cli.grammar import Given
 from wherry.containers import Diagnosis, EngineState, World, diagnose
-from wherry.host import Machine, Obstacle
+from wherry.host import Machine, Obstacle, against
 
 if TYPE_CHECKING:
     from wherry.containers import Measured
@@ -189,10 +189,15 @@ def _mounting(machine: Machine) -> str:
 
 
 def _building(machine: Machine) -> str:
-    if not machine.host.supervised:
+    lays = machine.host.userns and machine.host.overlay
+    if lays and not machine.host.supervised:
         return "files have the owners of the recipe: system calls about them are answered"
-    if machine.ids.maps:
+    if lays and machine.ids.maps:
         return "files have the owners of the recipe, by your subordinate ids; no devices can be made"
+    if not against(machine, "proot"):
+        return "commands run under proot: files that they give to other users belong to their own (--owners proot)"
+    if not machine.host.userns:
+        return "recipes that run no commands: these need namespaces, or proot"
     return "all files in the image belong to root, other owners are lost (--owners pretend)"
 
 

@@ -20,16 +20,26 @@ _NEVER = ("etc/resolv.conf", "etc/hosts", "etc/hostname", "dev/*", "proc/*", "sy
 
 
 def found_or_made(
-    site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str], None], *, by_command: bool = False
+    site: Site,
+    place: int,
+    key: Digest,
+    parent: Made,
+    fill: Callable[[str], None],
+    *,
+    by_command: bool = False,
+    exact: Digest | None = None,
 ) -> Made:
     """The state after the step with this key.
 
     ``fill`` is given a work folder and leaves its changes in the ``upper`` of it. Of several builds that come to the
     same step one makes it, and the others take it. What a command left (``by_command``) is normalised, and what was
-    never the image's is dropped; what the user copies stays as it is, to the byte.
+    never the image's is dropped; what the user copies stays as it is, to the byte. ``exact`` is the key of the same
+    step with all owners, which is taken where another way of building made it.
     """
     while True:
         found = _found(site, place, key, parent)
+        if found is None and exact not in (None, key):
+            found = _found(site, place, exact, parent)
         if found is not None:
             return found
         with site.cache.flight(key) as mine:

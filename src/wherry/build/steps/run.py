@@ -31,7 +31,9 @@ def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], ov
     """Raises :class:`CommandFailed` with the command's own status."""
     parent = done[step.parent]
     inputs = _inputs(site, step, done)
-    key = step_key(step, parent.diff_ids, inputs, site.meaning)
+    key = exact = step_key(step, parent.diff_ids, inputs, site.meaning)
+    if site.loses_owners:
+        key = step_key(step, parent.diff_ids, inputs, site.meaning + site.here.owners.encode())
 
     def fill(work: str) -> None:
         os.mkdir(f"{work}/upper", 0o755)
@@ -46,8 +48,12 @@ def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], ov
             raise Interrupted("interrupted")
         if status != 0:
             raise _failed(site, step, parent, done, work, status)
+        if site.drafts is not None:
+            from wherry.build.steps.drafted import take_changes
 
-    return found_or_made(site, place, key, parent, fill, by_command=True)
+            take_changes(site.drafts, step, site.below(parent.layers).view, work)
+
+    return found_or_made(site, place, key, parent, fill, by_command=True, exact=exact)
 
 
 def _inputs(site: Site, step: RunStep, done: dict[int, Made]) -> tuple[Digest, ...]:
@@ -67,7 +73,8 @@ def _failed(site: Site, step: RunStep, parent: Made, done: dict[int, Made], work
     hint = "--debug-on-failure opens a shell there"
     if parent.layers:
         image = kept_state(site, step, parent)
-        hint = f"wherry run -it --fakeroot {image} sh, which is as it was before; {hint}"
+        how = "--writable-copy -u root" if site.drafts is not None else "--fakeroot"
+        hint = f"wherry run -it {how} {image} sh, which is as it was before; {hint}"
     return CommandFailed(
         f"{site.here.recipe}:{step.origin.position.line}: '{shown}' failed", why=why, hint=hint, status=status
     )

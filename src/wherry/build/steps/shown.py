@@ -28,8 +28,8 @@ def digest_of_mount(site: Site, mount: MountFrom, done: dict[int, Made]) -> Dige
 
 
 def directory_of_mount(site: Site, mount: MountFrom, done: dict[int, Made], work: str) -> str:
-    """A file or directory that can be bound. What the command may write to is a copy, which goes with ``work``; so is
-    a context of which an ignore file takes something away.
+    """A file or directory that can be bound. What the command may write to (under proot, all) is a copy, which goes
+    with ``work``; so is a context of which an ignore file takes something away.
 
     Raises :class:`NotFound` where there is nothing at its path.
     """
@@ -40,7 +40,7 @@ def directory_of_mount(site: Site, mount: MountFrom, done: dict[int, Made], work
         found, whole = _of_step(site, done[files.step], path), True
     else:
         found, whole = _of_context(site, files.name, path), not site.sources(files.name)[1]
-    if mount.read_only and whole:
+    if mount.read_only and whole and site.drafts is None:
         return found
     place = f"{work}/bound-{len(os.listdir(work))}"
     _write(_selection(site, files, done), place)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wherry.containers import Start
     from wherry.launch import Bind, RunOptions
 
-__all__ = ["as_image", "prepared"]
+__all__ = ["as_image", "planned", "prepared"]
 
 
 @contextmanager
@@ -31,10 +31,7 @@ def prepared(
 ) -> Iterator[Start]:
     """The start, planned; what its mounts hold is let go when the block ends. ``shell`` takes the command's place, with
     the caller's terminal."""
-    from wherry.containers import prepare_step
-
-    under = site.below(parent.layers)
-    below = under.view
+    below = site.below(parent.layers).view
     with mounted(
         site,
         step,
@@ -50,8 +47,7 @@ def prepared(
             options = msgspec.structs.replace(options, extra_layers=(*options.extra_layers, layer_of_owners(work)))
         if shell:
             options = msgspec.structs.replace(options, command=shell, interactive=True, terminal=True)
-        with site.planning:
-            start = prepare_step(site.world, options, as_image(parent, step.origin.stage, step.platform), under)
+        start = planned(site, options, parent, step.origin.stage, step.platform, work)
         for note in start.plan.notes:
             site.note(note)
         start = msgspec.structs.replace(start, secrets=shown.secrets)
@@ -62,6 +58,23 @@ def prepared(
 
         with ranged(site, parent, start, work):
             yield start
+
+
+def planned(site: Site, options: RunOptions, made: Made, stage: str, platform: str, work: str) -> Start:
+    """The start of a command upon the files so far, whose changes lie in ``work``: over them, or in a draft."""
+    from wherry.containers import prepare_step
+
+    image, below = as_image(made, stage, platform), site.below(made.layers)
+    if site.drafts is None:
+        with site.planning:
+            return prepare_step(site.world, options, image, below)
+    from wherry.build.steps.drafted import drafted, show_names
+
+    options, image = drafted(site.drafts, image, options, work)
+    with site.planning:
+        start = prepare_step(site.world, options, image, below)
+    show_names(site.drafts, start, work)
+    return start
 
 
 def _options(site: Site, step: RunStep, below: Tree, work: str) -> RunOptions:

@@ -46,10 +46,10 @@ VERB = Verb(
         Option(("--no-rule",), "leave out a rule that makes bytes repeat (docs: build rules)", "many", "RULE"),
         Option(
             ("--owners",),
-            "how files get other owners: supervisor, range or pretend (default: the best this machine can)",
+            "how files get other owners: supervisor, range, proot or pretend (default: the best this machine can)",
             "text",
             "WAY",
-            ("supervisor", "range", "pretend"),
+            ("supervisor", "range", "proot", "pretend"),
         ),
         Option(("--jobs",), "independent steps side by side (default: one for each processor)", "number", "N"),
         Option(("-m", "--memory"), "limit the memory of each step", "text", "BYTES"),

@@ -37,6 +37,8 @@ __all__ = [
 _BY_ITSELF = ("namespace", "proot", "fakechroot", "site")
 """The order in which ``auto`` tries them: the more of a container one makes, the earlier."""
 _ON_REQUEST: tuple[str, ...] = ("oci",)
+_IN_PLACE = ("namespace", "proot")
+"""Those that can change an unpacked image where it lies."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -140,7 +142,8 @@ def require_features(
     """Raise :class:`HostLacks` for the first thing asked that the engine has not, naming the engines that have it."""
     if engine.name == NAMESPACE.engine:
         return
-    if options.in_place or options.upper or options.extra_layers:
+    in_place = options.in_place and engine.name not in _IN_PLACE
+    if in_place or options.upper or options.extra_layers:
         raise HostLacks(
             f"writing to a directory over the image is not possible with the engine '{engine.name}'",
             why="it makes no mounts",

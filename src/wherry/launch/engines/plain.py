@@ -62,15 +62,15 @@ class Wrap(msgspec.Struct, frozen=True):
 
 
 def shown_paths(job: Job) -> tuple[Shown, ...]:
-    """All that is shown inside, parents before children: kernel views, writable folders, identity files, what the user
-    binds. Later ones lie over earlier ones."""
+    """All that is shown inside, parents before children: kernel views, writable folders, identity files (a build's step
+    has these in its own tree), what the user binds. Later ones lie over earlier ones."""
     mounts = [item for item in user_mounts(job.options, job.host, here=job.here, home=job.home) if item.kind == "BIND"]
     taken = {str(item.fields[1]) for item in mounts}
     found = [Shown(path, path) for path in _KERNEL if path not in taken]
     found += [Shown(f"{SCRATCH}/{name}", path) for path, name, _ in _writable(job) if path not in taken]
     if job.person.private_home and job.person.home not in taken:
         found.append(Shown(f"{SCRATCH}/home", job.person.home))
-    for target, source in sorted(job.names.shown.items()):
+    for target, source in sorted(() if job.options.as_built else job.names.shown.items()):
         # A link in a tree that is not written cannot be replaced; TZ says the zone instead.
         if target != "/etc/localtime" or job.tree.resolve(target) == target:
             found.append(Shown(source, target, read_only=True))
@@ -149,6 +149,10 @@ def require_no_colon(shown: tuple[Shown, ...], program: str) -> None:
 
 
 def _writable(job: Job) -> list[tuple[str, str, int]]:
+    if job.options.as_built:  # what is written anywhere else is part of the image
+        return [("/dev/shm", "shm", 0o1777)]
+    if job.options.in_place:
+        return [(path, f"place-{number}", 0o755) for number, path in enumerate(job.options.places)]
     found = [entry for entry in _WRITABLE if entry[0] == "/tmp" or job.tree.exists(entry[0])]
     return found + [(path, f"place-{number}", 0o755) for number, path in enumerate(job.options.places)]
 
@@ -156,6 +160,6 @@ def _writable(job: Job) -> list[tuple[str, str, int]]:
 def _folders(job: Job) -> list[Operation]:
     found = [Operation("MKDIR", (f"{SCRATCH}/{name}", mode)) for _, name, mode in _writable(job)]
     found.append(Operation("MKDIR", (f"{SCRATCH}/home", 0o700)))
-    if job.tree.exists("/run/lock"):
+    if job.tree.exists("/run/lock") and any(path == "/run" for path, _, _ in _writable(job)):
         found.append(Operation("MKDIR", (f"{SCRATCH}/run/lock", 0o1777)))
     return found

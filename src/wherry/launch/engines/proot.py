@@ -21,6 +21,7 @@ from wherry.launch.engines.plain import (
     shown_paths,
 )
 from wherry.launch.job import Job
+from wherry.launch.mounts import require_own
 from wherry.launch.options import RunOptions
 from wherry.launch.plan import SCRATCH, SELF, LaunchPlan, Operation
 
@@ -52,10 +53,13 @@ class Proot:
 
     def plan(self, job: Job) -> LaunchPlan:
         shown = shown_paths(job)
-        own = (Shown(parent, "/") for parent in job.paths.scratch)  # what the slots in it stand for
-        require_no_colon((*shown, *own), "proot")
-        private = must_copy(job.options, job.person.uid, job.host)
-        if not private:
+        slots = (Shown(parent, "/") for parent in job.paths.scratch)  # what the slots in it stand for
+        require_no_colon((*shown, *slots), "proot")
+        own = job.options.in_place
+        if own:
+            require_own(job.image)
+        private = not own and must_copy(job.options, job.person.uid, job.host)
+        if not (own or private):
             require_closed(job)
         before = (Operation("COPY", (job.paths.flat, f"{SCRATCH}/root")),) if private else ()
         root = f"{SCRATCH}/root" if private else job.paths.flat
@@ -64,7 +68,7 @@ class Proot:
             Wrap(root, _argv(job, root, shown), _variables(job), inside=True, lacking=_untranslated(job)),
             shown,
             before=before,
-            notes=_notes(job, private),
+            notes=() if own else _notes(job, private),
         )
 
 

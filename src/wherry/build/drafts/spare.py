@@ -1,0 +1,64 @@
+"""The drafts of one build: a step takes the one that a step before it left, and copies only what changed since."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from wherry.base.errors import StoreError, reason
+from wherry.build.drafts.draft import Draft
+
+if TYPE_CHECKING:
+    from wherry.store import Layer, Store
+
+__all__ = ["Drafts"]
+
+
+class Drafts:
+    """For any number of threads; each draft is one step's at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._folders: list[str] = []
+        self._spare: list[Draft] = []
+        self._lent: dict[str, Draft] = {}
+
+    def find(self, work: str) -> Draft | None:
+        """The draft that was borrowed for the step in the folder ``work``."""
+        return self._lent.get(work)
+
+    def borrow(self, work: str, layers: Sequence[Layer]) -> Draft:
+        """A copy of these layers for the step in ``work``. Raises :class:`StoreFull`, :class:`StoreError`."""
+        draft = self._nearest(tuple(layers))
+        if draft is None:
+            self._store.require_space(sum(layer.meta.size for layer in layers), "a writable copy of the files so far")
+            folder = self._store.new_work()
+            with self._lock:
+                self._folders.append(folder)
+            draft = Draft(self._store, folder)
+        try:
+            draft.follow(layers)
+        except OSError as error:
+            raise StoreError("the files so far cannot be copied", why=reason(error)) from error
+        self._lent[work] = draft
+        return draft
+
+    def give_back(self, work: str) -> None:
+        """After its changes were taken; one whose step failed is not given back."""
+        with self._lock:
+            self._spare.append(self._lent.pop(work))
+
+    def close(self) -> None:
+        for folder in self._folders:
+            self._store.discard(folder)
+
+    def _nearest(self, layers: tuple[Layer, ...]) -> Draft | None:
+        with self._lock:
+            fitting = [each for each in self._spare if layers[: len(each.layers)] == each.layers]
+            if not fitting:
+                return None
+            found = max(fitting, key=lambda draft: len(draft.layers))
+            self._spare.remove(found)
+            return found
