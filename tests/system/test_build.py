@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import tarfile
@@ -385,6 +386,36 @@ def test_a_shell_opens_where_a_step_failed(build: Builder) -> None:
     assert "seen-/w" in done.stdout
     assert done.returncode == 1, done.stdout
     assert "wherry run -it --fakeroot" in done.stdout
+
+
+def test_what_is_kept_of_a_failed_step_has_no_build_arguments(build: Builder) -> None:
+    """They may be secret. It is listed as what has no name, and goes with prune."""
+    build.write("Dockerfile", "FROM tiny\nENV A=seen\nARG TOKEN B=2\nRUN echo x >/x\nRUN echo $TOKEN | wc -c; false\n")
+    ended = build.wherry("build", "--build-arg", "TOKEN=hush-hush", str(build.context))
+    assert ended.status == 1 and "(build arguments: -e NAME)" in ended.stderr
+    kept = re.findall(r"wherry run -it --fakeroot (\w+) sh", ended.stderr)[0]
+    said = build.wherry.ok("run", "-e", "B", kept, "sh", "-c", "cat /x; echo $A-$B-$TOKEN", env={"B": "mine"})
+    assert said == "x\nseen-mine-\n"
+    assert "hush-hush" not in build.wherry.ok("inspect", kept)
+    assert kept in build.wherry.ok("images", "-q", "--filter", "dangling=true").split()
+    build.wherry.ok("prune", "--force")
+    assert kept not in build.wherry.ok("images", "-q")
+
+
+def test_an_image_whose_name_moved_on_is_listed_without_one_until_a_prune(build: Builder) -> None:
+    """As docker has it; and one that was built without a name."""
+    shown = []
+    for text, more in (("1", ("-t", "moving")), ("2", ("-t", "moving")), ("3", ())):
+        build.write("Dockerfile", f"FROM tiny\nRUN echo {text} >/x\n")
+        build.wherry.ok("build", "-q", *more, str(build.context))
+        words = ("images", "--format", "{{.Repository}}:{{.Tag}}")
+        shown.append(
+            sorted(name for name in build.wherry.ok(*words).split() if name in ("moving:latest", "<none>:<none>"))
+        )
+    assert shown == [["moving:latest"], ["<none>:<none>", "moving:latest"], ["<none>:<none>"] * 2 + ["moving:latest"]]
+    build.wherry.ok("prune", "--force")
+    assert build.wherry.ok("images", "-q", "--filter", "dangling=true") == ""
+    assert build.wherry.ok("run", "moving", "cat", "/x") == "2\n"
 
 
 @pytest.mark.parametrize(

@@ -77,12 +77,14 @@ class SourceStep(msgspec.Struct, frozen=True, kw_only=True, tag_field="step", ta
 
 class RunStep(msgspec.Struct, frozen=True, kw_only=True, tag_field="step", tag="run"):
     """Run ``command`` in what ``parent`` made. ``env`` is all that it is given (NAME=value): the image's variables,
-    then build arguments; ``quiet_env`` are those that change nothing of its meaning (proxies)."""
+    then build arguments, whose names are ``arguments``; ``quiet_env`` are those that change nothing of its meaning
+    (proxies)."""
 
     origin: Origin
     parent: int
     command: tuple[str, ...]
     env: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     quiet_env: tuple[str, ...] = ()
     user: str = ""
     directory: str = "/"

@@ -73,8 +73,9 @@ def _failed(site: Site, step: RunStep, parent: Made, done: dict[int, Made], work
     hint = "--debug-on-failure opens a shell there"
     if parent.layers:
         image = kept_state(site, step, parent)
+        lacks = " (build arguments: -e NAME)" if step.arguments else ""
         how = "--writable-copy -u root" if site.drafts is not None else "--fakeroot"
-        hint = f"wherry run -it {how} {image} sh, which is as it was before; {hint}"
+        hint = f"wherry run -it {how} {image} sh, which is as it was before{lacks}; {hint}"
     return CommandFailed(
         f"{site.here.recipe}:{step.origin.position.line}: '{shown}' failed", why=why, hint=hint, status=status
     )
@@ -93,11 +94,13 @@ def _look_around(site: Site, step: RunStep, parent: Made, done: dict[int, Made],
 
 
 def kept_state(site: Site, step: RunStep, parent: Made) -> str:
-    """The first digits of a nameless image of the files before the step, with its variables and directory."""
+    """The first digits of a nameless image of the files before the step, with its variables and directory. Without
+    build arguments: they may be secret, and this image stays."""
     from wherry.image import make_image
 
     system, _, architecture = step.platform.partition("/")
-    config = {"Env": list(step.env), "WorkingDir": step.directory, "Cmd": ["/bin/sh"]}
+    env = [pair for pair in step.env if pair.partition("=")[0] not in step.arguments]
+    config = {"Env": env, "WorkingDir": step.directory, "Cmd": ["/bin/sh"]}
     document = {"architecture": architecture.partition("/")[0], "os": system, "config": config}
     return make_image(site.world.store, None, document, parent.layers).digest.short
 

@@ -62,6 +62,7 @@ def run_step(stages: Stages, work: Work, instruction: Run, place: int) -> None:
                 *(work.config.get("Env") or ()),
                 *(f"{name}={value}" for name, value in given.items() if name not in PREDEFINED),
             ),
+            arguments=tuple(name for name in given if name not in PREDEFINED),
             quiet_env=tuple(f"{name}={value}" for name, value in given.items() if name in PREDEFINED),
             user=work.config.get("User") or "",
             directory=work.config.get("WorkingDir") or "/",
