@@ -169,6 +169,10 @@ def test_the_file_of_metadata_has_buildkits_keys(shim: Wherry, context: Path, tm
         ("docker", "buildx bake", 1, "'docker buildx bake' is not possible here"),
         ("docker", "buildx create --driver kubernetes", 1, "there is no builder with the driver 'kubernetes'"),
         ("docker", "builder prune -f --filter type=regular", 1, "the filter 'type=regular' is not possible here"),
+        ("docker", "build --call outline .", 1, "'--call outline' is not possible here"),
+        ("docker", "build --no-cache-filter made .", 1, "cannot do '--no-cache-filter' here"),
+        ("docker", "frob", 1, "docker: 'frob' is not a docker command"),
+        ("podman", "build --unsetlabel a .", 125, "cannot do '--unsetlabel' here"),
         ("podman", "build --volume /a:/b .", 125, "cannot do '--volume' here: a step sees no host directory"),
         ("podman", "build --cap-add SYS_ADMIN .", 125, "cannot do '--cap-add' here"),
         ("podman", "build --creds a:b .", 125, "passwords do not belong on command lines"),
@@ -179,6 +183,26 @@ def test_refused(shim: Wherry, context: Path, face: str, words: str, status: int
     done = shim.named(face)(*words.split(), cwd=context)
     assert done.status == status, str(done)
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("words", ["build --check .", "buildx build --call=check -f Dockerfile ."])
+def test_a_check_builds_nothing(shim: Wherry, context: Path, words: str) -> None:
+    (context / "Dockerfile").write_text("FROM tiny\nMAINTAINER me\nRUN touch /made\n")
+    done = shim(*words.split(), cwd=context)
+    assert (done.status, "MaintainerDeprecated" in done.stdout) == (1, True), str(done)
+    assert "RUN touch" not in done.stderr
+
+
+def test_podman_finds_what_it_built_under_localhost(shim: Wherry, context: Path) -> None:
+    """It calls what it builds so, and so do its users; a name that is given so is found without that, too."""
+    podman = shim.named("podman")
+    podman.ok("build", "-t", "local-one", "--timestamp", "1700000000", ".", cwd=context)
+    assert said(podman, "localhost/local-one") == "hello\nnobody\n"
+    assert podman("image", "exists", "localhost/local-one").status == 0
+    assert podman.ok("inspect", "--format", "{{.Created}}", "localhost/local-one").startswith("2023-11-14")
+    podman.ok("tag", "localhost/local-one", "localhost/local-two:1")
+    assert said(podman, "local-two:1") == "hello\nnobody\n"
+    podman.ok("rmi", "localhost/local-one", "localhost/local-two:1")
 
 
 def test_a_wrong_recipe_shows_its_line(shim: Wherry, context: Path) -> None:

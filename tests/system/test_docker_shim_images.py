@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def test_images_as_a_table(shim: Wherry) -> None:
         ("images", "-q", "--no-trunc", "app:1"),
         ("images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", "app"),
         ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=tiny:1*"),
+        ("images", "--format", "{{.CreatedAt}}", "app:1"),
         ("images", "-q", "--filter", "label=org.lab.study=7"),
         ("images", "-q", "--filter", "label=nosuch"),
         ("images", "-q", "nosuch"),
@@ -219,6 +221,10 @@ def test_ps_as_a_table(shim: Wherry) -> None:
         ]
         assert shim.ok("exec", "-e", "A=1", "-w", "/tmp", "sleeper", "sh", "-c", "echo $A; pwd") == "1\n/tmp\n"
         assert shim("exec", "sleeper", "sh", "-c", "exit 9").status == 9
+        assert shim.ok("exec", "-d", "sleeper", "touch", "/done") == ""
+        assert re.fullmatch(
+            r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \w+\n", shim.ok("ps", "--format", "{{.CreatedAt}}")
+        )
         refused = shim("rm", "sleeper")
         assert (refused.status, "container is running" in refused.stderr) == (1, True)
         assert shim.ok("kill", "-s", "KILL", "sleeper") == "sleeper\n"
@@ -335,7 +341,10 @@ def test_podmans_ways(shim: Wherry, tiny: str) -> None:
     assert json.loads(podman.ok("info", "--format", "json"))["host"]["security"]["rootless"] is True
     assert podman.ok("info", "-f", "{{.Host.Security.Rootless}}") == "true\n"
     identity = podman.ok("create", "--name", "p-1", "tiny", "true").strip()
-    assert json.loads(podman.ok("ps", "-a", "--format", "json"))[0]["ID"] == identity[:12]
+    shown = json.loads(podman.ok("ps", "-a", "--format", "json"))[0]
+    wanted = {"Id": identity, "Names": ["p-1"], "Command": ["true"], "State": "created", "ExitCode": 0}
+    assert {key: shown[key] for key in wanted} == wanted
+    assert abs(shown["Created"] - time.time()) < 60
     assert podman.ok("inspect", "-f", "{{.Name}} {{.ImageName}}", "p-1") == "p-1 docker.io/library/tiny:latest\n"
     assert podman.ok("start", "-a", "p-1") == ""
     assert podman.ok("rm", "-a") == f"{identity}\n"

@@ -149,6 +149,13 @@ def test_a_source_that_is_not_there_is_made(docker: Wherry, tmp_path: Path) -> N
     assert (tmp_path / "here/g").exists()
 
 
+@pytest.mark.parametrize("volume", [("--mount", "type=volume,target=/here"), ("-v", "/here")])
+def test_a_volume_without_a_name_is_written_in_a_read_only_container(docker: Wherry, volume: tuple[str, ...]) -> None:
+    """The manual's own example of ``--read-only``."""
+    docker.ok("run", "--rm", "--read-only", *volume, "tiny", "touch", "/here/file")
+    assert docker("run", "--rm", "--read-only", *volume, "tiny", "touch", "/file").status == 1
+
+
 def test_a_path_alone_is_a_directory_of_the_containers(docker: Wherry) -> None:
     assert docker.ok("run", "--rm", "-v", "/data/new", "tiny", "sh", "-c", "touch /data/new/x; ls /data/new") == "x\n"
 
@@ -233,6 +240,9 @@ def test_the_cidfile_and_labels(docker: Wherry, tmp_path: Path) -> None:
     assert len(identity) == 64
     assert docker.ok("inspect", "-f", "{{json .Config.Labels}}", identity) == '{"a":"1","b":"two words","c":"3"}\n'
     assert docker.ok("ps", "-aq", "--filter", "label=b=two words").strip() == identity[:12]
+    for verb in ("run", "create"):
+        assert docker(verb, *words, "tiny", "true").status == 125
+    assert docker.ok("ps", "-aq", "--filter", "label=b=two words").strip() == identity[:12]  # none was made
     docker.ok("rm", identity)
 
 

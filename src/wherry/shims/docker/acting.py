@@ -55,7 +55,11 @@ def _exec(call: Call, given: Given) -> int:
         terminal=given.flag("tty"),
         detach=given.flag("detach"),
     )
-    containers.prepare_exec(options, world=world).execute()
+    start = containers.prepare_exec(options, world=world)
+    if options.detach and not call.is_podman:  # which prints the session's id
+        start.begin_detached()
+        return 0
+    return start.execute()
 
 
 def _start(call: Call, given: Given) -> int:

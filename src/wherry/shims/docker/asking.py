@@ -47,7 +47,11 @@ def start_options(call: Call, given: Given, world: World) -> RunOptions:
     volumes, places = mounting.volumes(call, given, world)
     mounts, more = mounting.mounts(given, world)
     devices = tuple(mounting.device(text) for text in given.many("device"))
-    options |= {"volume": (*volumes, *devices), "mount": mounts, "tmpfs": mounting.memory(call, given)}
+    options |= {
+        "volume": (*volumes, *devices),
+        "mount": mounts,
+        "tmpfs": mounting.memory(call, given, (*places, *more)),
+    }
     options |= _pull(call, given) | _security(call, given) | _processors(given) | _podmans(given)
     options["label"] = (*_labels(given), *given.many("label"))
     platform = world.outside.env("DOCKER_DEFAULT_PLATFORM") if not call.is_podman else None

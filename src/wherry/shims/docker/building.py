@@ -21,6 +21,8 @@ def _build(call: Call, given: Given) -> int:
     from wherry.cli.buildview import view_of
     from wherry.cli.moving import shown
 
+    if given.flag("check") or given.text("call"):
+        return _check(call, given)
     options = options_of(call, given)
     quiet = given.flag("quiet") or given.text("progress") in ("quiet", "none")
     with view_of("quiet" if quiet else _progress(given)) as view, shown(quiet) as progress:
@@ -31,6 +33,18 @@ def _build(call: Call, given: Given) -> int:
     if given.text("metadata_file"):
         _write_metadata(str(given.text("metadata_file")), str(built.config), str(built.image.digest), built.names)
     return 0
+
+
+def _check(call: Call, given: Given) -> int:
+    """``--check``, ``--call=check``: what ``wherry lint`` says of the recipe."""
+    from wherry.cli.linting import show_findings
+
+    wanted = (given.text("call") or "check").partition(",")[0]
+    if wanted != "check":
+        hint = f"{call.face} build --check, or wherry build --dry-run"
+        raise UsageError(f"'--call {wanted}' is not possible here", why="recipes are checked or built", hint=hint)
+    folder = given.words[0] if given.words else _no_context(call)
+    return show_findings(Given({}, given.many("file") or (folder,)))
 
 
 def _progress(given: Given) -> str:
@@ -64,7 +78,7 @@ def options_of(call: Call, given: Given) -> BuildOptions:
         recipe=files[0] if files else None,
         names=given.many("tag"),
         target=given.text("target") or "",
-        build_args=tuple(argument_of(text) for text in given.many("build_arg")),
+        build_args=(*(argument_of(text) for text in given.many("build_arg")), *_times(given)),
         contexts=tuple(pair_of(text, "--build-context", "NAME=PLACE") for text in given.many("build_context")),
         labels=tuple(pair_of(text, "--label", "NAME=VALUE", bare=True) for text in given.many("label")),
         platform=platform_of(platform),
@@ -108,6 +122,12 @@ def _parts(given: Given) -> str | None:
     return "/".join(part for part in (system or "linux", architecture, variant) if part)
 
 
+def _times(given: Given) -> tuple[tuple[str, str], ...]:
+    """podman's ``--timestamp``, ``--source-date-epoch``: the argument that all builders take for it."""
+    text = given.text("timestamp") or given.text("source_date_epoch")
+    return (("SOURCE_DATE_EPOCH", text),) if text else ()
+
+
 def _memory(text: str | None) -> int | None:
     if not text or text == "0":
         return None
@@ -140,6 +160,9 @@ _OPTIONS = (
     *(_noted(name, why=_PROVENANCE, only=_DOCKER) for name in ("--provenance", "--sbom", "--attest")),
     *(_idle(name, kind=TEXT, only=_DOCKER) for name in ("--isolation", "--builder")),
     *(_noted(name, kind=MANY, why="Wherry needs none", only=_DOCKER) for name in ("--allow",)),
+    *(done("--check", only=_DOCKER), done("--call", kind=TEXT, only=_DOCKER), _idle("-D", "--debug", only=_DOCKER)),
+    Asked(("--no-cache-filter",), MANY, "refused", "a stage is not named to the cache", "--no-cache", _DOCKER),
+    Asked(("--annotation",), MANY, "refused", "an image says such things in its labels", "--label", _DOCKER),
     *(_noted(name, why=_LIMITS) for name in ("--cpu-period", "--cpu-quota", "--cpuset-cpus", "--cpuset-mems")),
     *(_noted(name, why=_LIMITS) for name in ("--memory-swap", "--shm-size", "--cgroup-parent")),
     *(_noted("-c", "--cpu-shares", why=_LIMITS), _noted("--ulimit", kind=MANY, why="your own limits hold")),
@@ -176,7 +199,27 @@ _OPTIONS = (
     ),
     Asked(("-v", "--volume"), MANY, "refused", "a step sees no host directory", "RUN --mount=type=bind", _PODMAN),
     Asked(("--squash-all",), FLAG, "refused", "the base's layers stay shared", "--squash", _PODMAN),
-    Asked(("--timestamp",), TEXT, "refused", "times follow SOURCE_DATE_EPOCH", "SOURCE_DATE_EPOCH=SECONDS", _PODMAN),
+    *(done(name, kind=TEXT, only=_PODMAN) for name in ("--timestamp", "--source-date-epoch")),
+    *(_idle(name, only=_PODMAN) for name in ("--compat-volumes", "--no-hostname", "--rewrite-timestamp")),
+    *(_idle(name, kind=TEXT, only=_PODMAN) for name in ("--runtime", "--save-stages")),
+    *(
+        _noted(f"--sbom{of}", why=_PROVENANCE, only=_PODMAN)
+        for of in ("", "-image-output", "-merge-strategy", "-output", "-purl-output", "-scanner-image")
+    ),
+    _noted("--sbom-scanner-command", kind=MANY, why=_PROVENANCE, only=_PODMAN),
+    *(
+        Asked((name,), MANY, "refused", why, hint, _PODMAN)
+        for name, why, hint in (
+            ("--build-arg-file", "arguments are given one by one", "--build-arg NAME=VALUE"),
+            ("--group-add", "a step has the groups of its user", "usermod -aG in the recipe"),
+            ("--layer-label", "labels are the image's", "--label"),
+            ("--inherit-labels", "labels of the base stay", "LABEL NAME= in the recipe"),
+            ("--inherit-annotations", "annotations are not inherited", "leave it out"),
+            ("--unsetlabel", "labels of the base stay", "LABEL NAME= in the recipe"),
+            ("--farm", "images are built on this machine", "leave it out"),
+            ("--cw", "images for confidential machines are not made", "leave it out"),
+        )
+    ),
     Asked(("--from",), TEXT, "refused", "a recipe says its base itself", "ARG BASE and FROM $BASE", _PODMAN),
     Asked(("--ignorefile",), TEXT, "refused", "'.dockerignore' says it", "NAME.dockerignore", _PODMAN),
     Asked(("--manifest",), TEXT, "refused", "one platform is built at a time", "-t NAME", _PODMAN),

@@ -8,6 +8,7 @@ from wherry import containers
 from wherry.base.errors import UsageError
 from wherry.cli import listing
 from wherry.shims.docker.call import Call
+from wherry.shims.docker.showing import wall_time
 
 if TYPE_CHECKING:
     from wherry.base.reference import Reference
@@ -44,7 +45,7 @@ def image_rows(
                 rows.append(_row(_familiar(call, repository) or _NONE, _NONE, record, whole=whole))
     rows = [row for row in rows if all(_holds(world, row, key, value, found.records) for key, value in wanted)]
     rows.sort(key=lambda row: (row["Repository"], row["Tag"]))
-    rows.sort(key=lambda row: str(row["CreatedAt"]), reverse=True)
+    rows.sort(key=lambda row: str(row["Created"]), reverse=True)
     return rows
 
 
@@ -94,7 +95,7 @@ def _holds(world: World, row: dict[str, Any], key: str, value: str, records: tup
         from wherry.shims.docker.finding import image
 
         other = image(world, value).config.created
-        return bool(row["CreatedAt"] < other if key == "before" else row["CreatedAt"] > other)
+        return bool(row["Created"] < other if key == "before" else row["Created"] > other)
     return True
 
 
@@ -106,7 +107,7 @@ def _row(repository: str, tag: str, record: ImageRecord, *, whole: bool) -> dict
         "ID": str(identity) if whole else identity.short,
         "Digest": str(record.digest),
         "CreatedSince": listing.since(record.created),
-        "CreatedAt": record.created,
+        "CreatedAt": wall_time(record.created),
         "Created": record.created,
         "Size": listing.bytes_for_people(record.size),
         "VirtualSize": listing.bytes_for_people(record.size),

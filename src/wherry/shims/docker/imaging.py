@@ -45,13 +45,16 @@ def _print_json(rows: list[dict[str, Any]]) -> None:
     """podman prints one list, with the names of an image together."""
     import msgspec
 
+    from wherry.cli import listing
+
     images: dict[str, dict[str, Any]] = {}
     for row in rows:
         document = {
             "Id": row["_ID"].removeprefix("sha256:"),
             "Digest": row["Digest"],
             "Names": [],
-            "Created": row["Created"],
+            "Created": int(listing.seconds(row["Created"]) or 0),
+            "CreatedAt": row["Created"],
         }
         found = images.setdefault(row["_Manifest"], document)
         if row["Tag"] != "<none>":

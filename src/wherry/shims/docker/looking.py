@@ -13,6 +13,7 @@ from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import MANY, TEXT, Asked, Command, done
 from wherry.shims.docker.finding import chosen, container, shown_name
 from wherry.shims.docker.showing import show as show_rows
+from wherry.shims.docker.showing import wall_time
 
 __all__ = ["COMMANDS"]
 
@@ -26,7 +27,9 @@ def _ps(call: Call, given: Given) -> int:
     options = dict(given.options)
     filters = [text for text in given.many("filter") if text.partition("=")[0] not in _EMPTY_FILTERS]
     options["filter"] = tuple(filters)
-    rows = [_row(call, row, whole=given.flag("no_trunc")) for row in container_rows(Given(options, given.words))]
+    as_json = call.is_podman and given.text("format") == "json"
+    options["no_trunc"] = whole = as_json or given.flag("no_trunc")
+    rows = [_row(call, row, whole=whole) for row in container_rows(Given(options, given.words))]
     if len(filters) < len(given.many("filter")):  # nothing here publishes, is healthy, or has a network of its own
         rows = []
     columns = list(_COLUMNS)
@@ -36,14 +39,40 @@ def _ps(call: Call, given: Given) -> int:
     if given.flag("quiet"):
         print("".join(f"{row['ID']}\n" for row in rows), end="")
         return 0
-    if call.is_podman and given.text("format") == "json":
-        import msgspec
-
-        plain = [{key: value for key, value in row.items() if not callable(value)} for row in rows]
-        print(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+    if as_json:
+        _print_json(rows)
         return 0
     _show(call, rows, columns, given)
     return 0
+
+
+def _print_json(rows: list[dict[str, Any]]) -> None:
+    """podman's own fields: it is for programs, which look for ``Id`` and a list of ``Names``."""
+    import shlex
+
+    import msgspec
+
+    documents = [
+        {
+            "Id": row["ID"],
+            "Names": row["Names"].split(","),
+            "Image": row["Image"],
+            "Command": shlex.split(row["Command"]),
+            "Created": int(listing.seconds(row["Created"]) or 0),
+            "CreatedAt": row["RunningFor"],
+            "State": row["State"],
+            "Status": row["Status"],
+            "Exited": row["State"] == "exited",
+            "ExitCode": row["ExitCode"] or 0,
+            "Pid": row["Pid"],
+            "Labels": dict(part.partition("=")[::2] for part in row["Labels"].split(",") if part) or None,
+            "Mounts": [],
+            "Networks": [row["Networks"]],
+            "Ports": None,
+        }
+        for row in rows
+    ]
+    print(msgspec.json.format(msgspec.json.encode(documents), indent=2).decode())
 
 
 _EMPTY_FILTERS = ("publish", "expose", "health", "isolation", "is-task", "network", "volume", "pod", "before", "since")
@@ -57,6 +86,7 @@ def _row(call: Call, row: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     labels = dict(part.partition("=")[::2] for part in row["Labels"].split(",") if part)
     image = row["Image"]
     row["Names"] = shown_name(row["ID"], row["Names"])
+    row |= {"Created": row["CreatedAt"], "CreatedAt": wall_time(row["CreatedAt"])}
     row["State"] = _STATES.get(row["State"], row["State"])
     row["Image"] = image if call.is_podman else image.removesuffix(":latest")
     if call.is_podman:

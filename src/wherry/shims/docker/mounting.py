@@ -82,8 +82,9 @@ def mounts(given: Given, world: World) -> tuple[tuple[str, ...], tuple[str, ...]
     return tuple(bound), tuple(places)
 
 
-def memory(call: Call, given: Given) -> tuple[str, ...]:
-    """``--tmpfs``, the size of ``/dev/shm``, and what podman leaves writable in a read-only container."""
+def memory(call: Call, given: Given, anonymous: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """``--tmpfs``, the size of ``/dev/shm``, and what stays writable in a read-only container: volumes without a name,
+    which are directories of the writable layer else, and those that podman adds."""
     found = list(given.many("tmpfs"))
     wanted = given.text("shm_size")
     if wanted and not any(text.split(":")[0] == "/dev/shm" for text in found):
@@ -92,9 +93,11 @@ def memory(call: Call, given: Given) -> tuple[str, ...]:
         number = size(wanted, "--shm-size")
         if number:
             found.append(f"/dev/shm:size={number}")
-    if call.is_podman and given.flag("read_only") and "--read-only-tmpfs=false" not in given.prefix:
-        named = _targets(given)
-        found += [f"{path}:exec" for path in ("/run", "/tmp", "/var/tmp") if path not in named]
+    if given.flag("read_only"):
+        found += [f"{path}:exec" for path in anonymous]
+        if call.is_podman and "--read-only-tmpfs=false" not in given.prefix:
+            named = {*_targets(given), *anonymous}
+            found += [f"{path}:exec" for path in ("/run", "/tmp", "/var/tmp") if path not in named]
     return tuple(found)
 
 

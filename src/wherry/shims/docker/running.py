@@ -13,6 +13,7 @@ from wherry.cli.grammar import Given
 from wherry.shims.docker.asking import start_options
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import Command
+from wherry.shims.docker.finding import held_name
 from wherry.shims.docker.mounting import unfilled
 from wherry.shims.docker.startoptions import RUN, START
 
@@ -48,11 +49,12 @@ def _create(call: Call, given: Given) -> int:
 
 
 def _found(world: containers.World, options: RunOptions) -> RunOptions:
-    """With the image's own digest where it was named by its ID, which is Docker's for the configuration."""
-    if not containers.is_digits(options.image):
-        return options
-    digest = containers.image_by_config(world, options.image)
-    return options if digest is None else msgspec.structs.replace(options, image=str(digest))
+    """With the image as Wherry calls it: it may be named by its ID, or as podman names what it builds."""
+    if containers.is_digits(options.image):
+        digest = containers.image_by_config(world, options.image)
+        return options if digest is None else msgspec.structs.replace(options, image=str(digest))
+    name = held_name(world, options.image)
+    return options if name == options.image else msgspec.structs.replace(options, image=name)
 
 
 def _fill(given: Given, world: containers.World, options: RunOptions) -> None:
@@ -72,7 +74,12 @@ def _fill(given: Given, world: containers.World, options: RunOptions) -> None:
 
 
 def _named(call: Call, given: Given, world: containers.World, options: RunOptions) -> RunOptions:
-    """With a name: nothing that Docker keeps is without one."""
+    """With a name: nothing that Docker keeps is without one; and nothing is kept where its id cannot be written."""
+    if options.cidfile and os.path.lexists(options.cidfile):
+        raise UsageError(
+            f"container ID file found, make sure the other container isn't running or delete {options.cidfile}",
+            hint="or name another file",
+        )
     if not options.name:
         from wherry.shims.docker.naming import fresh_name
 

@@ -201,7 +201,7 @@ def find(call: Call, name: str) -> Command:
 
     near = difflib.get_close_matches(name, [*VERBS, *GROUPS], 1, 0.6)
     hint = f"did you mean '{call.face} {near[0]}'?" if near else f"{call.face} --help"
-    raise UsageError(f"{call.face}: '{name}' is not a {call.face} command", hint=hint)
+    raise UsageError(f"'{name}' is not a {call.face} command", hint=hint)
 
 
 def _verb(words: list[str]) -> tuple[str, list[str]]:
