@@ -15,6 +15,7 @@ from wherry.base.errors import NotFound
 __all__ = ["Measured", "measure", "smallest_image"]
 
 _STARTS, _IMPORTS = 5, 3
+_NO_SUCH_PROGRAM = 127
 _PATIENCE = 120.0
 
 # Some 400 modules of the standard library, as packages are imported by most programs of science.
@@ -28,7 +29,7 @@ print(time.perf_counter() - begin)
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """Medians in milliseconds; ``problem`` says why there is none (for ``imports``: the image has no python3)."""
+    """Medians in milliseconds; ``problem`` says why there is none."""
 
     engine: str
     start: float | None = None
@@ -50,33 +51,34 @@ def measure(engine: str, image: str) -> Measured:
     """Start ``true`` and import modules in containers of ``image``; the first start, which plans, is not counted."""
     first = _run(engine, image, "true")
     if first.returncode != 0:
-        said = first.stderr.decode(errors="replace").strip().splitlines()
-        return Measured(engine, problem=said[-1] if said else f"status {first.returncode}")
+        return Measured(engine, problem=_reason(first))
     times = []
     for _ in range(_STARTS):
         begin = time.perf_counter()
         _run(engine, image, "true")
         times.append(time.perf_counter() - begin)
-    imports = [_import(engine, image) for _ in range(_IMPORTS + 1)][1:]
-    known = [value for value in imports if value is not None]
-    return Measured(
-        engine,
-        start=1000 * _median(times),
-        imports=1000 * _median(known) if known else None,
-        problem="" if known else "the image has no python3 to import with",
-    )
+    start = 1000 * _median(times)
+    imports = []
+    for _ in range(_IMPORTS + 1):
+        done = _run(engine, image, "python3", "-c", _PROGRAM)
+        if done.returncode == _NO_SUCH_PROGRAM:
+            return Measured(engine, start, problem="the image has no python3 to import with")
+        if done.returncode != 0:
+            return Measured(engine, start, problem=f"the image's python3 cannot import: {_reason(done)}")
+        imports.append(float(done.stdout))
+    return Measured(engine, start, 1000 * _median(imports[1:]))
 
 
 def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def _import(engine: str, image: str) -> float | None:
-    done = _run(engine, image, "python3", "-c", _PROGRAM)
-    try:
-        return float(done.stdout)
-    except ValueError:
-        return None
+def _reason(done: subprocess.CompletedProcess[bytes]) -> str:
+    """The last that somebody else than us said, else why Wherry failed, without what to do next."""
+    lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip() and line[0] != " "]
+    others = [line for line in lines if not line.startswith("wherry: ")]
+    found = (others or lines or [f"status {done.returncode}"])[-1]
+    return found.removeprefix("wherry: ")
 
 
 def _run(engine: str, image: str, *command: str) -> subprocess.CompletedProcess[bytes]:
