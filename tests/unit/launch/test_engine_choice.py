@@ -79,13 +79,13 @@ def test_where_nothing_works_every_reason_is_told() -> None:
     machine = without_namespaces(proot=Proot("/usr/bin/proot", problem="EPERM"), interpose="")
     with pytest.raises(HostLacks) as caught:
         chosen(machine.host, machine)
-    assert "proot" in caught.value.why
+    assert "[userns-" in caught.value.why and "EPERM [proot-broken]; " in caught.value.why
     assert "wherry doctor" in caught.value.hint
 
 
 def test_an_engine_that_is_asked_for_and_cannot_be_had_is_an_error() -> None:
     machine = msgspec.structs.replace(GOOD, proot=Proot())
-    with pytest.raises(HostLacks, match="the engine 'proot' cannot be used"):
+    with pytest.raises(HostLacks, match=r"the engine 'proot' cannot be used: .*\[proot-none\]"):
         chosen(HOST, machine, engine="proot")
 
 

@@ -91,7 +91,7 @@ def choose(
     engine, machine = engine_named(wanted), look()
     obstacle = engine.lacks(_need(options, image, tree, host), machine)
     if obstacle is not None:
-        raise HostLacks(f"the engine '{wanted}' cannot be used", why=obstacle.what, hint=_next(obstacle))
+        raise HostLacks(f"the engine '{wanted}' cannot be used", why=_named(obstacle), hint=_next(obstacle))
     return Choice(wanted, machine=machine)
 
 
@@ -121,8 +121,13 @@ def _first(need: Need, machine: Machine) -> Choice:
             return Choice(name, _notes(name, reasons), machine)
         reasons.append((name, obstacle))
     first = reasons[0][1]
-    others = "".join(f"; the engine {name}: {obstacle.what}" for name, obstacle in reasons[1:])
-    raise HostLacks("this machine does not let you make a container", why=first.what + others, hint=_next(first))
+    others = "".join(f"; the engine {name}: {_named(obstacle)}" for name, obstacle in reasons[1:])
+    raise HostLacks("this machine does not let you make a container", why=_named(first) + others, hint=_next(first))
+
+
+def _named(obstacle: Obstacle) -> str:
+    """With its name in the reference, which has all of the machine's, each with its cost, and none of a program's."""
+    return f"{obstacle.what} [{obstacle.id}]" if obstacle.cost else obstacle.what
 
 
 def _next(obstacle: Obstacle) -> str:
