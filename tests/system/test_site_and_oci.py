@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtimes import path_for
-from wherry_command import Wherry
+from wherry_command import Wherry, installed
 
 RECORDER = """#!/bin/sh
 { printf '%s\\n' "$0" "$@"; } > "$RECORD"
@@ -100,3 +100,25 @@ def test_runc_starts_root_and_says_so_of_others(wherry: Wherry, tiny: str, tmp_p
     refused = wherry("run", "--engine", "oci", tiny, "true", env=variables)
     assert refused.status == 125
     assert "runc starts no container as you" in refused.stderr
+
+
+def test_a_runtime_is_tried_before_it_is_called_usable(
+    wherry: Wherry, tiny: str, tmp_path: Path, with_crun: dict[str, str]
+) -> None:
+    def state(path: str) -> dict[str, object]:
+        found = json.loads(wherry.ok("doctor", "--format", "json", env={"PATH": path}))
+        return next(engine for engine in found["Engines"] if engine["Name"] == "oci")
+
+    works = state(with_crun["PATH"])
+    assert works["Usable"] and str(works["Program"]).endswith("/crun")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for name in ("crun", "youki", "runc"):
+        (broken / name).write_text("#!/bin/sh\necho no way here >&2\nexit 1\n")
+        (broken / name).chmod(0o755)
+    alone = f"{broken}:{installed().parent}:/usr/bin:/bin"
+    failed = state(alone)
+    assert not failed["Usable"] and "runtime-broken" in str(failed) and "no way here" in str(failed)
+    wherry.ok("pull", tiny)
+    refused = wherry("run", "--engine", "oci", tiny, "true", env={"PATH": alone})
+    assert refused.status == 125 and "no way here" in refused.stderr and "[runtime-broken]" in refused.stderr

@@ -10,11 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from wherry.host.facts import Proot
+import msgspec
 
-__all__ = ["try_interpose", "try_proot"]
+from wherry.host.facts import Program, Proot
+
+__all__ = ["try_interpose", "try_proot", "try_runtimes"]
 
 _PATIENCE = 20.0
 _GUEST = "/wherry-trial"
@@ -90,6 +92,65 @@ def try_interpose(program: str, folder: str) -> str:
         return str(error)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def try_runtimes(programs: Sequence[Program], uid: int, gid: int, folder: str) -> tuple[Program, ...]:
+    """The OCI runtimes, each with what went wrong in a container of the host's own programs; those that work first."""
+    tried = [msgspec.structs.replace(each, problem=_try_runtime(each, uid, gid, folder)) for each in programs]
+    return tuple(sorted(tried, key=lambda program: bool(program.problem)))
+
+
+_SYSTEM = ("/bin", "/lib", "/lib32", "/lib64", "/usr")
+
+
+def _try_runtime(program: Program, uid: int, gid: int, folder: str) -> str:
+    place = f"{folder}/.{program.name}-{os.getpid()}"
+    try:
+        for name in ("proc", "dev"):
+            os.makedirs(f"{place}/rootfs/{name}", 0o700)
+        shown = []
+        for path in _SYSTEM:
+            if os.path.islink(path):
+                os.symlink(os.readlink(path), f"{place}/rootfs{path}")
+            elif os.path.isdir(path):
+                os.mkdir(f"{place}/rootfs{path}")
+                shown.append(path)
+        with open(f"{place}/config.json", "wb") as file:
+            file.write(msgspec.json.encode(_trial_bundle(program, uid, gid, shown)))
+        options = ["--cgroup-manager=disabled"] if program.name == "crun" else []
+        command = [program.path, *options, "--root", f"{place}/state", "run", "--bundle", place, "trial"]
+        return _command(command, {})[0]
+    except OSError as error:
+        return str(error)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _trial_bundle(program: Program, uid: int, gid: int, shown: Sequence[str]) -> dict[str, object]:
+    """One id, as containers have it; runc wants that to be root's."""
+    inside = (0, 0) if program.name == "runc" else (uid, gid)
+    binds = [{"destination": path, "source": path, "type": "bind", "options": ["rbind", "ro"]} for path in shown]
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": inside[0], "gid": inside[1]},
+            "args": ["/bin/sh", "-c", ":"],
+            "env": ["PATH=/usr/bin:/bin"],
+            "cwd": "/",
+            "noNewPrivileges": True,
+        },
+        "root": {"path": "rootfs", "readonly": True},
+        "mounts": [
+            {"destination": "/proc", "source": "proc", "type": "proc"},
+            {"destination": "/dev", "source": "tmpfs", "type": "tmpfs"},
+            *binds,
+        ],
+        "linux": {
+            "namespaces": [{"type": kind} for kind in ("user", "mount", "pid", "ipc", "uts", "cgroup")],
+            "uidMappings": [{"containerID": inside[0], "hostID": uid, "size": 1}],
+            "gidMappings": [{"containerID": inside[1], "hostID": gid, "size": 1}],
+        },
+    }
 
 
 def _escape(path: str) -> str:

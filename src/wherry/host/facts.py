@@ -176,11 +176,13 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Program(msgspec.Struct, frozen=True):
-    """A program of the host that starts containers. ``setuid``: a part of it is root, and needs no user namespaces."""
+    """A program of the host that starts containers. ``setuid``: a part of it is root, and needs no user namespaces.
+    ``problem`` says what went wrong when it was tried (OCI runtimes are)."""
 
     name: str
     path: str
     setuid: bool = False
+    problem: str = ""
 
 
 class Proot(msgspec.Struct, frozen=True):
@@ -202,7 +204,8 @@ class Machine(msgspec.Struct, frozen=True):
     ``interpose`` is the path of ``wherry-interpose``, the program of the engine ``fakechroot``; ``""`` where it or its
     library was not built; ``interpose_problem`` what went wrong when programs were run by it. ``squashfuse`` is the
     path of the program that shows what is in image files, ``squashfuse_ll`` where there is one. ``runtimes``
-    are those of the OCI runtime specification, ``sites`` other container programs; both the preferred first.
+    are those of the OCI runtime specification, ``sites`` other container programs; both the preferred first, of the
+    former those that worked.
     """
 
     host: Host

@@ -49,7 +49,7 @@ def against(machine: Machine, engine: str) -> tuple[Obstacle, ...]:
     if engine == "fakechroot":
         return _against_fakechroot(machine)
     if engine == "oci":
-        return (*against(machine, "namespace"), *(() if machine.runtimes else (_no_runtime(machine),)))
+        return (*against(machine, "namespace"), *_against_runtimes(machine))
     if usable_sites(machine):
         return ()
     return against(machine, "namespace") if machine.sites else (_no_site(machine),)
@@ -158,11 +158,16 @@ def _against_fakechroot(machine: Machine) -> tuple[Obstacle, ...]:
     return ()
 
 
-def _no_runtime(machine: Machine) -> Obstacle:
-    what = "neither crun nor youki nor runc is installed"
-    return Obstacle(
-        "runtime-none", what, install_line(machine, "crun"), "nothing: the engine 'namespace' does the same"
-    )
+def _against_runtimes(machine: Machine) -> tuple[Obstacle, ...]:
+    cost = "nothing: the engine 'namespace' does the same"
+    if not machine.runtimes:
+        what = "neither crun nor youki nor runc is installed"
+        return (Obstacle("runtime-none", what, install_line(machine, "crun"), cost),)
+    first = machine.runtimes[0]
+    if first.problem:
+        what = f"'{first.path}' does not work here: {first.problem}"
+        return (Obstacle("runtime-broken", what, "install another: crun, youki or runc", cost),)
+    return ()
 
 
 def _no_site(machine: Machine) -> Obstacle:

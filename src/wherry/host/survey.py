@@ -20,7 +20,7 @@ from wherry.host import (
     survival,
     switches,
 )
-from wherry.host.facts import Fuse, Gpu, Ids, Machine, Mpi, Namespaces, Proot, Tracing
+from wherry.host.facts import Fuse, Gpu, Ids, Machine, Mpi, Namespaces, Program, Proot, Tracing
 from wherry.host.machine import Host
 from wherry.host.places import home_dir, remember, runtime_dir
 
@@ -40,6 +40,7 @@ class _Found(msgspec.Struct, frozen=True):
     landlock: int
     proot: Proot
     interpose_problem: str
+    runtimes: tuple[Program, ...]
     gpus: tuple[Gpu, ...]
     mpi: tuple[Mpi, ...]
 
@@ -75,10 +76,11 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
     namespaces = switches.read_namespaces()
     proot = programs.find_program("proot", setting=settings.text("engine.proot"), data_home=_data_home(outside))
     interpose = programs.find_interpose()
-    asked = _asked(outside, host, namespaces, (proot, interpose))
+    runtimes = programs.find_runtimes()
+    asked = _asked(outside, host, namespaces, (proot, interpose, *(each.path for each in runtimes)))
     found = _known(f"{runtime}/machine.json", asked)
     if found is None:
-        found = _find(host, runtime, proot, interpose)
+        found = _find(host, runtime, proot, interpose, runtimes)
         remember(f"{runtime}/machine.json", msgspec.json.encode(_Kept(asked, _now(), found)))
     batch, shown = parallel.find_batch(os.environ), squashfuse.find_squashfuse()
     return Machine(
@@ -93,7 +95,7 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
         interpose=interpose,
         interpose_problem=found.interpose_problem,
         squashfuse=shown.low or shown.high,
-        runtimes=programs.find_runtimes(),
+        runtimes=found.runtimes,
         sites=programs.find_sites(settings.text("engine.site")),
         storage=storage.find_storage({"home": host.home, **(folders or {})}),
         survival=survival.find_survival(host.user, batch, namespaces.outer),
@@ -105,7 +107,7 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
     )
 
 
-def _find(host: Host, runtime: str, proot: str, interpose: str) -> _Found:
+def _find(host: Host, runtime: str, proot: str, interpose: str, runtimes: tuple[Program, ...]) -> _Found:
     from wherry.host import enginetrials, fuse, idmaps, tracing, trial
 
     traced = tracing.find_tracing()
@@ -119,6 +121,7 @@ def _find(host: Host, runtime: str, proot: str, interpose: str) -> _Found:
         if proot and traced.works
         else Proot(proot, problem=traced.problem),
         interpose_problem=enginetrials.try_interpose(interpose, runtime) if interpose else "",
+        runtimes=enginetrials.try_runtimes(runtimes, host.uid, host.gid, runtime) if host.userns else runtimes,
         gpus=hardware.find_gpus(),
         mpi=parallel.find_mpi(),
     )
@@ -158,7 +161,7 @@ def _known(file: str, asked: _Asked) -> _Found | None:
 
 
 def _is_whole(found: _Found) -> bool:
-    """Whether nothing was refused."""
+    """Whether nothing was refused. A runtime that fails is another's matter, and seldom one of this machine's."""
     ids = found.ids.maps or not found.ids.uids
     return (
         found.network

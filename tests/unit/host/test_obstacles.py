@@ -7,7 +7,7 @@ import pytest
 
 from machines import GOOD, changed, refused
 from wherry.host import ENGINES, Machine, against
-from wherry.host.facts import Proot, Tracing
+from wherry.host.facts import Program, Proot, Tracing
 from wherry.host.machine import lacking
 from wherry.host.obstacles import Obstacle, install_line
 
@@ -90,6 +90,14 @@ def test_a_missing_proot_and_a_broken_one_differ(proot: Proot, expected: str) ->
 def test_the_library_may_be_missing_or_broken() -> None:
     assert ids(msgspec.structs.replace(GOOD, interpose=""), "fakechroot") == ["interpose-none"]
     assert ids(msgspec.structs.replace(GOOD, interpose_problem="signal 11"), "fakechroot") == ["interpose-broken"]
+
+
+def test_a_runtime_that_failed_is_no_runtime() -> None:
+    broken = Program("crun", "/usr/bin/crun", problem="cgroups in hybrid mode not supported")
+    [obstacle] = against(msgspec.structs.replace(GOOD, runtimes=(broken,)), "oci")
+    assert obstacle.id == "runtime-broken"
+    assert obstacle.what == "'/usr/bin/crun' does not work here: cgroups in hybrid mode not supported"
+    assert ids(msgspec.structs.replace(GOOD, runtimes=(Program("runc", "/usr/sbin/runc"), broken)), "oci") == []
 
 
 def test_runtimes_need_namespaces_as_well() -> None:
