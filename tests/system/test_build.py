@@ -424,15 +424,34 @@ def test_an_image_whose_name_moved_on_is_listed_without_one_until_a_prune(build:
         ("FROM tiny\nUSER nobody-here\nRUN true\n", 3, "there is no user 'nobody-here'"),
         ("FROM tiny\nRUN true\nWORKDIR /bin/busybox\n", 3, "is not a directory"),
         ("FROM tiny\nCOPY missing /x\n", 2, "'missing'"),
+        ("FROM tiny\nCOPY --chown=nobody-here Dockerfile /x\n", 2, "there is no user 'nobody-here'"),
+        ("FROM tiny\nCOPY --chmod=rwx Dockerfile /x\n", 2, "'rwx' is no mode"),
+        ("FROM tiny\nRUN --mount=type=secret,id=key,required true\n", 2, "the secret 'key' was not given"),
         ("FROM tiny AS base\nFROM bsae\n", 2, "did you mean the stage 'base'?"),
+        ("FROM tiny AS base\nCOPY --from=bsae /x /y\n", 2, "did you mean the stage 'base'?"),
+        ("ARG TAG\nFROM lab/base:$TAG\n", 2, "'' is not a tag"),
+        ("# check=error=true\nFROM tiny\nMAINTAINER me\n", 3, "MAINTAINER is deprecated (MaintainerDeprecated)"),
     ],
 )
 def test_what_goes_wrong_is_told_with_its_line(build: Builder, recipe: str, line: int, words: str) -> None:
     offline = {"HTTPS_PROXY": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}
     result = build(recipe, "-q", env=offline)
     assert result.status == 125, str(result)
-    assert f"wherry: Dockerfile:{line}: " in result.stderr
+    assert f"wherry: Dockerfile:{line}:1: " in result.stderr
+    assert f"\n  {line} | {recipe.splitlines()[line - 1]}\n    | ^\n" in result.stderr
     assert words in result.stderr
+
+
+def test_a_name_that_cannot_be_given_is_told_before_anything_is_made(build: Builder) -> None:
+    result = build("FROM tiny\nRUN echo made > /made\n", "-t", "Bad Name")
+    assert result.status == 125
+    assert "'Bad Name' is not an image reference" in result.stderr
+    assert "RUN" not in result.stderr
+
+
+def test_a_directory_with_a_branch_is_told_how_to_be_named(build: Builder) -> None:
+    result = build.wherry("build", f"{build.context}#main:docker")
+    assert f"next: a repository of this machine is file://{build.context}#main:docker" in result.stderr
 
 
 def test_a_line_that_is_written_over_is_shown_as_it_was_last(build: Builder) -> None:

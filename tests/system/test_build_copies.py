@@ -132,7 +132,7 @@ def test_a_missing_source_is_told_with_its_line_and_the_nearest(wherry: Wherry, 
     (tmp_path / "setup.cfg").write_text("")
     result = wherry("build", str(tmp_path))
     assert result.status == 125
-    assert "wherry: Dockerfile:2: 'setup.py' is not in the context" in result.stderr
+    assert "wherry: Dockerfile:2:1: 'setup.py' is not in the context" in result.stderr
     (tmp_path / ".dockerignore").write_text("# mine\n*.cfg\n")
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY setup.cfg /\n")
     assert "line 2 of '.dockerignore' ('*.cfg') leaves it out" in wherry("build", str(tmp_path)).stderr

@@ -15,7 +15,7 @@ import msgspec
 from wherry.base.digest import Digest
 from wherry.base.errors import Interrupted, WherryError
 from wherry.base.progress import silent
-from wherry.build.dockerfile import RecipeError, parse
+from wherry.build.dockerfile import RecipeError, parse, placed
 from wherry.build.graph import Graph, SourceStep, Step
 from wherry.build.made import Made, Report
 from wherry.build.recipes import Text, recipe_of
@@ -158,7 +158,7 @@ def build(
 
     began = time.monotonic()
     with planned_build(options, report, planned, progress, world) as (plan, open_site), open_site() as site:
-        done = carried_out(site, plan.graph, report)
+        done = carried_out(site, plan, report)
         image, names = finish(site, plan, done, progress)
         if options.push:
             _push(site, names, progress or silent)
@@ -185,9 +185,11 @@ def planned_build(
     use_cache: bool = True,
 ) -> Iterator[tuple[Plan, Callable[[], AbstractContextManager[Site]]]]:
     """The plan, which ``planned`` is told, and what opens a site to carry it out; contexts stay open for the block."""
-    from wherry.containers import World
+    from wherry.containers import World, reference_to_name
 
     world = world or World()
+    for name in options.names:  # one that cannot be given is told now, not after an hour
+        reference_to_name(world, name)
     with contexts_of(options, world, progress) as contexts:
         text = text_of(options, contexts)
         plan = planned_with(world, options, text, progress)
@@ -235,25 +237,29 @@ def planned_with(
         except RecipeError as error:
             raise error.within(recipe.name, recipe.lines) from None
         if isinstance(found, Graph):
+            if recipe.directives.check:
+                from wherry.build.lint import require_clean
+
+                require_clean(recipe)
             return Plan(recipe, found, bases)
         assert isinstance(found, Needs)
-        for image in found.images:
+        for image, position in zip(found.images, found.positions, strict=True):
             try:
                 bases[image] = base_of(world, image, pull=pull, progress=progress, dry_run=dry_run)
             except WherryError as error:
-                raise _of_base(error, recipe, image[0]) from error.__cause__
+                error = _of_base(error, recipe, image[0])
+                raise placed(error, position, recipe.name, recipe.lines) from error.__cause__
 
 
 def _of_base(error: WherryError, recipe: Recipe, image: str) -> WherryError:
-    """The error of an image that cannot be had: with its line, and with the stage whose name was perhaps meant."""
+    """The error of an image that cannot be had, with the stage whose name was perhaps meant."""
     import difflib
 
-    lines = [stage.source.position.line for stage in recipe.stages if stage.source.image == image]
     names = [stage.source.name for stage in recipe.stages if stage.source.name]
     near = difflib.get_close_matches(image, names, 1, 0.6)
     if near:
         error.hint = f"did you mean the stage '{near[0]}'? else: {error.hint}".removesuffix("? else: ")
-    return _placed(error, f"{recipe.name}:{lines[0]}: ") if lines else error
+    return error
 
 
 def _plain(platform: str) -> str:
@@ -308,26 +314,21 @@ def opened_site(
             yield site
 
 
-def carried_out(site: Site, graph: Graph, report: Report) -> dict[int, Made]:
+def carried_out(site: Site, plan: Plan, report: Report) -> dict[int, Made]:
     """All steps made; an error of a step says where its instruction stands in the recipe."""
     from wherry.build.executing import carry_out
     from wherry.build.steps import make_step
 
-    for note in graph.notes:
+    for note in plan.graph.notes:
         site.note(note)
 
     def make(place: int, step: Step, done: dict[int, Made], over: threading.Event) -> Made:
         try:
             return make_step(site, place, step, done, over)
+        except Interrupted:
+            raise
         except WherryError as error:
-            raise _placed(error, f"{site.here.recipe}:{step.origin.position.line}: ") from error.__cause__
+            raise placed(error, step.origin.position, plan.recipe.name, plan.recipe.lines) from error.__cause__
 
     jobs = site.here.options.jobs or os.cpu_count() or 1
-    return carry_out(graph, make, report, jobs=jobs)
-
-
-def _placed(error: WherryError, place: str) -> WherryError:
-    """The same, with the line of the recipe that it is about; one that has it already is left alone."""
-    if not error.what.startswith(place) and not isinstance(error, Interrupted):
-        error.what = f"{place}{error.what}"
-    return error
+    return carry_out(plan.graph, make, report, jobs=jobs)

@@ -192,7 +192,7 @@ def _agents(stack: ExitStack, given: Given, step: RunStep) -> dict[int, str]:
         if paths is not None:
             found[number] = stack.enter_context(agent_socket(mount.id, paths, given.runtime))
         elif mount.required:
-            raise _missing(step, f"the SSH agent '{mount.id}'", f"--ssh {mount.id}")
+            raise _missing(f"the SSH agent '{mount.id}'", f"--ssh {mount.id}")
     return found
 
 
@@ -205,7 +205,7 @@ def _contents(given: Given, step: RunStep) -> dict[int, bytes]:
         if secret is not None:
             found[number] = read_secret(mount.id, secret)
         elif mount.required:
-            raise _missing(step, f"the secret '{mount.id}'", f"--secret id={mount.id},src=FILE")
+            raise _missing(f"the secret '{mount.id}'", f"--secret id={mount.id},src=FILE")
     return found
 
 
@@ -216,6 +216,5 @@ def _as_variable(mount: MountFrom, content: bytes) -> str:
     return os.fsdecode(content)
 
 
-def _missing(step: RunStep, what: str, option: str) -> NotFound:
-    line = step.origin.position.line
-    return NotFound(f"line {line}: {what} was not given", why="the recipe says that it is required", hint=option)
+def _missing(what: str, option: str) -> NotFound:
+    return NotFound(f"{what} was not given", why="the recipe says that it is required", hint=option)

@@ -34,7 +34,8 @@ def check(options: BuildOptions, *, how: str) -> int:
 def _told(found: Checked) -> list[str]:
     from wherry.cli.listing import visible
 
-    lines = [f"two builds differ; the first {len(found.found)} differences:"]
+    count = len(found.found)
+    lines = [f"two builds differ; the first {count} differences:" if count > 1 else "two builds differ:"]
     layer = None
     for each in found.found:
         if each.layer != layer:

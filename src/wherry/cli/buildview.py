@@ -67,7 +67,8 @@ class View:
         cached = f", {built.cached} from the cache" if built.cached else ""
         names = ", ".join(built.names)
         self._say(f"{_mark('built', '32', self._colours)} {built.image.digest}{f'  {names}' if names else ''}")
-        self._say(f"      {built.steps} steps{cached}, {built.seconds:.1f} s")
+        steps = "1 step" if built.steps == 1 else f"{built.steps} steps"
+        self._say(f"      {steps}{cached}, {built.seconds:.1f} s")
 
     def close(self) -> None:
         self._stream.flush()

@@ -150,7 +150,7 @@ def test_a_secrets_mode_is_the_recipes(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_required_secret_that_was_not_given_is_an_error_with_its_line(tmp_path: Path) -> None:
     mount = MountFrom(type="secret", target="/t", id="token", required=True)
     with (
-        pytest.raises(NotFound, match="line 7: the secret 'token'"),
+        pytest.raises(NotFound, match="the secret 'token' was not given"),
         mounting(given(tmp_path), step(mount), no_directory),
     ):
         pass
@@ -256,7 +256,10 @@ def test_an_agent_that_is_nowhere_is_an_error() -> None:
 
 def test_a_required_agent_that_was_not_given_is_an_error(tmp_path: Path) -> None:
     mount = MountFrom(type="ssh", target="/run/agent", id="default", required=True)
-    with pytest.raises(NotFound, match="line 7: the SSH agent"), mounting(given(tmp_path), step(mount), no_directory):
+    with (
+        pytest.raises(NotFound, match="the SSH agent 'default' was not given"),
+        mounting(given(tmp_path), step(mount), no_directory),
+    ):
         pass
 
 

@@ -118,16 +118,20 @@ def _of_fetched(path: str, name: str, work: str) -> Context:
     return Context(name, f"{work}/empty", recipe=data)
 
 
+def _what_may_be(path: str) -> str:
+    folder, mark, rest = path.partition("#")
+    if mark and os.path.isdir(folder):
+        return f"a repository of this machine is file://{os.path.abspath(folder)}#{rest}"
+    return "it is a directory, a tar, a git URL (https://HOST/REPO.git#REF:DIR), or '-' for standard input"
+
+
 def _of_file(path: str, work: str | Callable[[], str]) -> Context:
     from wherry.build.context.archives import as_folder, is_tar
 
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise NotFound(
-            f"there is no context '{path}'",
-            hint="it is a directory, a tar, a git URL (https://HOST/REPO.git#REF:DIR), or '-' for standard input",
-        ) from None
+        raise NotFound(f"there is no context '{path}'", hint=_what_may_be(path)) from None
     except OSError as error:
         raise WherryError(f"the context '{path}' cannot be read", why=reason(error)) from None
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wherry.build.dockerfile.errors import RecipeError, nearest
+    from wherry.build.dockerfile.errors import RecipeError, nearest, placed
     from wherry.build.dockerfile.expansion import Expanded, expand, expand_text, expand_words
     from wherry.build.dockerfile.instructions import Instruction, Position, Recipe
     from wherry.build.dockerfile.parsing import decode, parse, parse_trigger
@@ -31,6 +31,7 @@ __all__ = [
     "nearest",
     "parse",
     "parse_trigger",
+    "placed",
     "script_of",
     "show",
 ]
@@ -48,6 +49,7 @@ _HOMES = {
     "nearest": "errors",
     "parse": "parsing",
     "parse_trigger": "parsing",
+    "placed": "errors",
     "script_of": "words",
     "show": "showing",
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from wherry.base.errors import WherryError
 from wherry.build.dockerfile.instructions import Position
 
-__all__ = ["RecipeError", "nearest"]
+__all__ = ["RecipeError", "nearest", "placed"]
 
 WIDTH = 100
 """Of a longer line only what is around the place is shown."""
@@ -37,6 +37,16 @@ class RecipeError(WherryError):
         if 0 < line <= len(lines):
             error.shown = _excerpt(lines[line - 1], line, column)
         return error
+
+
+def placed(error: WherryError, position: Position, name: str, lines: Sequence[str]) -> WherryError:
+    """Any error with its place in the recipe in front and the line below; one that has its place is left alone."""
+    line, column = position.line, position.column
+    if not error.what.startswith(f"{name}:{line}:"):
+        error.what = f"{name}:{line}:{column}: {error.what}"
+        if 0 < line <= len(lines) and not error.shown:
+            error.shown = _excerpt(lines[line - 1], line, column)
+    return error
 
 
 def _excerpt(text: str, line: int, column: int) -> tuple[str, str]:

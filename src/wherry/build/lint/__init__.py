@@ -5,7 +5,7 @@ It runs nothing, fetches nothing and changes nothing. Only the reader of recipes
 """
 
 from wherry.build.lint.catalogue import FAMILIES, RULES, rule_called
-from wherry.build.lint.linting import at_least, lint
+from wherry.build.lint.linting import at_least, lint, require_clean
 from wherry.build.lint.reading import choices_of, read_recipe, require_rule
 from wherry.build.lint.values import LEVELS, Choices, Finding, Rule
 
@@ -20,6 +20,7 @@ __all__ = [
     "choices_of",
     "lint",
     "read_recipe",
+    "require_clean",
     "require_rule",
     "rule_called",
 ]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wherry.build.dockerfile import RecipeError
 from wherry.build.dockerfile.instructions import Instruction, Recipe
 from wherry.build.lint.catalogue import RULES
 from wherry.build.lint.secrets import masked
 from wherry.build.lint.values import LEVELS, Choices, Finding, Found, Rule
 from wherry.build.lint.view import View, view_of
 
-__all__ = ["at_least", "lint"]
+__all__ = ["at_least", "lint", "require_clean"]
 
+_BUILDKITS = re.compile(r"([A-Z][a-z]+)+")
+"""A code as ``StageNameCasing``; hadolint's are as ``DL3006``."""
 _COMMENT = re.compile(r"\s*(?:hadolint|wherry\s+lint)\s+(global\s+)?ignore\s*=\s*([^#]*)", re.IGNORECASE)
 
 
@@ -42,6 +45,22 @@ def lint(recipe: Recipe, choices: Choices | None = None) -> tuple[Finding, ...]:
             if names.isdisjoint(everywhere) and names.isdisjoint(by_line.get(found.position.line, ())):
                 findings.append(_finding(recipe, rule, found, codes, stricter=stricter))
     return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.position, LEVELS.index(each.level), each.rule)))
+
+
+def require_clean(recipe: Recipe) -> None:
+    """Raise :class:`RecipeError` for the first finding where the recipe says ``# check=error=true``.
+
+    Only rules that BuildKit has, too, count then: it is what its users turned on.
+    """
+    if _directive(recipe.directives.check).get("error", ("",))[0] != "true":
+        return
+    for found in lint(recipe):
+        theirs = [code for code in found.codes if _BUILDKITS.fullmatch(code)]
+        if theirs:
+            error = RecipeError(
+                f"{found.message} ({theirs[0]})", found.position, why="'# check=error=true' refuses it", hint=found.hint
+            )
+            raise error.within(recipe.name, recipe.lines)
 
 
 def _finding(recipe: Recipe, rule: Rule, found: Found, codes: tuple[str, ...], *, stricter: bool) -> Finding:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wherry.base.errors import Interrupted, WherryError
 from wherry.build.cache import step_key
 from wherry.build.graph import CopyStep, Files
 from wherry.build.made import Made
@@ -27,7 +26,7 @@ def copy_files(site: Site, place: int, step: CopyStep, done: dict[int, Made]) ->
     from wherry.build.context import digest
 
     parent = done[step.parent]
-    with _told_where(site, step), _work(site, step) as work:
+    with _work(site, step) as work:
         selections = [selected(site, files, step, done, work) for files in step.sources]
         inputs: tuple[Digest, ...] = tuple(digest(each, site.world.store.path) for each in selections)
         below = site.below(parent.layers).view
@@ -41,26 +40,10 @@ def copy_files(site: Site, place: int, step: CopyStep, done: dict[int, Made]) ->
             os.mkdir(upper, 0o755)
             for selection in selections:
                 for note in selection.notes:
-                    site.note(f"{_place(site, step)}: {note}")
+                    site.note(f"{site.here.recipe}:{step.origin.position.line}: {note}")
                 copy_into(upper, below, selection, step, owner=owner, mtime=site.here.epoch)
 
         return found_or_made(site, place, key, parent, fill)
-
-
-@contextmanager
-def _told_where(site: Site, step: CopyStep) -> Iterator[None]:
-    """Errors say which instruction they are of."""
-    try:
-        yield
-    except Interrupted:
-        raise
-    except WherryError as error:
-        error.what = f"{_place(site, step)}: {error.what}"
-        raise
-
-
-def _place(site: Site, step: CopyStep) -> str:
-    return f"{site.here.recipe}:{step.origin.position.line}"
 
 
 @contextmanager

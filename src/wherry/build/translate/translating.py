@@ -41,17 +41,19 @@ class Base(msgspec.Struct, frozen=True):
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """The images, (reference, platform), whose configurations must be known to go on."""
+    """The images, (reference, platform), whose configurations must be known to go on; and where each is named."""
 
     images: tuple[tuple[str, str], ...]
+    positions: tuple[Position, ...]
 
 
 class _Missing(Exception):
     """Not an error: who catches it looks the image up."""
 
-    def __init__(self, image: tuple[str, str]) -> None:
+    def __init__(self, image: tuple[str, str], position: Position) -> None:
         super().__init__(image)
         self.image = image
+        self.position = position
 
 
 class Work:
@@ -182,7 +184,7 @@ class Stages:
             step = SourceStep(origin=origin, reference=SCRATCH, platform=platform)
         else:
             if key not in self.bases:
-                raise _Missing(key)
+                raise _Missing(key, origin.position)
             step = SourceStep(origin=origin, reference=key[0], platform=platform, digest=self.bases[key].digest)
         self.sources[key] = self.add(step)
         return self.sources[key]
@@ -219,13 +221,13 @@ def translate(
     bases = bases or {}
     stages = Stages(recipe, arguments, bases)
     place = _target(recipe, arguments.target)
-    missing: list[tuple[str, str]] = []
+    missing: dict[tuple[str, str], Position] = {}
     try:
         work = stages.stage(place)
     except _Missing as found:
-        missing = [found.image, *_others(recipe, arguments, bases, found.image)]
+        missing = {found.image: found.position, **_others(recipe, arguments, bases, found.image)}
     if missing:
-        return Needs(tuple(dict.fromkeys(missing)))
+        return Needs(tuple(missing), tuple(missing.values()))
     if arguments.labels:
         add_labels(work.config, list(arguments.labels))
     return Graph(
@@ -240,16 +242,16 @@ def translate(
 
 def _others(
     recipe: Recipe, arguments: Arguments, bases: Mapping[tuple[str, str], Base], missing: tuple[str, str]
-) -> list[tuple[str, str]]:
+) -> dict[tuple[str, str], Position]:
     """Further images that will be missed: translating goes on as if the first one were empty."""
     known = {**bases, missing: Base({"config": {}})}
-    found = []
+    found: dict[tuple[str, str], Position] = {}
     while True:
         stages = Stages(recipe, arguments, known)
         try:
             stages.stage(_target(recipe, arguments.target))
         except _Missing as another:
-            found.append(another.image)
+            found[another.image] = another.position
             known[another.image] = Base({"config": {}})
             continue
         except RecipeError:

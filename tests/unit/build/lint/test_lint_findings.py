@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wherry.base.errors import UsageError
 from wherry.base.settings import Settings
 from wherry.build.dockerfile import RecipeError, parse
-from wherry.build.lint import LEVELS, RULES, Choices, Finding, at_least, choices_of, lint, rule_called
+from wherry.build.lint import LEVELS, RULES, Choices, Finding, at_least, choices_of, lint, require_clean, rule_called
 
 RECIPE = """\
 # syntax=docker/dockerfile:1
@@ -120,6 +120,16 @@ def test_names_of_buildkit_count_in_its_directive() -> None:
 def test_a_recipe_can_ask_for_errors() -> None:
     text = "# check=error=true\nFROM debian:12\nCMD run it\n"
     assert {finding.level for finding in lint(parse(text))} == {"error", "info"}
+
+
+def test_a_recipe_that_asks_for_errors_is_refused_for_what_buildkit_names() -> None:
+    """As its own front end does; what only hadolint or Wherry know does not count, nor what is passed over."""
+    wrong = "FROM debian AS Base\nRUN apt-get install gcc\n"
+    require_clean(parse(wrong))
+    with pytest.raises(RecipeError, match="StageNameCasing") as caught:
+        require_clean(parse(f"# check=error=true\n{wrong}"))
+    assert caught.value.position is not None and caught.value.position.line == 2
+    require_clean(parse(f"# check=skip=StageNameCasing;error=true\n{wrong}"))
 
 
 def test_an_optional_rule_says_nothing_unless_asked() -> None:

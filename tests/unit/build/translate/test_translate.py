@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wherry.build.dockerfile import RecipeError, parse
+from wherry.build.dockerfile import Position, RecipeError, parse
 from wherry.build.graph import CopyStep, Graph, MetaStep, RunStep, SourceStep
 from wherry.build.translate import Arguments, Base, Needs, translate
 
@@ -46,7 +46,9 @@ def error_of(text: str, **arguments: Any) -> RecipeError:
 
 def test_it_asks_for_the_images_that_it_has_to_know() -> None:
     found = translate(parse("FROM a\nFROM --platform=linux/arm64 b AS x\nFROM a\nCOPY --from=x / /\n"), Arguments())
-    assert found == Needs((("a", "linux/amd64"), ("b", "linux/arm64")))
+    assert isinstance(found, Needs)
+    assert found.images == (("a", "linux/amd64"), ("b", "linux/arm64"))
+    assert [position.line for position in found.positions] == [3, 2]
 
 
 def test_a_stage_that_nobody_needs_is_not_built() -> None:
@@ -249,7 +251,7 @@ def test_triggers_run_in_the_image_that_is_built_from_theirs_and_are_gone_then()
 
 def test_a_trigger_may_copy_from_an_image_that_must_be_known_then() -> None:
     bases = {("a", "linux/amd64"): Base({"config": {"OnBuild": ["COPY --from=tools /x /"]}})}
-    assert translate(parse("FROM a\n"), Arguments(), bases) == Needs((("tools", "linux/amd64"),))
+    assert translate(parse("\nFROM a\n"), Arguments(), bases) == Needs((("tools", "linux/amd64"),), (Position(2),))
 
 
 @pytest.mark.parametrize(
