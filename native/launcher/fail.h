@@ -18,6 +18,7 @@ enum { STATUS_WHERRY_FAILED = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND
     STEP(PLAN_FILE, "cannot use the plan '%s'") \
     STEP(PLAN_INPUT, "the plan is out of date: %s") \
     STEP(PLAN_SENSE, "cannot carry out the plan: %s") \
+    STEP(ANSWER, "cannot write standard output") \
     STEP(MEMORY, "cannot start the container") \
     STEP(ID, "cannot make a container id") \
     STEP(RUNNING, "cannot note the running container in '%s'") \

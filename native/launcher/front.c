@@ -108,8 +108,10 @@ static enum front_answer find_saved(int argc, char **argv, char **environment, s
     int taken = match_prefix(&front->plan, argv);
     if (taken < 0) return plan_anew(front, "its prefix differs from this command line");
     front->arguments = argv + 1 + taken;
+    bool answers = plan_find(&front->plan, OP_ANSWER) != NULL;
+    if (answers && *front->arguments != NULL) return plan_anew(front, "it answers a command line without the last words");
     if (!inputs_hold(&front->plan, environment, front->reason, sizeof front->reason)) return FRONT_PLAN_ANEW;
-    return FRONT_START;
+    return answers ? FRONT_ANSWER : FRONT_START;
 }
 
 static enum front_answer find_named(int argc, char **argv, char **environment, struct front *front,
@@ -122,6 +124,7 @@ static enum front_answer find_named(int argc, char **argv, char **environment, s
     if (file < 0) return failure_detail(failure, STEP_PLAN_FILE, errno, path, strerror(errno)), FRONT_FAILED;
     const char *why = read_plan(file, front);
     close(file);
+    if (why == NULL && plan_find(&front->plan, OP_ANSWER) != NULL) why = "it starts nothing";
     if (why != NULL) return failure_detail(failure, STEP_PLAN_FILE, 0, path, why), FRONT_FAILED;
     if (!inputs_hold(&front->plan, environment, front->reason, sizeof front->reason))
         return failure_set(failure, STEP_PLAN_INPUT, 0, front->reason), FRONT_FAILED;

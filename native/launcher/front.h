@@ -15,10 +15,11 @@ struct front {
     char reason[512];     /* why no saved plan is used, for WHERRY_EXPLAIN=plan */
 };
 
-enum front_answer { FRONT_START, FRONT_PLAN_ANEW, FRONT_FAILED };
+enum front_answer { FRONT_START, FRONT_ANSWER, FRONT_PLAN_ANEW, FRONT_FAILED };
 
 /* Finds, reads and checks the plan for a command line. FRONT_START: `front->plan` holds, the lease is for the caller to
-   check; FRONT_PLAN_ANEW: `front->reason` says why; FRONT_FAILED: only for a named plan. */
+   check; FRONT_ANSWER: it holds, and starts nothing (answer.h); FRONT_PLAN_ANEW: `front->reason` says why; FRONT_FAILED:
+   only for a named plan. */
 enum front_answer front_find(int argc, char **argv, char **environment, struct front *front, struct failure *failure);
 
 #define FRONT_ASIDE "WHERRY_ASIDE_" /* wherry.base.outside knows it too */

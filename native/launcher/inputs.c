@@ -12,9 +12,10 @@
 
 #include "front.h"
 
-static bool file_holds(const union plan_field *field) {
+/* `flags` as fstatat(2) has them. */
+static bool file_holds(const union plan_field *field, int flags) {
     struct stat now;
-    if (stat(field[0].s.bytes, &now) != 0) return field[1].u == 0;
+    if (fstatat(AT_FDCWD, field[0].s.bytes, &now, flags) != 0) return field[1].u == 0;
     uint64_t second = UINT64_C(1000000000);
     return field[1].u == 1 && field[2].u == now.st_dev && field[3].u == now.st_ino &&
            field[4].u == (uint64_t)now.st_size &&
@@ -91,6 +92,11 @@ static bool node_holds(const char *node) {
     return uname(&name) == 0 && strcmp(name.nodename, node) == 0;
 }
 
+static bool machine_holds(const char *machine) {
+    struct utsname name;
+    return uname(&name) == 0 && strcmp(name.machine, machine) == 0;
+}
+
 static bool boot_holds(const char *boot) {
     char id[64];
     ssize_t n = read_whole("/proc/sys/kernel/random/boot_id", id, sizeof id);
@@ -99,9 +105,29 @@ static bool boot_holds(const char *boot) {
     return strlen(boot) == (size_t)n && memcmp(boot, id, (size_t)n) == 0;
 }
 
+static bool around_holds(const char *expected) {
+    char status[8192], found[512] = "";
+    struct stat user;
+    ssize_t n = read_whole("/proc/self/status", status, sizeof status - 1);
+    if (n >= 0 && stat("/proc/self/ns/user", &user) == 0) {
+        status[n] = 0;
+        snprintf(found, sizeof found, "%llu", (unsigned long long)user.st_ino);
+        for (char *line = status, *rest = NULL; (line = strtok_r(line, "\n", &rest)) != NULL; line = NULL) {
+            size_t used = strlen(found);
+            if (strncmp(line, "Seccomp", 7) == 0) snprintf(found + used, sizeof found - used, " %s", line);
+        }
+    }
+    return strcmp(found, expected) == 0;
+}
+
 static bool cwd_holds(const char *expected) {
     char cwd[PATH_MAX];
     return getcwd(cwd, sizeof cwd) != NULL && strcmp(cwd, expected) == 0;
+}
+
+static bool leads_to(const char *path, const char *expected) {
+    char real[PATH_MAX];
+    return realpath(path, real) != NULL && strcmp(real, expected) == 0;
 }
 
 static bool is_file(const char *path) {
@@ -149,10 +175,13 @@ static bool lock_is_free(const char *path) {
 /* NULL when the record holds (or is no input), else what to call it; `*subject` names it further. */
 static const char *changed(const struct record *record, char **environment, const char **subject) {
     const union plan_field *field = record->field;
-    *subject = record->kind == INPUT_IDENTITY || record->kind == INPUT_APART ? "" : field[0].s.bytes;
+    const char *name;
+    enum plan_phase phase;
+    *subject = *plan_fields(record->kind, &name, &phase) == 's' ? field[0].s.bytes : "";
     switch (record->kind) {
     case INPUT_VERSION: return strcmp(*subject, WHERRY_VERSION) == 0 ? NULL : "it was made by Wherry";
-    case INPUT_FILE: return file_holds(field) ? NULL : "the file has changed:";
+    case INPUT_FILE: return file_holds(field, 0) ? NULL : "the file has changed:";
+    case INPUT_ENTRY: return file_holds(field, AT_SYMLINK_NOFOLLOW) ? NULL : "the file has changed:";
     case INPUT_CONTENT: return content_holds(*subject, field[1].s) ? NULL : "the content has changed of";
     case INPUT_ENV: return variable_holds(field, environment) ? NULL : "the variable has changed:";
     case INPUT_ENVS: return variables_hold(field, environment) ? NULL : "variables have changed that begin with";
@@ -163,6 +192,10 @@ static const char *changed(const struct record *record, char **environment, cons
     case INPUT_NEAREST: return nearest_holds(*subject, field[1].s.bytes) ? NULL : "another file is nearest now:";
     case INPUT_LOCAL: return field[1].u == is_file(*subject) ? NULL : "a file came or went in this directory:";
     case INPUT_APART: return apart_holds(field[0].l) ? NULL : "the current directory belongs to the image";
+    case INPUT_REAL: return leads_to(*subject, field[1].s.bytes) ? NULL : "it leads elsewhere now:";
+    case INPUT_TERMINAL: return field[1].u == (uint64_t)isatty((int)field[0].u) ? NULL : "it was made for other streams";
+    case INPUT_MACHINE: return machine_holds(*subject) ? NULL : "it was made for the machine";
+    case INPUT_AROUND: return around_holds(*subject) ? NULL : "it was made in the surroundings";
     case INPUT_FREE: return lock_is_free(*subject) ? NULL : "somebody else holds";
     default: return NULL;
     }

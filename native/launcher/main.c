@@ -2,6 +2,7 @@
  *
  *   front.c inputs.c     which plan, and does it still hold?
  *   plan.c slots.c       its bytes, its blanks
+ *   answer.c             says what Python would say, or
  *   run.c                carries it out:
  *     host.c record.c      what happens outside (id, lease, scratch folder, record)
  *       spare.c              scratch folders used again
@@ -24,12 +25,15 @@
  *
  * docs/explanation/launch-path.md tells the story. Only this file prints and exits.
  */
+#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "fail.h"
 #include "front.h"
 #include "inside.h"
@@ -54,6 +58,17 @@ static void explain(const char *reason, char **environment) {
     if (wanted != NULL && strcmp(wanted, "plan") == 0) fprintf(stderr, "wherry: planning anew: %s\n", reason);
 }
 
+/* Gives the answer of a plan that has one; false where it could not. */
+static bool is_answered(const struct front *front, int *status) {
+    struct failure failure = {0};
+    switch (answer_give(&front->plan, &failure)) {
+    case ANSWER_NONE: return false;
+    case ANSWER_GIVEN: *status = 0; break;
+    case ANSWER_CUT: *status = failure.error == EPIPE ? STATUS_SIGNAL + SIGPIPE : report(&failure); break;
+    }
+    return true;
+}
+
 /* Ends as the container ended. */
 static int finish(const struct run_result *result) {
     if (result->warning.step != STEP_NONE) report(&result->warning);
@@ -74,6 +89,9 @@ int main(int argc, char **argv, char **environment) {
     switch (front_find(argc, argv, environment, &front, &failure)) {
     case FRONT_FAILED: return report(&failure);
     case FRONT_PLAN_ANEW: explain(front.reason, environment); break;
+    case FRONT_ANSWER:
+        if (is_answered(&front, &result.status)) return result.status;
+        break;
     case FRONT_START:
         switch (run_plan(&front, environment, &result, &failure)) {
         case RUN_OVER: return finish(&result);

@@ -86,7 +86,7 @@ static size_t count_records(struct reader r) {
 }
 
 static const char *check_order(const struct plan *plan) {
-    size_t execs = 0;
+    size_t execs = 0, answers = 0, others = 0;
     if (plan->count == 0 || plan->records[0].kind != INPUT_PREFIX) return "it does not begin with its prefix";
     if (plan->records[0].field[0].l.left == 0) return "its prefix is empty";
     for (size_t i = 1; i < plan->count; i++) {
@@ -95,7 +95,10 @@ static const char *check_order(const struct plan *plan) {
         if (record->phase == PHASE_INPUT && plan->records[i - 1].phase != PHASE_INPUT)
             return "an input follows an operation";
         execs += record->kind == OP_EXEC;
+        answers += record->kind == OP_ANSWER;
+        others += record->phase != PHASE_INPUT && record->kind != OP_ANSWER && record->kind != OP_USED;
     }
+    if (answers > 0) return answers == 1 && others == 0 ? NULL : "an answer must be all that it does";
     return execs == 1 ? NULL : "it must have one EXEC";
 }
 

@@ -48,7 +48,7 @@ struct record {
 };
 
 struct plan {
-    struct record *records; /* owned; inputs first, PREFIX at index 0, one EXEC among them */
+    struct record *records; /* owned; inputs first, PREFIX at index 0, one EXEC or ANSWER among them */
     size_t count;
     uint32_t uid;           /* of the user who made it, as the header says */
 };

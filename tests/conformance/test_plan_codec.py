@@ -161,21 +161,28 @@ def as_c_prints(plan: LaunchPlan) -> list[list[object]]:
 
 PREFIXES = st.lists(TEXT, min_size=1, max_size=5).map(lambda words: Operation("PREFIX", (tuple(words),)))
 EXECS = st.builds(lambda *fields: Operation("EXEC", fields), VALUES["l"], VALUES["l"], VALUES["u"])
+ANSWERS = st.builds(lambda *fields: Operation("ANSWER", fields), VALUES["b"], VALUES["b"])
 
 
-def finish(prefix: Operation, plan: LaunchPlan, command: Operation) -> LaunchPlan:
-    """As the launcher wants it: its prefix first, and one EXEC."""
-    others = tuple(item for item in plan.operations if item.kind != "EXEC")
-    return LaunchPlan((prefix, *plan.inputs), (*others, command))
+def finish(prefix: Operation, plan: LaunchPlan, last: Operation) -> LaunchPlan:
+    """As the launcher wants it: its prefix first, and one EXEC, or one ANSWER with nothing but USED beside it."""
+    kinds = {"USED"} if last.kind == "ANSWER" else set(OPERATIONS) - {"EXEC", "ANSWER"}
+    others = tuple(item for item in plan.operations if item.kind in kinds)
+    return LaunchPlan((prefix, *plan.inputs), (*others, last))
 
 
-WHOLE = st.builds(finish, PREFIXES, PLANS, EXECS)
+WHOLE = st.builds(finish, PREFIXES, PLANS, st.one_of(EXECS, ANSWERS))
 
 
 def is_whole(plan: LaunchPlan) -> bool:
     """Whether the launcher accepts a plan that reads well: the codec leaves this to it."""
     kinds = [item.kind for item in plan.inputs]
-    return kinds[:1] == ["PREFIX"] and plan.inputs[0].fields != ((),) and len(plan.find("EXEC")) == 1
+    if plan.find("ANSWER"):
+        is_one = sorted({item.kind for item in plan.operations} | {"USED"}) == ["ANSWER", "USED"]
+        is_one = is_one and len(plan.find("ANSWER")) == 1
+    else:
+        is_one = len(plan.find("EXEC")) == 1
+    return kinds[:1] == ["PREFIX"] and plan.inputs[0].fields != ((),) and is_one
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -42,6 +42,18 @@ static void reads_every_field(void) {
     plan_free(&plan);
 }
 
+static void reads_an_answer(void) {
+    struct maker maker = {0};
+    struct plan plan;
+    add(&maker, INPUT_PREFIX, "l", 1, "wherry");
+    add(&maker, OP_USED, "l", 1, "/x");
+    add(&maker, OP_ANSWER, "bb", "error", "");
+    assert(read_copy(maker.bytes, maker.length, &plan) == NULL);
+    const struct record *record = plan_find(&plan, OP_ANSWER);
+    assert(record->field[0].s.length == 5 && record->field[1].s.length == 0);
+    plan_free(&plan);
+}
+
 static void refuses_every_cut_and_every_longer_one(void) {
     struct maker maker;
     struct plan plan;
@@ -95,6 +107,16 @@ static void refuses_what_makes_no_sense(void) {
     add(&maker, OP_EXEC, "llu", 0, 0, UINT64_C(0));
     expect_refused(&maker, "one EXEC");
     make_small(&maker);
+    add(&maker, OP_ANSWER, "bb", "", "");
+    expect_refused(&maker, "an answer must be all");
+    maker = (struct maker){0};
+    add(&maker, INPUT_PREFIX, "l", 1, "wherry");
+    add(&maker, OP_USED, "l", 1, "/x");
+    expect_refused(&maker, "one EXEC");
+    add(&maker, OP_ANSWER, "bb", "", "said");
+    add(&maker, OP_ANSWER, "bb", "", "said");
+    expect_refused(&maker, "an answer must be all");
+    make_small(&maker);
     add(&maker, 99, "s", "x");
     expect_refused(&maker, "unknown kind");
     make_small(&maker);
@@ -116,6 +138,7 @@ static void hashes_as_documented(void) {
 
 int main(void) {
     reads_every_field();
+    reads_an_answer();
     refuses_every_cut_and_every_longer_one();
     survives_every_changed_byte();
     refuses_what_makes_no_sense();

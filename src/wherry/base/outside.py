@@ -7,12 +7,13 @@ The launcher compares the inputs again in C (``native/launcher/front.c``).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat as stat_module
 
 import msgspec
 
-__all__ = ["Identity", "Input", "Outside", "Stamp", "account_home", "caller_environment"]
+__all__ = ["Identity", "Input", "Outside", "Stamp", "account_home", "caller_environment", "confined_to"]
 
 _ASIDE = "WHERRY_ASIDE_"
 _SMALL = 64 * 1024
@@ -31,10 +32,11 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True):
     mode: int = 0
 
     @classmethod
-    def of(cls, path: str) -> Stamp:
-        """The stamp of what ``path`` leads to (symbolic links followed); an unreadable path counts as absent."""
+    def of(cls, path: str, *, follow: bool = True) -> Stamp:
+        """The stamp of what ``path`` leads to, or with ``follow`` False of a link itself; an unreadable path counts as
+        absent."""
         try:
-            found = os.stat(path)
+            found = os.stat(path, follow_symlinks=follow)
         except OSError:
             return cls(False)
         return cls(True, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode)
@@ -64,12 +66,18 @@ class Input(msgspec.Struct, frozen=True):
     nearest  file name            the path found walking up from the current directory, or ``""``
     local    file name            True when the current directory holds a regular file of that name
     apart    ``""``               directories in none of which (nor below) the current directory lies
+    entry    absolute path        :class:`Stamp` of a symbolic link itself
+    content  absolute path        its bytes, whatever its stamp
+    real     absolute path        where it leads, all symbolic links followed
+    terminal descriptor           True for a terminal
+    machine  ``""``               uname's machine
+    around   ``""``               :func:`confined_to`
     ======== ==================== ===========================================================
     """
 
     kind: str
     name: str
-    value: str | bool | tuple[str, ...] | Stamp | Identity | None
+    value: str | bytes | bool | tuple[str, ...] | Stamp | Identity | None
 
 
 def caller_environment() -> dict[str, str]:
@@ -86,6 +94,17 @@ def caller_environment() -> dict[str, str]:
     if _coerced(environment):
         del environment["LC_CTYPE"]
     return environment
+
+
+def confined_to() -> str:
+    """The user namespace that we are in and which filters are upon us: a batch step may have others than a login."""
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as file:
+            lines = file.read(8191).splitlines()
+        filters = "".join(f" {line.decode()}" for line in lines if line.startswith(b"Seccomp"))
+        return f"{os.stat('/proc/self/ns/user').st_ino}{filters}"
+    except OSError:
+        return ""
 
 
 def account_home() -> str:
@@ -173,6 +192,45 @@ class Outside:
                 content += chunk
         return content
 
+    def entry(self, path: str, stamp: Stamp | None = None) -> Stamp:
+        """The stamp of what is at ``path`` itself, no link followed; ``stamp`` is what the caller has seen there."""
+        seen = Stamp.of(path, follow=False) if stamp is None else stamp
+        self._remember("entry", path, seen)
+        return seen
+
+    def content(self, path: str) -> bytes:
+        """What a small file holds: other times of the same content are no change. Raises :class:`OSError`."""
+        with open(path, "rb", buffering=0) as file:
+            content = file.read(_SMALL + 1)
+        if len(content) > _SMALL:
+            raise OSError(errno.EFBIG, "more than a plan compares", path)
+        self._remember("content", path, content)
+        return content
+
+    def real(self, path: str) -> str:
+        """Where ``path`` leads, all symbolic links followed."""
+        found = os.path.realpath(path)
+        self._remember("real", path, found)
+        return found
+
+    def terminal(self, descriptor: int) -> bool:
+        """Whether it is a terminal."""
+        is_terminal = os.isatty(descriptor)
+        self._remember("terminal", str(descriptor), is_terminal)
+        return is_terminal
+
+    def around(self) -> str:
+        """What this process is confined to."""
+        text = confined_to()
+        self._remember("around", "", text)
+        return text
+
+    def machine(self) -> str:
+        """What uname(2) calls this machine."""
+        name = os.uname().machine
+        self._remember("machine", "", name)
+        return name
+
     def identity(self) -> Identity:
         """The ids of this process."""
         who = Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
@@ -243,7 +301,9 @@ class Outside:
             self._remember("apart", "", directories)
         return apart
 
-    def _remember(self, kind: str, name: str, value: str | bool | tuple[str, ...] | Stamp | Identity | None) -> None:
+    def _remember(
+        self, kind: str, name: str, value: str | bytes | bool | tuple[str, ...] | Stamp | Identity | None
+    ) -> None:
         self._inputs.setdefault((kind, name), Input(kind, name, value))
 
 

@@ -76,6 +76,7 @@ def _ask(
     from wherry.build.steps.starting import planned
     from wherry.launch import RunOptions
 
+    site.asked = True
     store = site.world.store
     work = store.new_work()
     try:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wherry.build.context import Context, Ignore
     from wherry.build.dockerfile import Recipe
     from wherry.build.site import Site
+    from wherry.build.unchanged import Consulted
     from wherry.containers import World
     from wherry.image import Image
 
@@ -67,8 +68,11 @@ class Built(msgspec.Struct, frozen=True):
 class Contexts:
     """The contexts of one build, each opened when it is first needed; what is fetched for them goes with the build."""
 
-    def __init__(self, options: BuildOptions, world: World, progress: Progress | None) -> None:
+    def __init__(
+        self, options: BuildOptions, world: World, progress: Progress | None, consulted: Consulted | None = None
+    ) -> None:
         self._options = options
+        self._consulted = consulted
         self._world = world
         self.progress = progress or silent
         self._opened: dict[str, Context] = {}
@@ -85,9 +89,12 @@ class Contexts:
             if name not in self._opened:
                 spec = dict(self._options.contexts)[name] if name else self._options.context
                 stdin = sys.stdin.buffer if spec == "-" else None
-                self._opened[name] = open_context(
+                found = open_context(
                     spec, work=self._folder, stdin=stdin, settings=self._world.settings, progress=self.progress
                 )
+                if self._consulted is not None:
+                    found = msgspec.structs.replace(found, seen=self._consulted.opened(found, spec))
+                self._opened[name] = found
             return self._opened[name]
 
     def with_ignored(self, name: str) -> tuple[Context, Ignore]:
@@ -120,8 +127,10 @@ class Contexts:
 
 
 @contextmanager
-def contexts_of(options: BuildOptions, world: World, progress: Progress | None) -> Iterator[Contexts]:
-    contexts = Contexts(options, world, progress)
+def contexts_of(
+    options: BuildOptions, world: World, progress: Progress | None, consulted: Consulted | None = None
+) -> Iterator[Contexts]:
+    contexts = Contexts(options, world, progress, consulted)
     try:
         yield contexts
     finally:
@@ -148,8 +157,10 @@ def build(
     planned: Callable[[Plan], None] | None = None,
     progress: Progress | None = None,
     world: World | None = None,
+    consulted: Consulted | None = None,
 ) -> Built:
-    """Build the image, name it, and write it out where that is asked for. ``planned`` is told before the first step.
+    """Build the image, name it, and write it out where that is asked for. ``planned`` is told before the first step;
+    ``consulted`` takes notes of what is read.
 
     Raises :class:`RecipeError` with the place, :class:`CommandFailed` for a step that fails (with its status), and what
     pulling, copying and storing raise. What steps made stays in the cache whatever happens.
@@ -157,9 +168,12 @@ def build(
     from wherry.build.finishing import finish
 
     began = time.monotonic()
-    with planned_build(options, report, planned, progress, world) as (plan, open_site), open_site() as site:
+    planning = planned_build(options, report, planned, progress, world, consulted=consulted)
+    with planning as (plan, open_site), open_site() as site:
         done = carried_out(site, plan, report)
         image, names = finish(site, plan, done, progress)
+        if consulted is not None:
+            consulted.note_end(site, plan, done, image, names)
         if options.push:
             _push(site, names, progress or silent)
         made = [each for place, each in done.items() if not isinstance(plan.graph.steps[place], SourceStep)]
@@ -183,6 +197,7 @@ def planned_build(
     world: World | None,
     *,
     use_cache: bool = True,
+    consulted: Consulted | None = None,
 ) -> Iterator[tuple[Plan, Callable[[], AbstractContextManager[Site]]]]:
     """The plan, which ``planned`` is told, and what opens a site to carry it out; contexts stay open for the block."""
     from wherry.containers import World, reference_to_name
@@ -190,7 +205,7 @@ def planned_build(
     world = world or World()
     for name in options.names:  # one that cannot be given is told now, not after an hour
         reference_to_name(world, name)
-    with contexts_of(options, world, progress) as contexts:
+    with contexts_of(options, world, progress, consulted) as contexts:
         text = text_of(options, contexts)
         plan = planned_with(world, options, text, progress)
         if planned is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wherry.build.context import Context
     from wherry.build.request import BuildOptions
 
-__all__ = ["Text", "recipe_of"]
+__all__ = ["Text", "places_of", "recipe_of"]
 
 _NAMES = ("Dockerfile", "Containerfile", "dockerfile")
 _LIMIT = 256 << 20
@@ -39,10 +39,7 @@ def recipe_of(options: BuildOptions, context: Context | None) -> Text:
             raise UsageError("the recipe and the context cannot both be standard input", hint="wherry build -f - .")
         return Text(_decoded(sys.stdin.buffer.read(_LIMIT + 1), "standard input"), "Dockerfile")
     if options.recipe is not None:
-        places = [options.recipe]
-        if context is not None and not os.path.isabs(options.recipe):
-            places.append(f"{context.root}/{options.recipe}")
-        for path in places:
+        for path in places_of(options.recipe, context.root) if context is not None else (options.recipe,):
             if os.path.isfile(path):
                 return _read(path, options.recipe)
         raise NotFound(f"there is no recipe '{options.recipe}'", hint=_near(options.recipe))
@@ -50,14 +47,21 @@ def recipe_of(options: BuildOptions, context: Context | None) -> Text:
         raise UsageError("there is no recipe", hint="wherry build DIRECTORY, or -f FILE")
     if context.recipe is not None:
         return Text(_decoded(context.recipe, "the recipe"), "Dockerfile")
-    for name in _NAMES:
-        if os.path.isfile(f"{context.root}/{name}"):
-            return _read(f"{context.root}/{name}", name)
+    for path in places_of(None, context.root):
+        if os.path.isfile(path):
+            return _read(path, os.path.basename(path))
     raise NotFound(
         f"there is no Dockerfile in '{options.context}'",
         why=f"looked for {', '.join(_NAMES[:2])}",
         hint="name it: wherry build -f FILE DIRECTORY",
     )
+
+
+def places_of(recipe: str | None, root: str) -> tuple[str, ...]:
+    """Where a recipe is looked for, in order, for a context at ``root``."""
+    if recipe is None:
+        return tuple(f"{root}/{name}" for name in _NAMES)
+    return (recipe,) if os.path.isabs(recipe) else (recipe, f"{root}/{recipe}")
 
 
 def _near(path: str) -> str:

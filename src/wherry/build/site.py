@@ -58,6 +58,8 @@ class Site:
         self.drafts: Drafts | None = None
         """Trees in which commands run, where no overlay can be laid over the files so far."""
         self._below: dict[tuple[str, ...], Below] = {}
+        self.asked = False
+        """Whether a command was run for what no layer holds: then the same may say something else another time."""
         self.notes: dict[str, None] = {}
         """What this machine or image could not give, said once."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import UsageError
 from wherry.cli.grammar import Given
 
 if TYPE_CHECKING:
-    from wherry.build.building import Plan
+    from wherry.build.building import Built, Plan
     from wherry.build.request import BuildOptions
 
-__all__ = ["argument_of", "build", "host_of", "network_of", "options_of", "pair_of", "platform_of"]
+__all__ = ["argument_of", "build", "build_and_tell", "host_of", "network_of", "options_of", "pair_of", "platform_of"]
 
 
 def build(given: Given) -> int:
@@ -26,21 +27,46 @@ def build(given: Given) -> int:
         return _show(building.plan_build(options), given.text("format") or "text")
     if given.text("format"):
         raise UsageError("'--format' is of --dry-run", hint="wherry build --dry-run --format dot")
-    from wherry.cli.buildview import view_of
-    from wherry.cli.moving import shown
-
     how = "quiet" if given.flag("quiet") else given.text("progress") or "auto"
-    quiet = how == "quiet"
     if options.check:
         from wherry.cli.buildcheck import check
 
         return check(options, how=how)
-    with view_of(how) as view, shown(quiet) as progress:
-        built = building.build(options, report=view.take, planned=view.begin, progress=progress)
-        view.end(built)
-    if quiet:
-        print(built.image.digest)
+    from wherry.cli.answering import words_of
+
+    said = words_of("build", given.said)
+    build_and_tell(options, said, how, lambda built: f"{built.image.digest}\n" if how == "quiet" else "")
     return 0
+
+
+def build_and_tell(
+    options: BuildOptions, words: tuple[str, ...] | None, how: str, result: Callable[[Built], str]
+) -> Built:
+    """Build, and show it as ``how`` says; what ``result`` makes of it goes to standard output. ``words`` are the
+    command line, if it may be answered without a build as long as nothing changes."""
+    from wherry.build import building
+    from wherry.cli.answering import answer_to
+    from wherry.cli.buildview import view_of
+    from wherry.cli.moving import shown
+    from wherry.containers import World
+
+    world = World()
+    answer = answer_to(words, options, world, how=how)
+    with view_of(how) as view, shown(how == "quiet") as progress:
+        built = building.build(
+            options,
+            report=view.take,
+            planned=view.begin,
+            progress=answer.heard(progress) if answer is not None else progress,
+            world=world,
+            consulted=answer.consulted if answer is not None else None,
+        )
+        view.end(built)
+    output = result(built)
+    sys.stdout.write(output)
+    if answer is not None:
+        answer.save(view, output)
+    return built
 
 
 def options_of(given: Given) -> BuildOptions:

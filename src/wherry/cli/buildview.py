@@ -47,6 +47,10 @@ class View:
         self._titles: tuple[str, ...] = ()
         self._kept: dict[int, list[str]] = {}
         """Of a quiet build: the last lines of each step, shown if it fails."""
+        self._said: list[str] = []
+        self._is_repeated = True
+        self.again: str | None = None
+        """After the end: what is said when the same is built again; None where something was made this time."""
 
     def begin(self, plan: Plan) -> None:
         """Before the first step."""
@@ -54,6 +58,7 @@ class View:
 
     def take(self, event: Event) -> None:
         with self._lock:
+            self._is_repeated = self._is_repeated and event.kind in ("cached", "note")
             if event.kind == "output":
                 self._output(event)
             elif event.kind == "failed":
@@ -62,13 +67,18 @@ class View:
                 self._step(event)
 
     def end(self, built: Built) -> None:
+        if self._is_repeated:
+            self.again = "".join((*self._said, self._ending(built, 0.0)))
+        self._stream.write(self._ending(built, built.seconds))
+
+    def _ending(self, built: Built, seconds: float) -> str:
         if self._quiet:
-            return
+            return ""
         cached = f", {built.cached} from the cache" if built.cached else ""
         names = ", ".join(built.names)
-        self._say(f"{_mark('built', '32', self._colours)} {built.image.digest}{f'  {names}' if names else ''}")
+        first = f"{_mark('built', '32', self._colours)} {built.image.digest}{f'  {names}' if names else ''}"
         steps = "1 step" if built.steps == 1 else f"{built.steps} steps"
-        self._say(f"      {steps}{cached}, {built.seconds:.1f} s")
+        return f"{first}\n      {steps}{cached}, {seconds:.1f} s\n"
 
     def close(self) -> None:
         self._stream.flush()
@@ -111,6 +121,8 @@ class View:
 
     def _say(self, text: str) -> None:
         self._stream.write(f"{text}\n")
+        if self._is_repeated:
+            self._said.append(f"{text}\n")
 
 
 def _mark(text: str, colour: str, colours: bool) -> str:

@@ -51,12 +51,14 @@ class Given(msgspec.Struct, frozen=True):
     """What a command line says: options by key, and the words that are not options.
 
     ``prefix`` holds the verb's words up to and including the first that is not an option, for verbs that stop there: a
-    saved plan is found again by them. It is empty where there is no such word, and no plan may be saved.
+    saved plan is found again by them. It is empty where there is no such word, and no plan may be saved. ``said`` are
+    all its words, for the other verbs, where they are known.
     """
 
     options: dict[str, bool | str | tuple[str, ...]]
     words: tuple[str, ...]
     prefix: tuple[str, ...] = ()
+    said: tuple[str, ...] | None = None
 
     def flag(self, key: str) -> bool:
         """Whether a flag was given."""

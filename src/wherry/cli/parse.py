@@ -51,7 +51,7 @@ def parse(verb: Verb, arguments: list[str], *, equals: bool = False) -> Given:
         else:
             position = _short(table, argument, arguments, position, options, equals=equals)
     _check_values(verb, options)
-    return Given(options, tuple(words))
+    return Given(options, tuple(words), said=None if verb.stops else tuple(arguments))
 
 
 def _after_dashes(
@@ -60,7 +60,7 @@ def _after_dashes(
     _check_values(verb, options)
     if verb.stops:  # `--` stands where the image would: the empty name is the project's own image
         return Given(options, ("", *arguments[position:]), tuple(arguments[:position]))
-    return Given(options, (*words, *arguments[position:]))
+    return Given(options, (*words, *arguments[position:]), said=tuple(arguments))
 
 
 def _long(

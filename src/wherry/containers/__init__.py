@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from wherry.containers.logins import login, logout, plan_login, plan_logout
     from wherry.containers.lookup import Found, find_container
     from wherry.containers.measuring import Measured, measure, smallest_image
-    from wherry.containers.naming import held_image, is_digits, reference_of, reference_to_name, stored_image
+    from wherry.containers.naming import held_image, is_digits, is_file, reference_of, reference_to_name, stored_image
     from wherry.containers.output import LogLine, logs
     from wherry.containers.packing import pack, plan_pack
     from wherry.containers.peers import PEERS
@@ -172,6 +172,7 @@ _HOMES = {
     "inspect": "listing",
     "install_shims": "shimming",
     "is_digits": "naming",
+    "is_file": "naming",
     "is_volume_name": "volumes",
     "kept_containers": "kept",
     "kill": "signals",
@@ -319,6 +320,7 @@ __all__ = [
     "inspect",
     "install_shims",
     "is_digits",
+    "is_file",
     "is_volume_name",
     "kept_containers",
     "kill",

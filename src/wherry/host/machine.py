@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.base.errors import HostLacks
-from wherry.base.outside import Identity, Outside
+from wherry.base.outside import Identity, Outside, confined_to
 from wherry.host.places import home_dir, remember, runtime_dir
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def probe(outside: Outside) -> Host:
     """This machine as this user sees it. The first call of a boot makes trials (some 20 ms), later ones read a file."""
     identity, node, boot_id = outside.identity(), outside.node(), outside.boot_id()
     file = f"{runtime_dir(outside)}/host.json"
-    path, around = os.environ.get("PATH", ""), _around()
+    path, around = os.environ.get("PATH", ""), confined_to()
     kept = _read(file)
     if (
         kept is not None
@@ -79,17 +79,6 @@ def probe(outside: Outside) -> Host:
     if boot_id and host.userns and (host.overlay or host.fuse_overlayfs) and host.mount_proc:
         remember(file, msgspec.json.encode(_Kept(identity, path, around, host)))
     return _at_home(host, outside)
-
-
-def _around() -> str:
-    """The user namespace that we are in and how many filters are upon us: a batch step may have others than a login."""
-    try:
-        with open("/proc/self/status", "rb", buffering=0) as file:
-            lines = file.read(8192).splitlines()
-        filters = b" ".join(line for line in lines if line.startswith(b"Seccomp")).decode()
-        return f"{os.stat('/proc/self/ns/user').st_ino} {filters}"
-    except OSError:
-        return ""
 
 
 def _at_home(host: Host, outside: Outside) -> Host:

@@ -22,7 +22,7 @@ from wherry.launch.inputs import with_inputs
 from wherry.launch.options import Bind, ExecOptions, RunOptions, Scripts, Ulimit
 from wherry.launch.plan import MOUNT, SCRATCH, Kept, LaunchPlan, Mounted, Operation, Paths
 from wherry.launch.planning import plan_run
-from wherry.launch.saved import save, write_files
+from wherry.launch.saved import save, save_answer, write_files
 from wherry.launch.surroundings import Surroundings, survey
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ __all__ = [
     "plan_exec",
     "plan_run",
     "save",
+    "save_answer",
     "scripted_exec",
     "show",
     "show_json",

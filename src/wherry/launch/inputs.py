@@ -17,15 +17,19 @@ _YOUNG_NS = 2_000_000_000
 """A file changed so recently may change again without a new stamp: file systems' clocks are that coarse (NFS, FAT)."""
 
 _SMALL = 64 * 1024
+_NAMES = {"node": "NODE", "boot": "BOOT", "cwd": "CWD", "machine": "MACHINE", "around": "AROUND"}
 _SWITCHES = (
     *("user/max_user_namespaces", "kernel/unprivileged_userns_clone"),
     "kernel/apparmor_restrict_unprivileged_userns",
 )
 
 
-def with_inputs(plan: LaunchPlan, outside: Outside) -> LaunchPlan:
-    """The plan with all that was consulted; not ``reusable`` where a young file is too large to compare by content."""
-    now = time.time_ns()
+def with_inputs(plan: LaunchPlan, outside: Outside, since: int = 0) -> LaunchPlan:
+    """The plan with all that was consulted; not ``reusable`` where a young file is too large to compare by content.
+
+    ``since`` is when the first of it was consulted (nanoseconds), where that is more than a moment ago.
+    """
+    now = since or time.time_ns()
     records = [Operation("VERSION", (__version__,))]
     reusable = plan.reusable
     for consulted in outside.inputs:
@@ -56,9 +60,12 @@ def _switches() -> list[Operation]:
 def _record(consulted: Input, outside: Outside, now: int) -> Operation | None:
     kind, name, value = consulted.kind, consulted.name, consulted.value
     if isinstance(value, Stamp):
-        if max(value.mtime_ns, value.ctime_ns) < now - _YOUNG_NS:
-            return _file(name, value)
-        return _content(name, value, outside)
+        is_old = max(value.mtime_ns, value.ctime_ns) < now - _YOUNG_NS
+        if kind == "entry":  # what it held was not read by way of ``outside``
+            return _file(name, value, "ENTRY") if is_old else None
+        return _file(name, value) if is_old else _content(name, value, outside)
+    if isinstance(value, bytes):
+        return Operation("CONTENT", (name, value))
     if kind == "env":
         return Operation("ENV", (name, int(value is not None), value if isinstance(value, str) else ""))
     if kind == "envs" and isinstance(value, tuple):
@@ -71,12 +78,16 @@ def _record(consulted: Input, outside: Outside, now: int) -> Operation | None:
         return Operation("LOCAL", (name, int(bool(value))))
     if kind == "apart" and isinstance(value, tuple):
         return Operation("APART", (value,))
-    return Operation({"node": "NODE", "boot": "BOOT", "cwd": "CWD"}[kind], (str(value),))
+    if kind == "real":
+        return Operation("REAL", (name, str(value)))
+    if kind == "terminal":
+        return Operation("TERMINAL", (int(name), int(bool(value))))
+    return Operation(_NAMES[kind], (str(value),))
 
 
-def _file(path: str, stamp: Stamp) -> Operation:
+def _file(path: str, stamp: Stamp, kind: str = "FILE") -> Operation:
     numbers = (stamp.device, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.mode)
-    return Operation("FILE", (path, int(stamp.exists), *numbers))
+    return Operation(kind, (path, int(stamp.exists), *numbers))
 
 
 def _content(path: str, stamp: Stamp, outside: Outside) -> Operation | None:

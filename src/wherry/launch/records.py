@@ -42,6 +42,11 @@ INPUTS: dict[str, Kind] = {
     "LOCAL": _kind(12, "INPUT", "su", "name is_file"),
     "APART": _kind(13, "INPUT", "l", "directories"),
     "FREE": _kind(14, "INPUT", "s", "path"),
+    "ENTRY": _kind(15, "INPUT", "suuuuuuu", "path exists device inode size mtime_ns ctime_ns mode"),
+    "REAL": _kind(16, "INPUT", "ss", "path real"),
+    "TERMINAL": _kind(17, "INPUT", "uu", "descriptor is_terminal"),
+    "MACHINE": _kind(18, "INPUT", "s", "name"),
+    "AROUND": _kind(19, "INPUT", "s", "text"),
 }
 
 OPERATIONS: dict[str, Kind] = {
@@ -79,6 +84,8 @@ OPERATIONS: dict[str, Kind] = {
     "PARENT": _kind(131, "HOST", "u", "process"),
     "FAILED": _kind(135, "HOST", "u", "status"),
     "SAY": _kind(140, "HOST", "s", "text"),
+    "USED": _kind(141, "HOST", "l", "paths"),
+    "ANSWER": _kind(142, "HOST", "bb", "error output"),
     "HOSTNAME": _kind(200, "INIT", "s", "name"),
     "OVERLAY": _kind(201, "INIT", "lsssu", "layers upper work mount_point bits"),
     "FUSE": _kind(202, "INIT", "ls", "argv mount_point"),

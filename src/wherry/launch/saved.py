@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.errors import LaunchError, reason
 from wherry.launch.codec import encode
+from wherry.launch.inputs import with_inputs
 from wherry.launch.plan import LaunchPlan, Operation
 
-__all__ = ["MAX_PLANS", "plan_hash", "save", "write_files"]
+if TYPE_CHECKING:
+    from wherry.base.outside import Outside
+
+__all__ = ["MAX_PLANS", "plan_hash", "save", "save_answer", "write_files"]
 
 MAX_PLANS = 512
 _PRUNED = 3
@@ -38,6 +43,24 @@ def save(plan: LaunchPlan, prefix: tuple[str, ...], runtime: str) -> str | None:
     except (OSError, LaunchError):
         return None
     return path
+
+
+def save_answer(
+    error: bytes,
+    output: bytes,
+    used: tuple[str, ...],
+    words: tuple[str, ...],
+    outside: Outside,
+    runtime: str,
+    since: int,
+) -> str | None:
+    """Save what the command line ``words`` (face, all arguments) prints as long as all holds that ``outside`` has noted
+    since then (nanoseconds); as :func:`save`. ``used`` are files whose mtime is their last use."""
+    for ask in (outside.identity, outside.node, outside.boot_id, outside.machine, outside.around):
+        ask()
+    outside.env("PATH")  # what this machine can do is found along it
+    plan = LaunchPlan((), (Operation("USED", (used,)), Operation("ANSWER", (error, output))))
+    return save(with_inputs(plan, outside, since), words, runtime)
 
 
 def plan_hash(words: tuple[str, ...]) -> str:

@@ -78,8 +78,8 @@ def test_a_flag_may_be_set_to_true_or_false(words: list[str], options: dict[str,
 
 
 def test_options_may_follow_the_words_of_other_verbs() -> None:
-    given = parse(catalogue.load("rmi"), ["a", "-f", "b", "--", "-c"])
-    assert Given({"force": True}, ("a", "b", "-c")) == given
+    words = ["a", "-f", "b", "--", "-c"]
+    assert Given({"force": True}, ("a", "b", "-c"), said=tuple(words)) == parse(catalogue.load("rmi"), words)
 
 
 @st.composite

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from launch_fakes import make_plan
 
-from wherry.base.outside import Outside
+from wherry.base.outside import Outside, confined_to
 from wherry.launch import LaunchPlan, with_inputs
 from wherry.launch.plan import Operation, PlanFile
 
@@ -90,6 +90,11 @@ def test_all_kinds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     outside.nearest("wherry.toml")
     outside.local_file("debian")
     assert outside.apart(("/", "/usr"))
+    assert outside.content("/proc/sys/kernel/ostype") == b"Linux\n"
+    outside.real("/proc/self/..")
+    outside.terminal(2)
+    outside.machine()
+    outside.around()
     found = {(item.kind, *item.fields) for item in with_inputs(EMPTY, outside).inputs}
     assert ("ENV", "A", 1, "1") in found
     assert ("ENV", "B", 0, "") in found
@@ -100,6 +105,52 @@ def test_all_kinds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert ("NEAREST", "wherry.toml", "") in found
     assert ("LOCAL", "debian", 0) in found
     assert ("APART", ("/", "/usr")) in found
+    assert ("CONTENT", "/proc/sys/kernel/ostype", b"Linux\n") in found
+    assert ("REAL", "/proc/self/..", "/proc") in found
+    assert ("TERMINAL", 2, int(os.isatty(2))) in found
+    assert ("MACHINE", os.uname().machine) in found
+    assert ("AROUND", confined_to()) in found
+    assert confined_to().startswith(f"{os.stat('/proc/self/ns/user').st_ino} Seccomp:")
+
+
+def test_a_young_entry_makes_the_plan_single_use(tmp_path: Path) -> None:
+    """What it held was read by somebody else: its content now need not be what was read."""
+    path = tmp_path / "link"
+    path.symlink_to("nowhere")
+    outside = Outside({})
+    outside.entry(str(path))
+    assert not with_inputs(EMPTY, outside).reusable
+
+
+def test_an_entry_is_old_when_the_looking_began(tmp_path: Path) -> None:
+    """Not when the plan is saved: what was changed while it was made is not trusted by its stamp."""
+    path = tmp_path / "link"
+    path.symlink_to("nowhere")
+    found = path.lstat()
+    outside = Outside({})
+    outside.entry(str(path))
+    plan = with_inputs(EMPTY, outside, found.st_ctime_ns + 3_000_000_000)
+    fields = (1, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode)
+    assert plan.reusable
+    assert plan.inputs[1] == Operation("ENTRY", (str(path), *fields))
+    assert not with_inputs(EMPTY, outside, found.st_ctime_ns + 1_000_000_000).reusable
+
+
+def test_what_was_seen_first_counts(tmp_path: Path) -> None:
+    """A place that was empty when it was looked at is a change when it is not, whatever is told of it later."""
+    path = tmp_path / "new"
+    outside = Outside({})
+    outside.entry(str(path))
+    path.touch()
+    outside.entry(str(path))
+    assert records(outside)["ENTRY"].fields == (str(path), *[0] * 7)
+
+
+def test_a_large_content_is_not_compared(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * 70_000)
+    with pytest.raises(OSError, match="more than a plan compares"):
+        Outside({}).content(str(path))
 
 
 def test_an_empty_variable_is_not_an_unset_one() -> None:

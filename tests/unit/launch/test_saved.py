@@ -11,7 +11,8 @@ import pytest
 from launch_fakes import make_plan
 
 from wherry.base.errors import LaunchError
-from wherry.launch import decode, encode, execute, launcher_path, save, start, write_files
+from wherry.base.outside import Outside
+from wherry.launch import decode, encode, execute, launcher_path, save, save_answer, start, write_files
 from wherry.launch.plan import LaunchPlan, Operation, PlanFile
 from wherry.launch.saved import MAX_PLANS, plan_hash
 
@@ -54,6 +55,21 @@ def test_a_plan_that_cannot_be_saved_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "plans").write_text("a file")
     assert save(PLAN, ("wherry",), str(tmp_path)) is None
     assert save(PLAN, tuple(map(str, range(70))), str(tmp_path)) is None
+
+
+def test_an_answer_has_all_that_was_consulted_and_where_it_was(tmp_path: Path) -> None:
+    """And no operation but its own."""
+    outside = Outside({"A": "1", "PATH": "/bin"})
+    outside.env("A")
+    words = ("wherry", "build", ".")
+    path = save_answer(b"err\n", b"out\n", ("/store/built/x",), words, outside, str(tmp_path), 1)
+    assert path is not None
+    found = decode(Path(path).read_bytes())
+    assert found.inputs[0] == Operation("PREFIX", (words,))
+    assert [item.kind for item in found.inputs[1:]] == [
+        *("VERSION", "ENV", "IDENTITY", "NODE", "BOOT", "MACHINE", "AROUND", "ENV")
+    ]
+    assert found.operations == (Operation("USED", (("/store/built/x",),)), Operation("ANSWER", (b"err\n", b"out\n")))
 
 
 def test_the_oldest_plans_go(tmp_path: Path) -> None:

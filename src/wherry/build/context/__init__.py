@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wherry.build.context.commits import commit_time
+    from wherry.build.context.commits import commit_places, commit_time
     from wherry.build.context.contents import copy_content
     from wherry.build.context.copying import copy_into, folder_in
     from wherry.build.context.digests import digest
@@ -28,6 +28,7 @@ __all__ = [
     "Pick",
     "Selection",
     "cloned",
+    "commit_places",
     "commit_time",
     "copy_content",
     "copy_into",
@@ -50,6 +51,7 @@ _HOMES = {
     "cloned": "fetching",
     "downloaded": "fetching",
     "inline": "fetching",
+    "commit_places": "commits",
     "commit_time": "commits",
     "copy_content": "contents",
     "copy_into": "copying",

@@ -5,39 +5,83 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Iterator
 
-__all__ = ["commit_time"]
+__all__ = ["commit_places", "commit_time"]
 
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _COMMITTER = re.compile(rb"\ncommitter [^\n]* (\d{1,12}) [-+]\d{4}\n")
 _MOST = 1 << 20
+_PACKED = ("packed-refs", "refs/replace", "reftable", "config", "objects/pack", "objects/info/alternates")
 
 
 def commit_time(path: str) -> int | None:
     """In seconds, of the repository that the directory or file ``path`` lies in; None where there is none."""
-    here = os.path.realpath(path)
-    if not os.path.isdir(here):
-        here = os.path.dirname(here)
-    folder = here
-    while not os.path.lexists(f"{folder}/.git"):
-        folder, last = os.path.dirname(folder), folder
-        if folder == last:
-            return None
-    found = _read(f"{folder}/.git")
+    here = _folder_of(path)
+    git = next((place for place in _candidates(here) if os.path.lexists(place)), None)
+    if git is None:
+        return None
+    found = _read(_head(git)[1])
     return found if found is not None else _asked(here)
 
 
-def _read(git: str) -> int | None:
-    """From a commit that is no part of a pack yet; None when it is, or anything is unusual."""
-    if not os.path.isdir(git):
-        return None
-    head = _text(f"{git}/HEAD").strip()
-    if head.startswith("ref: refs/") and ".." not in head:
-        head = _text(f"{git}/{head[5:]}").strip()
-    if not _HASH.fullmatch(head):
-        return None
+def commit_places(path: str) -> tuple[tuple[str, ...], bool] | None:
+    """The files, there or not, that :func:`commit_time` depends on, and whether git itself is asked, which depends on
+    its configuration too; None for a repository of which that is not all."""
+    places: list[str] = []
+    for git in _candidates(_folder_of(path)):
+        if not os.path.lexists(git):
+            places.append(git)
+            continue
+        seen, commit = _head(git)
+        if _read(commit) is not None:
+            return (*places, *seen, commit), False
+        return ((*places, *seen, *(f"{git}/{name}" for name in _PACKED)), True) if _is_plain(git) else None
+    return tuple(places), False
+
+
+def _is_plain(git: str) -> bool:
+    """Whether it is a repository of one's own (git reads no other's unless it is told to) with one working tree, and no
+    commit stands for another."""
     try:
-        with open(f"{git}/objects/{head[:2]}/{head[2:]}", "rb") as file:
+        if os.stat(git).st_uid != os.geteuid() or os.path.exists(f"{git}/commondir"):
+            return False
+        with open(f"{git}/packed-refs", "rb") as file:
+            return b" refs/replace/" not in file.read()
+    except FileNotFoundError:
+        return os.path.isdir(git)
+    except OSError:
+        return False
+
+
+def _folder_of(path: str) -> str:
+    here = os.path.realpath(path)
+    return here if os.path.isdir(here) else os.path.dirname(here)
+
+
+def _candidates(folder: str) -> Iterator[str]:
+    """Where the repository may be that ``folder`` lies in, the nearest first."""
+    last = ""
+    while folder != last:
+        yield f"{folder.rstrip('/')}/.git"
+        folder, last = os.path.dirname(folder), folder
+
+
+def _head(git: str) -> tuple[tuple[str, ...], str]:
+    """The files that say which commit is checked out, and where that lies if it is no part of a pack yet; empty where
+    anything is unusual."""
+    places = [f"{git}/HEAD"]
+    head = _text(places[0]).strip()
+    if head.startswith("ref: refs/") and ".." not in head:
+        places.append(f"{git}/{head[5:]}")
+        head = _text(places[1]).strip()
+    return tuple(places), f"{git}/objects/{head[:2]}/{head[2:]}" if _HASH.fullmatch(head) else ""
+
+
+def _read(commit: str) -> int | None:
+    """From a commit's file; None where there is none, or it is not what it should be."""
+    try:
+        with open(commit, "rb") as file:
             data = zlib.decompressobj().decompress(file.read(_MOST), _MOST)
     except (OSError, zlib.error):
         return None

@@ -17,6 +17,7 @@ from wherry.build.context.commits import commit_time
 if TYPE_CHECKING:
     from wherry.base.settings import Settings
     from wherry.build.context.giturl import GitSource
+    from wherry.build.context.sources import Seen
 
 __all__ = ["Context", "open_context"]
 
@@ -27,12 +28,14 @@ _WEB = ("http://", "https://")
 
 class Context(msgspec.Struct, frozen=True):
     """``root`` is a directory of this machine; ``name`` what messages call it. ``commit_time`` (seconds) is that of
-    the commit that is checked out there, ``recipe`` the text where it was no context but a recipe itself."""
+    the commit that is checked out there, ``recipe`` the text where it was no context but a recipe itself. ``seen`` is
+    told what of it is looked at."""
 
     name: str
     root: str
     commit_time: int | None = None
     recipe: bytes | None = None
+    seen: Seen | None = None
 
 
 def open_context(

@@ -16,7 +16,7 @@ import msgspec
 from wherry.base.errors import NotFound, WherryError
 from wherry.build.context.ignore import NOTHING, Ignore, ignore_of
 from wherry.build.context.patterns import Glob, clean, has_wildcards, matcher, unescaped
-from wherry.build.context.sources import Folder, Node, Root, follow
+from wherry.build.context.sources import Folder, Node, Root, Seen, follow
 from wherry.image import Tree
 
 __all__ = ["Found", "Pick", "Selection", "select"]
@@ -88,15 +88,16 @@ def select(
     parents: bool = False,
     unpack: bool = False,
     taken: bool = False,
+    seen: Seen | None = None,
 ) -> Selection:
-    """The things that ``patterns`` mean below ``root``; ``ignore`` is for a folder.
+    """The things that ``patterns`` mean below ``root``; ``ignore`` and ``seen`` are for a folder.
 
     Of layers all is looked for when it is asked for. A pattern with wildcards may match nothing, which is noted;
     raises :class:`NotFound` for any other that leads to nothing, :class:`UsageError` for a malformed one,
     :class:`WherryError` for what cannot be read or copied.
     """
     if isinstance(root, str):
-        root = Folder(root, ignore=ignore)
+        root = Folder(root, ignore=ignore, seen=seen)
     elif isinstance(root, Tree):
         from wherry.build.context.stages import view_of_tree
 
@@ -110,6 +111,8 @@ def select(
                 chosen.with_parents(pattern)
             else:
                 chosen.plain(pattern)
+        if isinstance(root, Folder):
+            root.note(node for pick in chosen.picks for _, node in pick.entries)
         return Found(root, tuple(chosen.picks), tuple(chosen.notes))
 
     identity = ""

@@ -18,10 +18,11 @@ from typing import Protocol
 import msgspec
 
 from wherry.base.errors import NotFound, WherryError, reason, remedy
+from wherry.base.outside import Stamp
 from wherry.build.context.ignore import NOTHING, Ignore
 from wherry.image import Entry, Tree
 
-__all__ = ["Folder", "Node", "Owner", "Root", "View", "changed", "follow"]
+__all__ = ["Folder", "Node", "Owner", "Root", "Seen", "View", "changed", "follow"]
 
 _MOST_LINKS = 40
 _AT = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -114,16 +115,29 @@ class Root(Protocol):
         ...
 
 
+Seen = Callable[[str, Stamp], None]
+"""Is told of a path that was looked at, and what was there; of a folder that was listed, before that."""
+
+
 class Folder:
     """A folder of the host as root's: owners, attributes and hard links in it depend on who made it, where. What an
-    ignore file names is not there."""
+    ignore file names is not there. ``seen`` is told of what decides what the folder is, as far as somebody asks."""
 
     keeps = False
     identity = ""
 
-    def __init__(self, path: str, shown: str = "the context", ignore: Ignore = NOTHING, *, dated: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        shown: str = "the context",
+        ignore: Ignore = NOTHING,
+        *,
+        dated: bool = False,
+        seen: Seen | None = None,
+    ) -> None:
         """Raises :class:`NotFound` when there is no such directory."""
         self.dated = dated
+        self._seen = seen
         self.shown = shown
         self.path = path
         self.ignore = ignore
@@ -147,13 +161,24 @@ class Folder:
             return None
         try:
             parent = self._open_folder(folder.path)
-            return self._node(path, os.stat(name, dir_fd=parent, follow_symlinks=False), parent, name)
+            found = self._node(path, os.stat(name, dir_fd=parent, follow_symlinks=False), parent, name)
+            self.note((found,))
+            return found
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+                if self._seen is not None:
+                    self._seen(f"{self.path}/{path}", Stamp(False))
                 return None
             raise self._unreadable(path, error) from None
 
+    def note(self, nodes: Iterable[Node]) -> None:
+        """These count: their kinds, their contents, what they hold."""
+        if self._seen is not None:
+            for node in nodes:  # the root may be a link to one
+                self._seen(f"{self.path}/{node.path or '.'}", Stamp(True, *node.stamp, node.mode))
+
     def children(self, folder: Node) -> list[Node]:
+        self.note((folder,))
         try:
             parent = self._open_folder(folder.path)
             with os.scandir(parent) as entries:

@@ -80,4 +80,5 @@ def selected(site: Site, files: Files, step: CopyStep, done: dict[int, Made], wo
         exclude=step.exclude,
         parents=step.parents,
         unpack=step.unpack is not False,
+        seen=found.seen,
     )

@@ -53,7 +53,7 @@ def _selection(site: Site, files: Files, done: dict[int, Made]) -> Selection:
     if files.kind == "step":
         return context.select(context.layers_root(site.world.store, done[files.step].layers), files.paths)
     found, ignore = site.sources(files.name)
-    return context.select(found.root, files.paths, ignore=ignore)
+    return context.select(found.root, files.paths, ignore=ignore, seen=found.seen)
 
 
 def _write(selection: Selection, place: str) -> None:

@@ -10,6 +10,7 @@ from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import FLAG, MANY, TEXT, Asked, Command, done
 
 if TYPE_CHECKING:
+    from wherry.build.building import Built
     from wherry.build.request import BuildOptions
 
 __all__ = ["COMMANDS", "options_of"]
@@ -17,19 +18,19 @@ __all__ = ["COMMANDS", "options_of"]
 
 def _build(call: Call, given: Given) -> int:
     """Build; with ``-q`` print the image's id, as both do."""
-    from wherry.build.building import build
-    from wherry.cli.buildview import view_of
-    from wherry.cli.moving import shown
+    from wherry.cli.building import build_and_tell
 
     if given.flag("check") or given.text("call"):
         return _check(call, given)
     options = options_of(call, given)
     quiet = given.flag("quiet") or given.text("progress") in ("quiet", "none")
-    with view_of("quiet" if quiet else _progress(given)) as view, shown(quiet) as progress:
-        built = build(options, report=view.take, planned=view.begin, progress=progress)
-        view.end(built)
-    if quiet or call.is_podman:
-        print(str(built.config).removeprefix("sha256:") if call.is_podman else built.config)
+
+    def result(built: Built) -> str:
+        if call.is_podman:
+            return f"{str(built.config).removeprefix('sha256:')}\n"
+        return f"{built.config}\n" if quiet else ""
+
+    built = build_and_tell(options, _words(call, given), "quiet" if quiet else _progress(given), result)
     if given.text("metadata_file"):
         _write_metadata(str(given.text("metadata_file")), str(built.config), str(built.image.digest), built.names)
     return 0
@@ -45,6 +46,14 @@ def _check(call: Call, given: Given) -> int:
         raise UsageError(f"'--call {wanted}' is not possible here", why="recipes are checked or built", hint=hint)
     folder = given.words[0] if given.words else _no_context(call)
     return show_findings(Given({}, given.many("file") or (folder,)))
+
+
+def _words(call: Call, given: Given) -> tuple[str, ...] | None:
+    """The command line; None where it says or writes more than a build."""
+    says_more = any(option.fate == "note" and option.option.key in given.options for option in _OPTIONS)
+    if given.said is None or says_more or given.text("metadata_file"):
+        return None
+    return (call.face, *call.words, *given.said)
 
 
 def _progress(given: Given) -> str:
