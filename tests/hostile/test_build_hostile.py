@@ -186,13 +186,17 @@ test -z "$(ls -A {store}/store/tmp)"
     assert "No space left on device" in said or "no space is left" in said
 
 
-def test_a_build_killed_anywhere_leaves_a_store_that_the_next_one_uses(command: Wherry, context: Path) -> None:
+@pytest.mark.parametrize("owners", ["supervisor", "proot"])
+def test_a_build_killed_anywhere_leaves_a_store_that_the_next_one_uses(
+    command: Wherry, context: Path, owners: str
+) -> None:
+    way = ("--owners", owners, "-t", "made", str(context))
     recipe = ["FROM tiny", "COPY Dockerfile /d"] + [f"RUN echo {number} > /made-{number}" for number in range(6)]
     chance = random.Random(6)
     for number in range(12):
         (context / "Dockerfile").write_text("\n".join([*recipe, f"RUN echo {number} > /last"]) + "\n")
         process = subprocess.Popen(
-            [str(command.program), "build", "--no-cache" if number % 3 else "-q", "-t", "made", str(context)],
+            [str(command.program), "build", "--no-cache" if number % 3 else "-q", *way],
             env=command.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -203,7 +207,7 @@ def test_a_build_killed_anywhere_leaves_a_store_that_the_next_one_uses(command: 
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    result = command("build", "-t", "made", str(context))
+    result = command("build", *way)
     assert result.status == 0, str(result)
     assert command.ok("run", "made", "sh", "-c", "cat /made-* /last").split() == [*map(str, range(6)), "11"]
     assert command.ok("ps", "-aq") == ""
@@ -221,7 +225,7 @@ def running(word: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("owners", ["supervisor", "range", "pretend"])
+@pytest.mark.parametrize("owners", ["supervisor", "range", "proot", "pretend"])
 @pytest.mark.parametrize("beside", [False, True])
 def test_a_step_ends_with_a_build_that_is_killed(command: Wherry, context: Path, owners: str, beside: bool) -> None:
     """Also one that writes nothing, and ignores signals; in the main thread, and in one of several."""
@@ -279,16 +283,17 @@ def test_a_prune_while_a_build_runs_takes_nothing_of_it(command: Wherry, context
     assert command.ok("run", "made", "sh", "-c", "cat /made-*").split() == [*map(str, range(8))]
 
 
-def test_a_step_cannot_write_to_what_earlier_steps_made(command: Wherry, context: Path) -> None:
+@pytest.mark.parametrize("owners", ["supervisor", "proot"])
+def test_a_step_cannot_write_to_what_earlier_steps_made(command: Wherry, context: Path, owners: str) -> None:
     """Whatever it does to its files, the layers below stay as they are."""
     first = "FROM tiny\nRUN mkdir /d && echo first > /d/f && chmod 600 /d/f && ln /d/f /d/h\n"
     (context / "Dockerfile").write_text(
         f"{first}RUN echo second > /d/f; chmod -R 777 /d; rm -rf /d/h; touch -d @1 /d; echo changed > /bin/added\n"
     )
-    assert command("build", "-t", "second", str(context)).status == 0
+    assert command("build", "--owners", owners, "-t", "second", str(context)).status == 0
     (context / "Dockerfile").write_text(
         "FROM tiny\nRUN mkdir /d && echo first > /d/f && chmod 600 /d/f && ln /d/f /d/h\n"
     )
-    assert command("build", "-t", "first", str(context)).status == 0
+    assert command("build", "--owners", owners, "-t", "first", str(context)).status == 0
     assert command.ok("run", "first", "cat", "/d/f", "/d/h") == "first\nfirst\n"
     assert command("run", "tiny", "ls", "/bin/added").status != 0

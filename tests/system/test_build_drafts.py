@@ -176,6 +176,7 @@ def test_what_is_written_to_or_moved_stays_its_owners_and_what_is_new_is_the_use
         with open(root / "e/shadow", "a") as shadow:
             shadow.write("more")
         (root / "e/other").rename(root / "e/moved")
+        os.link(root / "e/moved", root / "e/too")
         (root / "e/new").write_text("")
         (root / "e/new").chmod(0o4711)
         (root / "g/d").mkdir()
@@ -189,6 +190,7 @@ def test_what_is_written_to_or_moved_stays_its_owners_and_what_is_new_is_the_use
             "e/new": "5:6 4711",
             "e/p": "5:6 600",
             "e/shadow": "0:42 640",
+            "e/too": "7:0 644",
             "g": "0:50 2775",
             "g/d": "5:50 2755",
             "g/d/f": "5:50 644",

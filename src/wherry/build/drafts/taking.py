@@ -37,6 +37,7 @@ class _Taking:
         self._there: set[str] = set()
         self._seen: dict[str, os.stat_result] = {}
         self._lines: list[str] = []
+        self._linked: set[int] = set()
         self._closed: list[tuple[str, int]] = []
 
     def all(self) -> None:
@@ -147,6 +148,10 @@ class _Taking:
             if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                 self._own_beside(path, status, owner)
                 continue
+            if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
+                if status.st_ino in self._linked:
+                    continue  # by another name
+                self._linked.add(status.st_ino)
             owner = self._whose(place, status, owner)
             if owner != Ids(0, 0):
                 _note(place, owner, stat.S_IMODE(status.st_mode))
