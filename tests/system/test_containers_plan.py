@@ -193,6 +193,24 @@ def test_a_held_tag_needs_no_registry(mine: Wherry) -> None:
     assert "AF_INET" not in done.stderr
 
 
+def test_automounts_are_triggered_before_the_namespaces_are_made(mine: Wherry, tmp_path: Path) -> None:
+    """In a namespace of ours no automounter would do it; and of all ways to look at a directory without reading it,
+    only O_DIRECTORY asks for it (open(2), O_PATH)."""
+    for _ in range(2):  # planned, then from the saved plan
+        done = subprocess.run(
+            [
+                *("strace", "-f", "-s", "999", "-e", "trace=open,openat,clone,clone3,unshare"),
+                *("wherry", "run", "-v", f"{tmp_path}:/data", "tiny", "true"),
+            ],
+            env=mine.environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        lines = done.stderr.splitlines()
+        began = max(number for number, line in enumerate(lines) if "CLONE_NEWUSER" in line)
+        touched = [line for line in lines[:began] if f'"{tmp_path}"' in line]
+        assert any("O_DIRECTORY" in line for line in touched), done.stderr
+
+
 def test_dry_run_does_nothing(wherry: Wherry, tiny: str) -> None:
     assert f"would pull {tiny}" in wherry.ok("run", "--dry-run", tiny, "true")
     assert wherry.ok("images", "-q") == ""

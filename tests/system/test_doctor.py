@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 from pathlib import Path
 
@@ -81,15 +83,27 @@ def test_a_broken_store_is_told_and_the_rest_as_well(wherry: Wherry) -> None:
     assert "store" in found.stdout
 
 
-def test_colours_are_for_terminals_alone(wherry: Wherry) -> None:
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colours_are_for_terminals_alone_and_for_who_wants_them(
+    wherry: Wherry, tiny: str, variables: dict[str, str], coloured: bool
+) -> None:
+    for words in (["doctor"], ["pull", tiny]):
+        shown = on_terminal(wherry, words, {"TERM": "xterm", **variables})
+        assert bool(re.search(rb"\x1b\[[0-9;]*[1-9]m", shown)) is coloured, shown
+
+
+def on_terminal(wherry: Wherry, words: list[str], variables: dict[str, str]) -> bytes:
     ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [str(installed()), "doctor"], stdout=theirs, env={**wherry.environment, "TERM": "xterm"}, timeout=100
-    )
+    environment = {**wherry.environment, **variables}
+    process = subprocess.Popen([str(installed()), *words], stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
-    assert done.returncode == 0
-    assert b"\x1b[32m" in os.read(ours, 65536)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(ours, 65536):
+            shown += part
     os.close(ours)
+    assert process.wait(100) == 0, shown
+    return shown
 
 
 def test_measuring_starts_containers_by_each_engine(wherry: Wherry, tiny: str) -> None:

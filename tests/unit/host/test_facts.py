@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wherry.base.errors import SettingsError
-from wherry.host import cgroups, filesystems, hardware, idmaps, parallel, programs, survival, switches
+from wherry.host import cgroups, filesystems, hardware, idmaps, parallel, programs, security, survival, switches
 from wherry.host.facts import Batch, Cgroup, Gpu, Mpi
 
 V2 = "cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3"
@@ -208,6 +208,34 @@ def test_graphics_processors_are_read_from_their_drivers(tmp_path: Path) -> None
         Gpu("nvidia", "NVIDIA H100 80GB HBM3", "/dev/nvidia99", "535.104.05", usable=False),
         Gpu("amd", "AMD Instinct MI210", "/dev/dri/renderD128", "6.3.6", usable=False),
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {
+                "/sys/kernel/security/lsm": "lockdown,capability,selinux,bpf\n",
+                "/sys/fs/selinux/enforce": "1",
+                "/proc/self/attr/current": "unconfined_u:unconfined_r:unconfined_t:s0\0",
+            },
+            (("lockdown", "capability", "selinux", "bpf"), "enforcing", "unconfined_u:unconfined_r:unconfined_t:s0"),
+        ),
+        ({"/sys/fs/selinux/enforce": "0"}, ((), "permissive", "")),
+        ({"/proc/self/attr/apparmor/current": "docker-default (enforce)\n"}, ((), "", "docker-default (enforce)")),
+    ],
+)
+def test_security_modules_and_their_mode(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: tuple[tuple[str, ...], str, str]
+) -> None:
+    def number(path: str) -> int | None:
+        return int(files[path]) if path in files else None
+
+    monkeypatch.setattr(security, "read_text", lambda path: files.get(path, ""))
+    monkeypatch.setattr(security, "read_number", number)
+    found = security.find_security(3)
+    assert (found.modules, found.selinux, found.label) == expected
+    assert (found.landlock, found.no_new_privs) == (3, False)
 
 
 def test_a_delegated_control_group_takes_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
