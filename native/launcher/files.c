@@ -153,6 +153,13 @@ int files_empty(int folder) {
     return answer_of(&removal);
 }
 
+int files_remove_at(int folder, const char *name) {
+    struct removal removal = {.top = -1};
+    if (unlinkat(folder, name, 0) == 0) return 0;
+    remove_folder(&removal, folder, name);
+    return answer_of(&removal);
+}
+
 int files_replace(const char *path, const char *bytes, size_t length) {
     char temporary[PATH_MAX];
     if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary)

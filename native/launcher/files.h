@@ -12,6 +12,9 @@ int files_make_folders(const char *path, mode_t mode);
    errno of the first failure on -1; what could be removed is gone. */
 int files_remove_tree(const char *path);
 
+/* The same of what an open folder has, whatever it is. */
+int files_remove_at(int folder, const char *name);
+
 /* Removes what is in an open folder that was not read yet, as files_remove_tree(). */
 int files_empty(int folder);
 

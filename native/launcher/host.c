@@ -107,8 +107,7 @@ static int host_scratch(struct start *start, const struct record *record, struct
     for (char **parent = parents; *parent != NULL; parent++) {
         const char *path = join_path(*parent, start->slots.id);
         if (path == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
-        bool mapped = plan_find(start->plan, OP_IDMAP) != NULL;
-        host->used_again = !keep && !mapped && plan_find(start->plan, OP_OVERLAY) != NULL && spare_take(*parent, path);
+        host->used_again = !keep && spare_take(start->plan, *parent, path);
         if (!host->used_again && !keep) spare_spread(*parent);
         bool made = host->used_again || mkdir(path, 0700) == 0;
         /* A clean-up of temporary folders may have taken the parent since the plan was made. */
@@ -235,7 +234,7 @@ enum host_answer host_prepare(struct start *start, struct host *host, struct fai
     return answer;
 }
 
-void host_started(struct host *host, pid_t init) {
+void host_started(const struct start *start, struct host *host, pid_t init) {
     char head[80];
     if (host->running >= 0) {
         int length = snprintf(head, sizeof head, RUNNING_LINE, init, userns_start_time(init), getpid(), host->own_start);
@@ -244,7 +243,7 @@ void host_started(struct host *host, pid_t init) {
     }
     if (host->record_folder != NULL)
         host->recorded = record_append(host->record_folder, &host->began, &host->start_line, &host->warning) == 0;
-    if (host->used_again) spare_clear(host->scratch);
+    if (host->used_again) spare_clear(start->plan, host->scratch);
 }
 
 static void write_exit_file(struct host *host, const struct timespec *now, int status, int signal) {
@@ -259,7 +258,7 @@ static void write_exit_file(struct host *host, const struct timespec *now, int s
 
 static void leave_scratch(const struct start *start, struct host *host) {
     bool mapped = plan_find(start->plan, OP_IDMAP) != NULL;
-    if (!mapped && plan_find(start->plan, OP_OVERLAY) != NULL && spare_give(host->scratch)) return;
+    if (spare_give(start->plan, host->scratch)) return;
     if (files_remove_tree(host->scratch) == 0) return;
     if (!mapped || idmap_remove_tree(start, host->scratch) != 0) failure_set(&host->warning, STEP_REMOVE, errno, host->scratch);
 }

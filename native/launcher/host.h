@@ -34,7 +34,7 @@ enum host_answer { HOST_READY, HOST_STALE, HOST_FAILED };
 enum host_answer host_prepare(struct start *start, struct host *host, struct failure *failure);
 
 /* Once process 1 exists: completes the RUNNING file and appends the start line. */
-void host_started(struct host *host, pid_t init);
+void host_started(const struct start *start, struct host *host, pid_t init);
 
 /* Touches the lease when it is older than an hour. */
 void host_renew_lease(const struct host *host);

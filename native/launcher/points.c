@@ -122,15 +122,6 @@ static bool collect(const struct start *start, char *const *layers, struct nodes
     return true;
 }
 
-static int remove_all(int folder, const char *name) {
-    if (unlinkat(folder, name, 0) == 0 || unlinkat(folder, name, AT_REMOVEDIR) == 0) return 0;
-    int inside = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (inside < 0) return -1;
-    int answer = files_empty(inside);
-    close(inside);
-    return answer == 0 ? unlinkat(folder, name, AT_REMOVEDIR) : -1;
-}
-
 /* Directories within one that nothing needs. */
 struct surplus {
     struct node node[MOST];
@@ -187,7 +178,7 @@ static int arrange(struct nodes *nodes, int opened, const char *path) {
         snprintf(inside, sizeof inside, "%s/%s", path, node->name);
         answer = arrange(nodes, openat(dirfd(folder), node->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), inside);
     }
-    while (answer == 0 && surplus.count > 0) answer = remove_all(dirfd(folder), surplus.node[--surplus.count].name);
+    while (answer == 0 && surplus.count > 0) answer = files_remove_at(dirfd(folder), surplus.node[--surplus.count].name);
     closedir(folder);
     return answer;
 }

@@ -179,7 +179,7 @@ static enum run_answer carry_out(struct run *run, struct outcome *outcome, struc
     if (open_streams(run, failure) != 0 || fork_limited(run, failure) != 0) return RUN_FAILED;
     supervise_leave(start);
     if (child_map(start, &run->child, failure) != 0) return RUN_FAILED;
-    host_started(&run->host, run->child.pid);
+    host_started(start, &run->host, run->child.pid);
     close_given_streams(run);
     struct failure refused = {0};
     bool started = run->parent < 0 || await_started(run, &refused);

@@ -1,5 +1,6 @@
 #include "spare.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "slots.h"
 
 enum { UPPER_MODE = 0755 }; /* as the plan makes it */
 enum { MOST_USES = 64 };
@@ -29,10 +31,22 @@ static bool compose(char path[PATH_MAX], const char *folder, const char *rest) {
     return (size_t)snprintf(path, PATH_MAX, "%s%s", folder, rest) < PATH_MAX;
 }
 
-static bool spare_path(char path[PATH_MAX], const char *parent) {
+/* What the folder of such a plan holds: an overlay's directories; those that a program shows inside (PLAIN); or what is
+   never used again, such as what others than we own. */
+enum content { CONTENT_NONE, CONTENT_OVERLAY, CONTENT_SHOWN };
+
+static enum content content_of(const struct plan *plan) {
+    static const enum record_kind own[] = {OP_IDMAP, OP_COPY, OP_HANDOVER, OP_WRITE, OP_LINK, OP_POINT};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (plan_find(plan, own[i]) != NULL) return CONTENT_NONE;
+    if (plan_find(plan, OP_OVERLAY) != NULL) return CONTENT_OVERLAY;
+    return plan_find(plan, OP_PLAIN) != NULL ? CONTENT_SHOWN : CONTENT_NONE;
+}
+
+static bool spare_path(char path[PATH_MAX], const char *parent, enum content content) {
     char name[32];
     int processor = sched_getcpu();
-    snprintf(name, sizeof name, "/spare.%d", processor < 0 ? 0 : processor);
+    snprintf(name, sizeof name, "/spare.%s%d", content == CONTENT_SHOWN ? "shown." : "", processor < 0 ? 0 : processor);
     return compose(path, parent, name);
 }
 
@@ -44,10 +58,11 @@ static bool set_old_work_aside(const char *path) {
     return rename(work, old) == 0 || errno == ENOENT;
 }
 
-bool spare_take(const char *parent, const char *path) {
+bool spare_take(const struct plan *plan, const char *parent, const char *path) {
     char spare[PATH_MAX];
-    if (!spare_path(spare, parent) || rename(spare, path) != 0) return false;
-    if (set_old_work_aside(path)) return true;
+    enum content content = content_of(plan);
+    if (content == CONTENT_NONE || !spare_path(spare, parent, content) || rename(spare, path) != 0) return false;
+    if (content != CONTENT_OVERLAY || set_old_work_aside(path)) return true;
     files_remove_tree(path);
     return false;
 }
@@ -64,9 +79,10 @@ static bool remove_usual(const char *old) {
     return true;
 }
 
-void spare_clear(const char *path) {
+void spare_clear(const struct plan *plan, const char *path) {
     char old[PATH_MAX];
-    if (compose(old, path, "/work/old") && !remove_usual(old)) files_remove_tree(old); /* what stays is seen by spare_give() */
+    if (content_of(plan) != CONTENT_OVERLAY || !compose(old, path, "/work/old")) return;
+    if (!remove_usual(old)) files_remove_tree(old); /* what stays is seen by spare_give() */
 }
 
 void spare_spread(const char *parent) {
@@ -114,11 +130,58 @@ static bool make_as_new(const char *upper) {
     return answer;
 }
 
-bool spare_give(const char *path) {
-    char upper[PATH_MAX], old[PATH_MAX], parent[PATH_MAX], spare[PATH_MAX];
-    if (!compose(upper, path, "/upper") || !compose(old, path, "/work/old") || strlen(path) >= sizeof parent) return false;
-    if (access(old, F_OK) == 0 || !make_as_new(upper) || is_worn(path)) return false;
+/* The mode in which the plan makes the directory, a path within the scratch folder (0755 where it is on the way to one that
+   the plan makes); 0: it makes none. */
+static mode_t mode_in(const struct plan *plan, const char *path) {
+    size_t length = strlen(path);
+    mode_t mode = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const char *made = plan->records[i].field[0].s.bytes;
+        if (plan->records[i].kind != OP_MKDIR || made[0] != SLOT_SCRATCH || strncmp(made + 1, path, length) != 0) continue;
+        if (made[1 + length] == 0) return (mode_t)plan->records[i].field[1].u;
+        if (made[1 + length] == '/') mode = UPPER_MODE;
+    }
+    return mode;
+}
+
+/* Leaves only directories that the plan makes, as it makes them; false where something stays. Closes the folder. */
+static bool empty_shown(const struct plan *plan, int opened, const char *path) {
+    char inside[PATH_MAX];
+    struct stat found;
+    bool answer = true;
+    DIR *folder = opened < 0 ? NULL : fdopendir(opened);
+    if (folder == NULL) return false;
+    for (const struct dirent *entry; answer && (entry = readdir(folder)) != NULL;) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        bool fits = (size_t)snprintf(inside, sizeof inside, "%s/%s", path, name) < sizeof inside;
+        mode_t mode = fits ? mode_in(plan, inside) : 0;
+        int next = mode == 0 ? -1 : openat(dirfd(folder), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        bool stays = next >= 0 && fstat(next, &found) == 0 && (found.st_mode & 07777) == mode &&
+                     found.st_uid == geteuid() && has_no_attributes(next);
+        if (stays)
+            answer = empty_shown(plan, next, inside);
+        else
+            answer = files_remove_at(dirfd(folder), name) == 0;
+        if (!stays && next >= 0) close(next);
+    }
+    closedir(folder);
+    return answer;
+}
+
+static bool empty(const struct plan *plan, const char *path, enum content content) {
+    char upper[PATH_MAX], old[PATH_MAX];
+    if (content == CONTENT_SHOWN)
+        return empty_shown(plan, open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "");
+    if (!compose(upper, path, "/upper") || !compose(old, path, "/work/old")) return false;
+    return access(old, F_OK) != 0 && make_as_new(upper) && !is_worn(path);
+}
+
+bool spare_give(const struct plan *plan, const char *path) {
+    char parent[PATH_MAX], spare[PATH_MAX];
+    enum content content = content_of(plan);
+    if (content == CONTENT_NONE || strlen(path) >= sizeof parent || !empty(plan, path, content)) return false;
     strcpy(parent, path);
     *strrchr(parent, '/') = 0;
-    return spare_path(spare, parent) && rename(path, spare) == 0; /* fails where there is one: it is not empty */
+    return spare_path(spare, parent, content) && rename(path, spare) == 0; /* fails where there is one: it is not empty */
 }

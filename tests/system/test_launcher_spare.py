@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher_plans import Box, launcher
+from launcher_plans import Box, Operation, launcher
 
 
 @pytest.fixture
@@ -94,3 +94,79 @@ def test_a_folder_that_was_used_often_is_made_anew(box: Box) -> None:
     assert box.spare() == [] and box.left() == []
     box.shell("true")
     assert len(box.spare()) == 1
+
+
+def _shown(box: Box, script: str, *extra: Operation) -> str:
+    """A start without namespaces, whose folders a program shows; ``$S`` is the scratch folder."""
+    folders = (("tmp", 0o1777), ("run", 0o755), ("run/lock", 0o1777), ("home", 0o700))
+    plan = box.write(
+        [
+            Operation("ID", ("",)),
+            Operation("SCRATCH", ((str(box.scratch),), 0)),
+            *[Operation("MKDIR", (f"\x01/{name}", mode)) for name, mode in folders],
+            *extra,
+            Operation("STDIO", (1,)),
+            Operation("PLAIN"),
+            Operation("WRAP", (("/usr/bin/env", "S=\x01"), ())),
+            Operation("ENV_SET", (("PATH=/usr/bin:/bin", "HOME=/"),)),
+            Operation("CWD", ("/", 0)),
+            Operation("EXEC", ((), (), 0)),
+        ]
+    )
+    argv = [launcher(), "run", "--plan", plan, "--", "/bin/sh", "-c", script]
+    done = subprocess.run(argv, check=True, env=box.environment(), stdout=subprocess.PIPE, text=True, timeout=60)
+    return done.stdout
+
+
+_SHOWN = "cd $S; find . -mindepth 1 -printf '%P %m\\n' | sort"
+_AS_NEW = "home 700\nrun 755\nrun/lock 1777\ntmp 1777\n"
+
+
+def test_folders_that_a_program_shows_are_used_again(box: Box) -> None:
+    assert _shown(box, _SHOWN) == _AS_NEW
+    (spare,) = box.spare()
+    first = spare.stat().st_ino
+    assert _shown(box, _SHOWN) == _AS_NEW
+    (spare,) = box.spare()
+    assert (spare.stat().st_ino, box.left()) == (first, [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "touch tmp/a home/.b run/lock/c new; mkdir -p d/e; ln -s / tmp/root; ln -s tmp f",
+        "rm -r tmp; ln -s /etc tmp",
+        "rm -r tmp run; touch tmp; mkdir -m 1777 run",
+        "chmod 777 tmp home; chmod 0 run",
+        "mkdir -p tmp/1/2/3; chmod 0 tmp/1/2 tmp/1; mv home tmp/home",
+        "mkdir -p run/lock/tmp home/run/lock tmp/home; touch home/run/lock/x",
+    ],
+)
+def test_what_was_changed_in_shown_folders_is_seen_by_nobody_after(box: Box, change: str) -> None:
+    _shown(box, f"cd $S; {change}")
+    assert box.left() == []
+    assert _shown(box, _SHOWN) == _AS_NEW
+    (spare,) = box.spare()
+    assert sorted(path.name for path in spare.rglob("*")) == ["home", "lock", "run", "tmp"]
+
+
+def test_an_attribute_of_a_shown_folder_is_seen_by_nobody_after(box: Box) -> None:
+    _shown(box, "true")
+    (spare,) = box.spare()
+    os.setxattr(spare / "tmp", "user.note", b"mine")
+    _shown(box, "true")
+    assert os.listdir(spare / "run") == ["lock"] and not (spare / "tmp").exists()
+    assert _shown(box, _SHOWN) == _AS_NEW
+
+
+def test_each_kind_of_start_has_folders_of_its_own(box: Box) -> None:
+    box.shell("true")
+    _shown(box, "true")
+    assert [spare.name.startswith("spare.shown.") for spare in box.spare()] == [False, True]
+    assert _shown(box, _SHOWN) == _AS_NEW
+    assert box.shell("ls -A /tmp") == ""
+
+
+def test_files_that_a_start_wrote_for_its_program_are_not_kept(box: Box) -> None:
+    _shown(box, "cat $S/words", Operation("WRITE", ("\x01/words", "once")))
+    assert box.spare() == [] and box.left() == []
