@@ -53,6 +53,25 @@ def test_run_gives_status_streams_and_record(here: Wherry) -> None:
     assert result.record.end.usage.wall_ms >= 0
 
 
+def test_run_takes_what_the_command_line_takes(here: Wherry, tmp_path: Path) -> None:
+    script = "grep -c ' /m tmpfs' /proc/mounts; ulimit -Sn; ulimit -Hn; ulimit -c; id -u; chown 7:8 /m; stat -c %u /m"
+    limits: dict[str, int | tuple[int, int]] = {"nofile": (99, 100), "core": 0}
+    result = wherry.run("tiny", ["sh", "-c", script], tmpfs=["/m:size=1m"], ulimits=limits, fakeroot=True, check=True)
+    assert result.text.split() == ["1", "99", "100", "0", "0", "7"]
+    by_proot = wherry.run("tiny", ["true"], engine="proot", check=True)
+    assert by_proot.record is not None and by_proot.record.start.engine == "proot"
+    profile = tmp_path / "profile.json"
+    profile.write_text(
+        '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}'
+    )
+    assert wherry.run("tiny", ["mkdir", "/tmp/x"]).status == 0
+    assert wherry.run("tiny", ["mkdir", "/tmp/x"], seccomp=profile).status == 1
+    assert wherry.run("tiny", ["true"], group_add=["keep-groups"], seccomp="unconfined").status == 0
+    for wrong in ({"userns": "some"}, {"engine": "porot"}, {"ulimits": {"nofiles": 1}}, {"tmpfs": ["/m", "/m"]}):
+        with pytest.raises(wherry.WherryError):
+            wherry.run("tiny", ["true"], **wrong)  # type: ignore[arg-type]
+
+
 def test_run_takes_input_environment_binds_and_a_directory(here: Wherry, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("bound")
     result = wherry.run(

@@ -10,10 +10,11 @@ import msgspec
 
 from wherry.base.errors import CommandFailed, UsageError
 from wherry.containers import amounts
-from wherry.containers.binding import volume
+from wherry.containers.binding import check_targets, volume
+from wherry.containers.binding import tmpfs as in_memory
 from wherry.containers.records import Record
 from wherry.containers.world import World
-from wherry.launch import Bind, ExecOptions, RunOptions
+from wherry.launch import Bind, ExecOptions, RunOptions, Ulimit
 
 if TYPE_CHECKING:
     from wherry.base.digest import Digest
@@ -75,6 +76,7 @@ def run(
     *,
     env: Mapping[str, str | None] | None = None,
     binds: Sequence[str | Bind] = (),
+    tmpfs: Sequence[str] = (),
     workdir: str | None = None,
     user: str | None = None,
     here: bool | None = None,
@@ -87,6 +89,12 @@ def run(
     memory: int | str | None = None,
     cpus: float | None = None,
     pids_limit: int | None = None,
+    ulimits: Mapping[str, int | tuple[int, int]] | None = None,
+    engine: str | None = None,
+    userns: str | None = None,
+    fakeroot: bool = False,
+    group_add: Sequence[str] = (),
+    seccomp: str | os.PathLike[str] | None = None,
     name: str | None = None,
     pull: str | None = None,
     platform: str | None = None,
@@ -100,20 +108,25 @@ def run(
     """Run a command in a fresh container and wait for it.
 
     ``command`` is a sequence of words; empty means the image's own. In ``env`` a value of None takes the caller's.
-    ``memory`` is bytes, or a text as ``4g``.
-    ``binds`` are :class:`Bind` values or texts as ``-v`` takes them (``/data:/data:ro``). ``input`` is standard input;
-    without it that is empty. With ``capture=False`` the streams are the caller's. ``cwd`` is where ``here`` points.
+    ``memory`` is bytes, or a text as ``4g``; ``ulimits`` are one value, or the soft and the hard one, -1 unlimited.
+    ``binds`` are :class:`Bind` values or texts as ``-v`` takes them (``/data:/data:ro``), ``tmpfs`` texts as
+    ``--tmpfs`` does, ``seccomp`` a profile's path or ``unconfined``. ``input`` is standard input; without it that is
+    empty. With ``capture=False`` the streams are the caller's. ``cwd`` is where ``here`` points.
     After ``timeout`` seconds the container is ended and :class:`TimeoutError` raised.
 
     Raises what :func:`wherry.containers.prepare` raises; with ``check``, :class:`~wherry.base.errors.CommandFailed`
     for any status but 0. Safe for several threads, also with ``cwd``, which is the child's alone.
     """
     world = World()
+    bound = tuple(bind if isinstance(bind, Bind) else volume(bind, world.outside) for bind in binds)
+    memories = tuple(in_memory(text) for text in tmpfs)
+    check_targets(bound, memories)
     options = RunOptions(
         image=image,
         command=_words(command),
         env=_variables(env),
-        binds=tuple(bind if isinstance(bind, Bind) else volume(bind, world.outside) for bind in binds),
+        binds=bound,
+        tmpfs=memories,
         workdir=workdir,
         user=user,
         here=here,
@@ -126,6 +139,12 @@ def run(
         memory=None if memory is None else amounts.memory(str(memory), "memory"),
         cpus=None if cpus is None else amounts.processors(str(cpus), "cpus"),
         pids_limit=None if pids_limit is None else amounts.processes(str(pids_limit), "pids_limit"),
+        ulimits=tuple(_ulimit(limit, values) for limit, values in (ulimits or {}).items()),
+        engine=engine,
+        userns=userns,
+        fakeroot=fakeroot,
+        group_add=tuple(group_add),
+        seccomp=_profile(seccomp),
         name=name,
         pull=pull,
         platform=platform,
@@ -350,6 +369,18 @@ def _variables(given: Mapping[str, str | None] | None) -> tuple[str, ...]:
             raise UsageError(f"'{name}' is not a variable's name", why="it is empty, or has a '='")
         found.append(name if value is None else f"{name}={_text(value, f'the variable {name}')}")
     return tuple(found)
+
+
+def _ulimit(name: str, values: int | tuple[int, int]) -> Ulimit:
+    soft, hard = (values, values) if isinstance(values, int) else values
+    return Ulimit(name, soft, hard)
+
+
+def _profile(seccomp: str | os.PathLike[str] | None) -> str | None:
+    """From the current directory, as the command line has it."""
+    if seccomp is None or seccomp == "unconfined":
+        return seccomp
+    return os.path.abspath(seccomp)
 
 
 def _text(value: object, what: str) -> str:
