@@ -90,10 +90,18 @@ def _peers() -> Iterable[str]:
     return PEERS
 
 
+def _engines() -> Iterable[str]:
+    from wherry.launch.engines import known_engines
+
+    return ("auto", *known_engines())
+
+
 _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "image": _images,
     "container": _containers,
     "setting": _settings,
+    "engine": _engines,
+    "userns": lambda: ("one", "range"),
     "shell": lambda: ("bash", "zsh", "fish"),
     "shim": lambda: ("install", "list", "remove"),
     "peer": _peers,

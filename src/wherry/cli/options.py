@@ -113,6 +113,7 @@ _RULES = (
         "how the container is made: auto, namespace, proot, fakechroot, oci or site (default: the setting run.engine)",
         "text",
         "ENGINE",
+        complete="engine",
     ),
     Option(
         ("--writable-copy",),
@@ -123,6 +124,7 @@ _RULES = (
         "ids of the container: one (yours alone), or range (your subordinate ids too: -u, chown, groups are real)",
         "text",
         "one|range",
+        complete="userns",
     ),
     Option(
         ("--fakeroot",),
