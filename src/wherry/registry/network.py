@@ -99,7 +99,7 @@ def _no_way_out(asked: Asked) -> str:
     if is_loopback(asked.host):
         return "that is this machine: is its registry started, and is the port right?"
     return (
-        "computing nodes often have no way out: pull on a login node, or name the site's proxy in HTTPS_PROXY or in "
+        "computing nodes often have no way out: do it on a login node, or name the site's proxy in HTTPS_PROXY or in "
         "wherry.toml: " + setting(asked.login, 'proxy = "URL"')
     )
 
