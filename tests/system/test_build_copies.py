@@ -138,3 +138,55 @@ def test_a_missing_source_is_told_with_its_line_and_the_nearest(wherry: Wherry, 
     assert "line 2 of '.dockerignore' ('*.cfg') leaves it out" in wherry("build", str(tmp_path)).stderr
     (tmp_path / "Dockerfile").write_text("FROM scratch\n\nCOPY *.none Dockerfile /\n")
     assert "Dockerfile:3: '*.none' matches nothing in the context" in wherry("build", str(tmp_path)).stderr
+
+
+@pytest.mark.parametrize("tags", [True, False])
+def test_what_is_behind_a_url_is_fetched_once_while_its_server_says_that_it_is_the_same(
+    wherry: Wherry, tmp_path: Path, tags: bool
+) -> None:
+    """By its entity tag, or by the time of its last change where that is past."""
+    recipe, statuses = tmp_path / "Dockerfile", list[int]()
+    with served_folder(tmp_path / "served", statuses, tags=tags) as address:
+        path = tmp_path / "served/data"
+        recipe.write_text(f"FROM scratch\nADD {address}/data /d\n")
+
+        def build(content: str, *more: str, modified: int = 1_500_000_000, date: bool = True) -> tuple[str, list[int]]:
+            path.write_text(content)
+            if date:
+                os.utime(path, (modified, modified))
+            statuses.clear()
+            made = wherry.ok("build", "-q", "-t", "url", *more, str(tmp_path)).strip()
+            assert wherry.ok("export", "url") != ""
+            return made, list(statuses)
+
+        first = build("one")
+        assert first[1] == [200]
+        assert build("one") == (first[0], [304])
+        assert build("one", "--no-cache") == (first[0], [200])
+        wherry.ok("prune", "--build", "--force")
+        wherry.ok("rmi", "url")
+        assert build("one") == (first[0], [304, 200])  # the layer has gone
+        second = build("two", modified=1_500_000_009)
+        assert second[0] != first[0] and second[1] == [200]
+        assert build("two", modified=1_500_000_009) == (second[0], [304])
+        third = build("six", date=False)
+        assert third[0] != second[0] and third[1] == [200]
+        assert build("six", date=False) == (third[0], [304] if tags else [200])  # it could change within its second
+        for note in (wherry.folder / "store/contents/urls").iterdir():
+            note.write_text("{}")
+        assert build("six", date=False)[1] == [200]
+
+
+def test_a_file_that_changes_while_it_is_fetched_again_is_told(wherry: Wherry, tmp_path: Path) -> None:
+    """Its server had said that it is the same, and then it was another."""
+    recipe = tmp_path / "Dockerfile"
+    with served_folder(tmp_path / "served", tags=True) as address:
+        (tmp_path / "served/data").write_text("a text")
+        recipe.write_text(f"FROM scratch\nADD {address}/data /d\n")
+        wherry.ok("build", "-q", str(tmp_path))
+        wherry.ok("prune", "--build", "--force")
+        wherry.ok("prune", "--force")
+        note = max((wherry.folder / "store/contents/urls").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        note.write_text(note.read_text().replace(str(Digest.of(b"a text")), str(Digest.of(b"other"))))
+        ended = wherry("build", str(tmp_path))
+        assert ended.status == 125 and "was changed while it was fetched" in ended.stderr

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from wherry.registry.accounts import Login, login, login_place, logout
     from wherry.registry.blobs import BlobStream
     from wherry.registry.client import Fetched, Registry, connect
-    from wherry.registry.downloads import download
+    from wherry.registry.downloads import Held, download
     from wherry.registry.names import parse_reference
     from wherry.registry.pace import Pace
 
 __all__ = [
     "BlobStream",
     "Fetched",
+    "Held",
     "Login",
     "Pace",
     "Registry",
@@ -36,6 +37,7 @@ __all__ = [
 _HOMES = {
     "BlobStream": "blobs",
     "Fetched": "client",
+    "Held": "downloads",
     "Login": "accounts",
     "Pace": "pace",
     "Registry": "client",

@@ -24,11 +24,19 @@ from wherry.registry.pace import Pace
 from wherry.registry.session import Session
 from wherry.registry.transport import Answer
 
-__all__ = ["download"]
+__all__ = ["Held", "download"]
 
 _CHUNK = 256 * 1024
 _WITHIN = 64 << 20
 """Bytes after which room is looked for again, where the server does not say how much will come."""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What the caller knows of a file that came before: its digest, and by which header of a request (name and value)
+    its server tells that it is still the same (RFC 9110, section 13)."""
+
+    digest: Digest
+    condition: tuple[str, str]
 
 
 def download(
@@ -42,10 +50,12 @@ def download(
     pace: Pace | None = None,
     progress: Progress = silent,
     told: Callable[[Mapping[str, str]], None] = lambda headers: None,
+    held: Held | None = None,
 ) -> Digest:
     """Fetch ``url`` into ``path`` and return the digest of what came; what is there already is gone on with, if
     ``expected`` says that it will be the same file.
 
+    Where the server says that it is what is ``held``, nothing comes, and that is the digest.
     ``require_space`` is told how many bytes are about to come, ``told`` the headers of the answer. Plain http is only
     for this machine, and for what is ``expected``. Raises :class:`NetworkFailed`, :class:`NotFound`, and
     :class:`DigestMismatch` (then the file is gone).
@@ -59,7 +69,7 @@ def download(
         )
     session = open_session(settings, outside, pace=pace, progress=progress)
     try:
-        found = _Download(session, url, path, expected, require_space, progress, told).run()
+        found = _Download(session, url, path, expected, require_space, progress, told, held).run()
     finally:
         session.close()
     return found
@@ -75,6 +85,7 @@ class _Download:
         require_space: Callable[[int], None],
         progress: Progress,
         told: Callable[[Mapping[str, str]], None],
+        held: Held | None,
     ) -> None:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -85,6 +96,8 @@ class _Download:
         self._require_space = require_space
         self._progress = progress
         self._told = told
+        self._held = held
+        self._unchanged = False
         self._name = os.path.basename(parts.path) or host
         self._asked = Asked(_public(url), "fetch", host, host)
         self._endpoint = Endpoint(host, host, "", self._way(host, parts.scheme))
@@ -101,6 +114,8 @@ class _Download:
                     return self._hasher.digest()
             started_at = self._position
             self._fetch(file)
+            if self._unchanged and self._held is not None:
+                return self._held.digest
             if self._expected is not None and self._hasher.digest() != self._expected and started_at:
                 self._begin_anew(file)  # what was here from an earlier try may have been the wrong part
                 self._fetch(file)
@@ -145,7 +160,11 @@ class _Download:
 
     def _open(self, file: IO[bytes]) -> Answer:
         """An answer whose next byte is the one at our position."""
-        headers = {"Accept": "*/*", **({"Range": f"bytes={self._position}-"} if self._position else {})}
+        headers = {"Accept": "*/*"}
+        if self._position:
+            headers["Range"] = f"bytes={self._position}-"
+        elif self._held is not None:
+            headers.update([self._held.condition])
         verified = self._expected is not None
         answer = self._session.transport.request(
             self._endpoint, "GET", self._url, self._asked, headers=headers, verified=verified
@@ -160,6 +179,9 @@ class _Download:
             if self._position:  # it knows no ranges, or has another file now
                 self._begin_anew(file)
             self._total = length
+            return answer
+        elif answer.status == 304 and self._held is not None and not self._position:
+            self._unchanged, self._total = True, 0
             return answer
         elif answer.status == 416 and self._position:
             answer.drop()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from wherry.base.digest import Digest
-from wherry.base.errors import StoreFull, UsageError
+from wherry.base.errors import DigestMismatch, NetworkFailed, StoreFull, UsageError
 from wherry.base.outside import Outside
 from wherry.base.progress import Progress, silent
 from wherry.base.settings import Settings, load
@@ -17,7 +16,8 @@ from wherry.build.context.git import check_out, resolved
 from wherry.build.context.giturl import parse_git
 from wherry.build.context.selecting import Found, Selection, select
 from wherry.build.context.sources import Folder
-from wherry.registry import download
+from wherry.build.context.validators import remember, remembered, seconds_of
+from wherry.registry import Held, download
 
 __all__ = ["cloned", "downloaded", "fetch", "inline"]
 
@@ -33,11 +33,14 @@ def downloaded(
     work: str,
     *,
     unpack: bool = False,
+    known: str = "",
     settings: Settings | None = None,
     progress: Progress = silent,
 ) -> Selection:
     """The file behind ``url``, fetched below the folder ``work``: only for its owner, with the time that its server
-    says. ``unpack``: if it is an archive, its content is meant. With a checksum it is fetched when it is needed.
+    says. ``unpack``: if it is an archive, its content is meant. With a checksum it is fetched when it is needed; so it
+    is without one, if its server says that it is what came before (``known`` is the folder of the store where that is
+    remembered; empty: it is fetched).
 
     Raises :class:`DigestMismatch`, :class:`NotFound`, :class:`NetworkFailed`, :class:`UsageError` for a checksum that
     is none, and for plain http without one.
@@ -45,31 +48,65 @@ def downloaded(
     name = unquote(urlsplit(url).path).rpartition("/")[2]
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         name = _UNNAMED
-    expected = str(Digest.parse(checksum)) if checksum else ""
+    expected = Digest.parse(checksum) if checksum else None
+
+    def fetched(expected: Digest | None, held: Held | None = None) -> tuple[Digest, Found | None]:
+        """What came, unless it is ``held``."""
+        folder = tempfile.mkdtemp(prefix="url-", dir=work)
+        place, seen = f"{folder}/{name}", dict[str, str]()
+        digest = _fetch(url, place, expected, seen, held, settings, progress)
+        if held is not None and digest == held.digest and not os.path.getsize(place):
+            return digest, None
+        if expected is None:
+            remember(known, url, digest, seen)
+        os.chmod(place, 0o600)
+        return digest, _all(folder, f"'{url}'", name, dated=True)
+
+    held = None if expected else remembered(known, url)
+    here: Found | None = None
+    content = expected
+    if content is None:
+        content, here = fetched(None, held)
 
     def find() -> Found:
-        folder = tempfile.mkdtemp(prefix="url-", dir=work)
-        fetch(url, f"{folder}/{name}", expected, settings=settings, progress=progress)
-        os.chmod(f"{folder}/{name}", 0o600)
-        return _all(folder, f"'{url}'", name, dated=True)
+        try:
+            found = here or fetched(content)[1]
+        except DigestMismatch as error:
+            if expected is not None:
+                raise
+            raise NetworkFailed(
+                f"'{url}' was changed while it was fetched", why=error.why, hint="build again"
+            ) from None
+        assert found is not None
+        return found
 
-    identity = f"url\0{name}\0{expected}\0{unpack}" if expected else ""
-    return Selection(find, unpack=unpack, identity=identity)
+    return Selection(find, unpack=unpack, identity=f"url\0{name}\0{content}\0{unpack}")
 
 
 def fetch(
     url: str, path: str, checksum: str = "", *, settings: Settings | None = None, progress: Progress = silent
 ) -> None:
     """Fetch ``url`` into the file ``path``; raises as :func:`downloaded`."""
+    _fetch(url, path, Digest.parse(checksum) if checksum else None, {}, None, settings, progress)
+
+
+def _fetch(
+    url: str,
+    path: str,
+    expected: Digest | None,
+    seen: dict[str, str],
+    held: Held | None,
+    settings: Settings | None,
+    progress: Progress,
+) -> Digest:
+    """``seen`` gets the headers of the answer."""
     outside = Outside()
-    expected = Digest.parse(checksum) if checksum else None
-    seen: dict[str, str] = {}
 
     def told(headers: Mapping[str, str]) -> None:
-        seen["last-modified"] = headers.get("last-modified", "")
+        seen.update((name, headers.get(name, "")) for name in ("last-modified", "etag", "date"))
 
     try:
-        download(
+        found = download(
             url,
             path,
             expected,
@@ -78,15 +115,17 @@ def fetch(
             require_space=lambda size: _require_space(os.path.dirname(path), size, url),
             progress=progress,
             told=told,
+            held=held,
         )
     except UsageError as error:
         if not url.startswith("http:"):
             raise
         hint = "write https://, or, in ADD, what has to come: --checksum=sha256:HEX"
         raise UsageError(error.what, why=error.why, hint=hint) from None
-    modified = _seconds(seen.get("last-modified", ""))
+    modified = seconds_of(seen.get("last-modified", ""))
     if modified is not None:
         os.utime(path, (modified, modified))
+    return found
 
 
 def cloned(
@@ -143,10 +182,3 @@ def _require_space(folder: str, size: int, url: str) -> None:
             why=f"it has {size} bytes, and in '{folder}' {free} are free",
             hint="'wherry prune' frees what nothing uses; WHERRY_STORE puts the store elsewhere",
         )
-
-
-def _seconds(date: str) -> int | None:
-    try:
-        return int(parsedate_to_datetime(date).timestamp())
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

@@ -69,7 +69,8 @@ def selected(site: Site, files: Files, step: CopyStep, done: dict[int, Made], wo
     if files.kind == "inline":
         return context.inline(files.name, files.content, work)
     if files.kind == "url":
-        return context.downloaded(files.name, step.checksum, work, unpack=bool(step.unpack))
+        known = site.world.store.path if site.here.use_cache else ""
+        return context.downloaded(files.name, step.checksum, work, unpack=bool(step.unpack), known=known)
     if files.kind == "git":
         return context.cloned(files.name, work, keep_git_dir=step.keep_git_dir, checksum=step.checksum)
     found, ignore = site.sources(files.name)
