@@ -168,6 +168,13 @@ def test_w_wins_over_here_and_is_made_when_missing(seeded: Wherry, tmp_path: Pat
     assert seeded.ok("run", "--here", "-w", "/new/place", "tiny", "pwd", cwd=tmp_path) == "/new/place\n"
 
 
+def test_here_in_a_directory_that_is_gone_is_told_so(seeded: Wherry, tmp_path: Path) -> None:
+    line = f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; wherry run --here tiny pwd"
+    done = subprocess.run(["sh", "-c", line], env=seeded.environment, capture_output=True, text=True)
+    assert done.returncode == 125
+    assert "the current directory is gone" in done.stderr and "part of the system" not in done.stderr
+
+
 def test_here_in_a_system_directory_is_refused(seeded: Wherry) -> None:
     result = seeded("run", "--here", "tiny", "true", cwd=Path("/usr"))
     assert result.status == 125

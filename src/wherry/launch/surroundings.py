@@ -55,6 +55,7 @@ def survey(
 ) -> Surroundings:
     """Read what planning needs; raises :class:`UsageError` where ``--here`` stands in a system directory."""
     if wants_here(options, settings) and not outside.apart(SYSTEM_FOLDERS):
+        outside.cwd()  # raises where it was removed
         if options.here is None:
             raise UsageError(
                 "cannot show the current directory inside",
