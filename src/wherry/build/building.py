@@ -320,13 +320,14 @@ def opened_site(
         site = Site(world, here, cache, contexts.with_ignored, report)
         if note:
             site.note(note)
-        if way != "proot":
-            yield site
-            return
-        from wherry.build.drafts import Drafts
+        with closing(site.tidying):
+            if way != "proot":
+                yield site
+                return
+            from wherry.build.drafts import Drafts
 
-        with closing(Drafts(world.store)) as site.drafts:
-            yield site
+            with closing(Drafts(world.store)) as site.drafts:
+                yield site
 
 
 def carried_out(site: Site, plan: Plan, report: Report) -> dict[int, Made]:
@@ -337,7 +338,7 @@ def carried_out(site: Site, plan: Plan, report: Report) -> dict[int, Made]:
     for note in plan.graph.notes:
         site.note(note)
 
-    def make(place: int, step: Step, done: dict[int, Made], over: threading.Event) -> Made:
+    def make(place: int, step: Step, done: dict[int, Made], over: threading.Event | None) -> Made:
         try:
             return make_step(site, place, step, done, over)
         except Interrupted:

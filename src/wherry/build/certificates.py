@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 __all__ = ["BUNDLES", "VARIABLES", "added", "find_own", "without_added"]
 
@@ -73,7 +74,8 @@ def find_own(environ: Mapping[str, str], root: str = "") -> tuple[bytes, ...]:
     return tuple(found[key] for key in sorted(found) if key in anchors or key not in packaged)
 
 
-def added(image: bytes, own: Iterable[bytes]) -> bytes:
+@lru_cache(16)
+def added(image: bytes, own: tuple[bytes, ...]) -> bytes:
     """A set with ``own`` behind it, between the marks."""
     known = _parse(image)
     more = b"".join(text for text in own if not _parse(text).keys() <= known.keys())

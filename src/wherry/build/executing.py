@@ -23,20 +23,20 @@ def needed_by(step: Step) -> tuple[int, ...]:
     return (step.parent, *(files.step for files in _files_of(step) if files.kind == "step"))
 
 
-Maker = Callable[[int, Step, dict[int, Made], threading.Event], Made]
+Maker = Callable[[int, Step, dict[int, Made], threading.Event | None], Made]
 
 
 def carry_out(graph: Graph, make: Maker, report: Report, *, jobs: int = 1) -> dict[int, Made]:
     """Make every step of the graph; what each has made, by its place.
 
     ``make`` is called with a step's place, the step, what is done so far, and an event that is set when it should give
-    up. The first error is raised when all that ran beside it has ended. With one job, or where nothing is independent,
-    everything happens in this thread.
+    up, None where nothing runs beside it. The first error is raised when all that ran beside it has ended. With one
+    job, or where nothing is independent, everything happens in this thread.
     """
     run = _Run(graph, make, report)
     if jobs <= 1 or _is_chain(graph):
         for place in range(len(graph.steps)):
-            run.make(place)
+            run.make(place, None)
         return run.done
     threads = [threading.Thread(target=run.work, name=f"build-{number}", daemon=True) for number in range(jobs)]
     for thread in threads:
@@ -71,9 +71,9 @@ class _Run:
         self._changed = threading.Condition()
         self._over = threading.Event()
 
-    def make(self, place: int) -> None:
+    def make(self, place: int, over: threading.Event | None) -> None:
         try:
-            made = self._make(place, self.graph.steps[place], self.done, self._over)
+            made = self._make(place, self.graph.steps[place], self.done, over)
         except BaseException:
             self._report(Event("failed", place))
             raise
@@ -85,7 +85,7 @@ class _Run:
         """Take one step after the other until there is none, or one failed."""
         while (place := self._next()) is not None:
             try:
-                self.make(place)
+                self.make(place, self._over)
             except BaseException as error:
                 self.give_up(error)
                 return

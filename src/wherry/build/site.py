@@ -11,6 +11,8 @@ import msgspec
 from wherry.build.made import Report
 from wherry.build.normalise import fingerprint
 from wherry.build.owners import loses_owners
+from wherry.build.surroundings import Shown
+from wherry.build.tidying import Tidying
 
 if TYPE_CHECKING:
     from wherry.build.cache import Cache
@@ -57,6 +59,8 @@ class Site:
         """Whether commands make other layers here than elsewhere: these have keys of their own."""
         self.drafts: Drafts | None = None
         """Trees in which commands run, where no overlay can be laid over the files so far."""
+        self.tidying = Tidying(world.store)
+        self.shown = Shown(self.tidying.lasting)
         self._below: dict[tuple[str, ...], Below] = {}
         self.asked = False
         """Whether a command was run for what no layer holds: then the same may say something else another time."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from wherry.image import Tree
     from wherry.launch import RunOptions
 
-__all__ = ["HOST_NAME", "Around", "around", "shown_in", "surrounded"]
+__all__ = ["HOST_NAME", "Around", "Shown", "around", "surrounded"]
 
 HOST_NAME = "build"
 """The same everywhere: programs write it into what they make."""
@@ -96,36 +97,56 @@ def _with_apt(
     return tuple(env), tuple(files)
 
 
-def shown_in(folder: str, files: tuple[tuple[str, bytes], ...], below: Tree) -> None:
-    """Write ``files`` as a layer in ``folder``; directories that the image has look as they do there."""
-    os.mkdir(folder, 0o755)
-    made: dict[str, tuple[int, int]] = {}
-    for path, content in files:
-        place = f"{folder}{path}"
-        parents = [posixpath.dirname(path)]
-        while parents[-1] != "/":
-            parents.append(posixpath.dirname(parents[-1]))
-        for parent in reversed(parents):
-            if parent not in made:
+class Shown:
+    """Layers of files that are shown, in folders that ``make`` gives, each written once: steps that are shown the same
+    share it."""
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+        self._written: dict[tuple[Any, ...], str] = {}
+        self._lock = threading.Lock()
+
+    def folder(self, files: tuple[tuple[str, bytes], ...], below: Tree) -> str:
+        """The layer of ``files``; directories that the image has look as they do there."""
+        folders: dict[str, tuple[int, int]] = {}
+        for path, _ in files:
+            parent = path
+            while parent != "/" and (parent := posixpath.dirname(parent)) not in folders:
                 entry = below.stat(parent)
                 is_known = entry is not None and entry.is_dir
-                made[parent] = (entry.mode & 0o1777, entry.mtime_ns) if entry and is_known else (0o755, 0)
-                os.makedirs(f"{folder}{parent}", exist_ok=True)
-        entry = below.stat(path)
+                folders[parent] = (entry.mode & 0o1777, entry.mtime_ns) if entry and is_known else (0o755, 0)
+        looks = tuple(
+            (entry.mode & 0o777, entry.mtime_ns) if (entry := below.stat(path)) else (0o644, -1) for path, _ in files
+        )
+        known = (files, looks, tuple(folders.items()))
+        with self._lock:
+            if known not in self._written:
+                folder = self._make()
+                _write(folder, folders, zip(files, looks, strict=True))
+                self._written[known] = folder
+            return self._written[known]
+
+
+def _write(
+    folder: str, folders: dict[str, tuple[int, int]], files: Iterable[tuple[tuple[str, bytes], tuple[int, int]]]
+) -> None:
+    for parent in sorted(folders):
+        os.makedirs(f"{folder}{parent}", exist_ok=True)
+    for (path, content), (mode, mtime) in files:
+        place = f"{folder}{path}"
         with open(place, "wb") as file:
             file.write(content)
-            os.fchmod(file.fileno(), entry.mode & 0o777 if entry is not None else 0o644)
-        if entry is not None:
-            os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns))
-    for parent in sorted(made, reverse=True):
-        mode, mtime = made[parent]
+            os.fchmod(file.fileno(), mode)
+        if mtime >= 0:
+            os.utime(place, ns=(mtime, mtime))
+    for parent in sorted(folders, reverse=True):
+        mode, mtime = folders[parent]
         os.chmod(f"{folder}{parent}", mode)
         os.utime(f"{folder}{parent}", ns=(mtime, mtime))
 
 
-def surrounded(options: RunOptions, below: Tree, epoch: int, *, authorities: bool = True) -> RunOptions:
-    """The options of a step's container with its surroundings; files for them lie in the folder ``options.upper``.
-    ``authorities``: this machine's own are trusted."""
+def surrounded(options: RunOptions, below: Tree, epoch: int, shown: Shown, *, authorities: bool = True) -> RunOptions:
+    """The options of a step's container with its surroundings. ``authorities``: this machine's own are trusted."""
     home = next((text[5:] for text in reversed(options.env) if text.startswith("HOME=")), "/root")
     own = _own() if authorities else ()
     found = around(
@@ -133,9 +154,7 @@ def surrounded(options: RunOptions, below: Tree, epoch: int, *, authorities: boo
     )
     layers = options.extra_layers
     if found.files:
-        folder = f"{options.upper}/surroundings"
-        shown_in(folder, found.files, below)
-        layers = (*layers, folder)
+        layers = (*layers, shown.folder(found.files, below))
     return msgspec.structs.replace(
         options, env=(*found.env, *options.env), extra_layers=layers, hostname=options.hostname or HOST_NAME
     )

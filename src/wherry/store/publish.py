@@ -25,8 +25,13 @@ def publish(root: str, finished: Sequence[tuple[str, str, bytes]]) -> None:
 
     On any failure all works are removed and the error goes on.
     """
-    made = False
+    made, there = False, []
     try:
+        for item in finished:
+            if os.path.isfile(f"{root}/{item[1]}/meta.json"):  # it was synced before it got its place
+                there.append(item)
+                delete_tree(item[0])
+        finished = [item for item in finished if item not in there]
         for work, _, meta in finished:
             with open(f"{work}/meta.json", "xb", buffering=0) as file:
                 file.write(meta)

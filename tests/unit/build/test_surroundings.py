@@ -9,7 +9,7 @@ import pytest
 
 from layers import Item, directory, file, stack, symlink, tar_of
 from wherry.build.certificates import added, find_own, without_added
-from wherry.build.surroundings import around, shown_in
+from wherry.build.surroundings import Shown, around
 from wherry.image import Tree
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -80,11 +80,11 @@ def test_files_made_to_take_long_take_no_time(tmp_path: Path) -> None:
 
 def test_what_is_added_to_a_set_can_be_taken_out_again() -> None:
     for image in (b"", pem("one"), b"# no line end"):
-        shown = added(image, [pem("company")])
+        shown = added(image, (pem("company"),))
         assert shown.startswith(image)
         assert without_added(shown) == image
         assert without_added(shown + pem("later")) == image + pem("later")
-    assert added(pem("one"), [pem("one")]) == pem("one")
+    assert added(pem("one"), (pem("one"),)) == pem("one")
     assert without_added(pem("one")) == pem("one")
 
 
@@ -103,7 +103,7 @@ def test_a_step_finds_the_set_where_programs_look(tmp_path: Path) -> None:
     env = dict(text.split("=", 1) for text in found.env)
     assert env["PIP_CERT"] == env["SSL_CERT_FILE"] == env["CURL_CA_BUNDLE"] == "/run/wherry/ca.crt"
     assert env["APT_CONFIG"] == "/run/wherry/apt.conf"
-    shown_in(str(tmp_path / "shown"), found.files, below)
+    Shown(lambda: str(tmp_path / "shown")).folder(found.files, below)
     assert (tmp_path / "shown" / REAL[1:]).stat().st_mode & 0o7777 == 0o444
     assert (tmp_path / "shown/etc/pki").stat().st_mtime == below.stat("/etc/pki").mtime_ns / 1e9  # type: ignore[union-attr]
 
@@ -139,6 +139,6 @@ def test_wget_s_own_settings_are_not_hidden(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o755, 0o1777, 0o700])
 def test_directories_that_are_shown_again_look_as_the_image_has_them(tmp_path: Path, mode: int) -> None:
     below = tree(tmp_path / "image", directory("run", mode, mtime=77))
-    shown_in(str(tmp_path / "shown"), (("/run/wherry/ca.crt", b"x"),), below)
+    Shown(lambda: str(tmp_path / "shown")).folder((("/run/wherry/ca.crt", b"x"),), below)
     found = os.stat(tmp_path / "shown/run")
     assert (found.st_mode & 0o7777, found.st_mtime) == (below.stat("/run").mode & 0o1777, 77)  # type: ignore[union-attr]

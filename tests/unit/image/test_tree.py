@@ -81,7 +81,8 @@ def test_one_layer_more_shows_what_all_show_at_once(tmp_path: Path) -> None:
         ],
         tmp_path,
     )
-    paths = [f"/{path}" for path in ("a b l t gone other a/b a/b/c a/b/d a/f a/f/inner gone/x gone/x/y l/b t/z").split()]
+    within = ["/b", "/b/c", "/b/d", "/f", "/f/inner", "/x", "/x/y", "/z", ""]
+    paths = [f"/{top}{path}" for top in ("a", "gone", "l", "t", "other") for path in within]
     view = Tree.of(layers[:1])
     for count in range(1, len(layers) + 1):
         whole = Tree.of(layers[:count])

@@ -11,8 +11,9 @@ from wherry.build.site import Site
 __all__ = ["make_step"]
 
 
-def make_step(site: Site, place: int, step: Step, done: dict[int, Made], over: threading.Event) -> Made:
-    """What the step makes of what was ``done`` before; ``over`` is set when the build is given up.
+def make_step(site: Site, place: int, step: Step, done: dict[int, Made], over: threading.Event | None) -> Made:
+    """What the step makes of what was ``done`` before; ``over`` is set when the build is given up, None if nothing runs
+    beside it.
 
     Raises what its kind raises: :class:`CommandFailed` for a command that fails, :class:`NotFound` for a file that is
     not there, :class:`StoreFull`.

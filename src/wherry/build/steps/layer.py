@@ -77,7 +77,7 @@ def _made(site: Site, place: int, key: Digest, parent: Made, fill: Callable[[str
         told = told_of(upper, noted=not (by_command and site.here.owners == "pretend"))
         made = make_layer(store, site.below(parent.layers), upper, rules=rules, told=told)
     finally:
-        store.discard(work)
+        site.tidying.remove(work)
     seconds = time.monotonic() - began
     layer = made.layer if made is not None else None
     size = layer.meta.size if layer is not None else -1

@@ -27,7 +27,7 @@ _PATIENCE = 10.0
 """Seconds between asking a command to end and ending it."""
 
 
-def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], over: threading.Event) -> Made:
+def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], over: threading.Event | None) -> Made:
     """Raises :class:`CommandFailed` with the command's own status."""
     parent = done[step.parent]
     inputs = _inputs(site, step, done)
@@ -44,7 +44,7 @@ def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], ov
             with _stopped_when(process, over):
                 _tell(site, place, process)
                 status = process.wait()
-        if over.is_set():
+        if over is not None and over.is_set():
             raise Interrupted("interrupted")
         if status != 0:
             raise _failed(site, step, parent, done, work, status)
@@ -125,11 +125,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _stopped_when(process: subprocess.Popen[bytes], over: threading.Event) -> Iterator[None]:
+def _stopped_when(process: subprocess.Popen[bytes], over: threading.Event | None) -> Iterator[None]:
     """End the process when the build is over before it is."""
     ended = threading.Event()
 
-    def watch() -> None:
+    def watch(over: threading.Event) -> None:
         while not ended.wait(0.1):
             if over.is_set():
                 process.terminate()
@@ -137,8 +137,9 @@ def _stopped_when(process: subprocess.Popen[bytes], over: threading.Event) -> It
                     process.kill()
                 return
 
-    watcher = threading.Thread(target=watch, name="watch", daemon=True)
-    watcher.start()
+    watcher = threading.Thread(target=watch, args=(over,), name="watch", daemon=True) if over is not None else None
+    if watcher is not None:
+        watcher.start()
     try:
         yield
     except BaseException:
@@ -146,4 +147,5 @@ def _stopped_when(process: subprocess.Popen[bytes], over: threading.Event) -> It
         raise
     finally:
         ended.set()
-        watcher.join()
+        if watcher is not None:
+            watcher.join()

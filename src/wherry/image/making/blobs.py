@@ -76,23 +76,34 @@ class Worker:
 
 
 class Hashing:
-    """The tar's digest and its length."""
+    """The tar's digest and its length. What is but one chunk needs no thread."""
 
     def __init__(self) -> None:
         self._hasher = Hasher()
-        self._worker = Worker(self._hasher.update, "hash")
+        self._first: bytes | None = None
+        self._worker: Worker | None = None
         self.size = 0
 
     def put(self, chunk: bytes) -> None:
         self.size += len(chunk)
+        if self._worker is None:
+            if self._first is None:
+                self._first = chunk
+                return
+            self._worker = Worker(self._hasher.update, "hash")
+            self._worker.put(self._first)
         self._worker.put(chunk)
 
     def finish(self) -> Digest:
-        self._worker.finish()
+        if self._worker is not None:
+            self._worker.finish()
+        elif self._first is not None:
+            self._hasher.update(self._first)
         return self._hasher.digest()
 
     def stop(self) -> None:
-        self._worker.stop()
+        if self._worker is not None:
+            self._worker.stop()
 
 
 class _Compressor(Protocol):

@@ -49,7 +49,13 @@ def make_layer(
     Raises :class:`ImageError` for what cannot be in a layer, :class:`StoreFull`, :class:`StoreError`.
     """
     told = told or told_of(upper)
-    work, trash = store.new_work(), store.new_work()
+    work = store.new_work()
+    used = [work]
+
+    def trash() -> str:
+        used.append(store.new_work())
+        return used[-1]
+
     try:
         with threads_needed("make a layer"):
             try:
@@ -62,7 +68,7 @@ def make_layer(
     except OSError as error:
         raise storage_failure(error, SUBJECT, store.path) from error
     finally:
-        for folder in (work, trash):
+        for folder in used:
             if os.path.lexists(folder):
                 store.discard(folder)
 

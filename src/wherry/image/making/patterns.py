@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from wherry.base.errors import UsageError
 
@@ -15,6 +16,11 @@ def matcher(patterns: Sequence[str]) -> Callable[[str], bool] | None:
 
     Raises :class:`UsageError` for what is no pattern.
     """
+    return _matcher(tuple(patterns))
+
+
+@cache
+def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
     if not patterns:
         return None
     whole = re.compile("|".join(f"(?:{_expression(pattern)})" for pattern in patterns), re.DOTALL)

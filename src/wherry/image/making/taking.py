@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wherry.image.making import attributes as attrs
@@ -23,11 +24,12 @@ _NEVER = 0o6022
 
 
 class Taker:
-    """``trash`` is a folder of the same file system; what is moved there is of no use any more. ``overlay`` says at the
+    """``make_trash`` makes a folder of the same file system; what is moved there is of no use. ``overlay`` says at the
     end whether all whiteouts are in the overlay's form."""
 
-    def __init__(self, trash: str) -> None:
-        self._trash = trash
+    def __init__(self, make_trash: Callable[[], str]) -> None:
+        self._make_trash = make_trash
+        self._trash = ""
         self._count = 0
         self._owner = (os.geteuid(), os.getegid())
         self.overlay = True
@@ -83,6 +85,7 @@ class Taker:
             finally:
                 os.close(handle)
             self._count += 1
+            self._trash = self._trash or self._make_trash()
             os.rename(name, f"{self._trash}/{self._count}", src_dir_fd=folder)
 
     def remove_folder(self, folder: int, name: str) -> None:

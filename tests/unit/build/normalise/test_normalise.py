@@ -188,7 +188,7 @@ def test_a_warning_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_building_machine_s_authorities_leave_a_set_that_was_copied_up(tmp_path: Path) -> None:
     images = PEM % b"aW1hZ2U="
-    shown = added(images, [PEM % b"aG9zdA=="])
+    shown = added(images, (PEM % b"aG9zdA==",))
     place = write(tmp_path, "etc/ssl/certs/ca-certificates.crt", shown + PEM % b"bW9yZQ==")
     whole = write(tmp_path, "opt/copied.pem", shown)
     assert {change.rule for change in normalise(str(tmp_path), RULES, EPOCH, EPOCH)} == {"host-authorities"}
