@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from wherry.base.errors import InvalidName
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from hashlib import _Hash
 
 __all__ = ["Digest", "Hasher"]
@@ -83,13 +85,20 @@ class Hasher:
 
 def _sha256_of(data: bytes) -> str:
     """Python's own implementation for small data: it is slower, but loading OpenSSL takes 2.5 ms."""
-    if len(data) <= _SMALL and "hashlib" not in sys.modules:
-        for name in ("_sha2", "_sha256"):  # since 3.12, and before; some distributions leave them out
-            try:
-                return str(__import__(name).sha256(data).hexdigest())
-            except ImportError:
-                continue
+    if len(data) <= _SMALL and "hashlib" not in sys.modules and (own := _own_sha256()) is not None:
+        return own(data).hexdigest()
     return _new("sha256", data).hexdigest()
+
+
+@cache
+def _own_sha256() -> Callable[[bytes], _Hash] | None:
+    for name in ("_sha2", "_sha256"):  # since 3.12, and before; some distributions leave them out
+        try:
+            found: Callable[[bytes], _Hash] = __import__(name).sha256
+        except ImportError:  # to look for a module that is not there takes a while, each time
+            continue
+        return found
+    return None
 
 
 def _new(algorithm: str, data: bytes = b"") -> _Hash:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +19,6 @@ from wherry.build.conda import (
     read_answer,
 )
 from wherry.build.graph import Graph, RunStep, SourceStep
-from wherry.image import Tree
 
 if TYPE_CHECKING:
     from wherry.build.made import Made
@@ -41,7 +39,7 @@ def activated(site: Site, graph: Graph, made: Made) -> dict[str, Any]:
     """
     document = graph.config
     config: dict[str, Any] = document.get("config") or {}
-    tree = Tree.of(made.layers)
+    tree = site.below(made.layers).view
     request = activation_request(config, _commands(graph), tree, site.here.options.conda)
     if request is None:
         return document
@@ -72,6 +70,8 @@ def _commands(graph: Graph) -> list[tuple[str, ...]]:
 def _ask(
     site: Site, graph: Graph, made: Made, request: Activation, env: dict[str, str]
 ) -> tuple[dict[str, str], dict[str, str]] | None:
+    import subprocess
+
     from wherry.build.owners import as_owner
     from wherry.build.steps.starting import planned
     from wherry.launch import RunOptions

@@ -7,14 +7,18 @@ the image's own set, between two marks by which they are taken out again of what
 
 from __future__ import annotations
 
-import glob
-import hashlib
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-__all__ = ["BUNDLES", "VARIABLES", "added", "find_own", "without_added"]
+import msgspec
+
+from wherry.base.digest import Digest
+
+__all__ = ["BUNDLES", "VARIABLES", "added", "find_own", "remembered_own", "without_added"]
 
 VARIABLES = (
     "SSL_CERT_FILE",
@@ -55,8 +59,46 @@ _PACKAGED = (
 _BEGIN = b"# wherry: authorities of the machine that builds; never part of an image\n"
 _END = b"# wherry: end\n"
 _LARGEST = 16 << 20
+_RACY = 2 * 10**9
 _FIRST, _LAST = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 _ADDED = re.compile(rb"\n?" + re.escape(_BEGIN) + rb".*?(?:" + re.escape(_END) + rb"|\Z)", re.DOTALL)
+
+
+def remembered_own(environ: Mapping[str, str], folder: str, root: str = "") -> tuple[bytes, ...]:
+    """:func:`find_own`, from a note in ``folder`` as long as nothing of what that reads was changed: some hundred and
+    fifty files. What was changed in the last two seconds is not noted: it could change again without a trace."""
+    stamps = sorted(_stamps(environ, root))
+    stamp = Digest.of(repr((stamps, [environ.get(name) for name in VARIABLES])).encode()).hex
+    path = f"{folder}/authorities"
+    try:
+        with open(path, "rb") as file:
+            noted = msgspec.msgpack.decode(file.read(), type=tuple[str, tuple[bytes, ...]])
+        if noted[0] == stamp:
+            return noted[1]
+    except (OSError, ValueError):
+        pass
+    own = find_own(environ, root)
+    if max((time_ns for _, *times in stamps for time_ns in times[:2]), default=0) < time.time_ns() - _RACY:
+        with contextlib.suppress(OSError):
+            os.makedirs(folder, 0o700, exist_ok=True)
+            new = f"{path}.{os.getpid()}"
+            with open(new, "wb") as file:
+                file.write(msgspec.msgpack.encode((stamp, own)))
+            os.rename(new, path)
+    return own
+
+
+def _stamps(environ: Mapping[str, str], root: str) -> Iterator[tuple[str, int, int, int, int]]:
+    """Of packaged sets the directories alone: packages replace their files, and do not write into them."""
+    paths = [f"{root}{path}" for path in BUNDLES] + [path for name in VARIABLES if (path := environ.get(name))]
+    for patterns, files_count in ((_PACKAGED, False), (_ANCHORS, True)):
+        for top in [f"{root}{os.path.dirname(pattern.partition('*')[0])}" for pattern in patterns]:
+            for directory, _, names in os.walk(top):
+                paths += [directory, *(f"{directory}/{name}" for name in names if files_count)]
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found = os.stat(path)
+            yield path, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def find_own(environ: Mapping[str, str], root: str = "") -> tuple[bytes, ...]:
@@ -90,6 +132,8 @@ def without_added(content: bytes) -> bytes:
 
 
 def _in_all(patterns: Iterable[str], root: str) -> dict[str, bytes]:
+    import glob
+
     return _read(path for pattern in patterns for path in sorted(glob.glob(f"{root}{pattern}", recursive=True)))
 
 
@@ -115,5 +159,5 @@ def _parse(content: bytes) -> dict[str, bytes]:
         if not end or not re.fullmatch(rb"[A-Za-z0-9+/]+={0,2}", text):
             continue
         lines = b"\n".join(text[at : at + 64] for at in range(0, len(text), 64))
-        found[hashlib.sha256(text).hexdigest()] = b"\n".join((_FIRST, lines, _LAST, b""))
+        found[Digest.of(text).hex] = b"\n".join((_FIRST, lines, _LAST, b""))
     return found

@@ -11,10 +11,8 @@ Source: conda's documentation, "Managing environments": PATH, CONDA_PREFIX, COND
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +146,8 @@ def needs_shell(activation: Activation, tree: Tree) -> bool:
 
 def activation_command(activation: Activation, tree: Tree, env: Mapping[str, str]) -> tuple[str, ...]:
     """What prints the variables before and after the scripts, each ended by a zero byte, a mark between."""
+    import shlex
+
     shell = "/bin/bash" if tree.exists("/bin/bash") else "/bin/sh"
     lines = ["env -0", f"printf '{_MARK}\\0'"]
     after = plain_activation(activation, tree, env)
@@ -298,6 +298,8 @@ def _variables(prefix: str, tree: Tree) -> list[tuple[str, str]]:
 
 def _document(path: str, tree: Tree) -> Any:
     try:
+        import json
+
         return json.loads(tree.read(path, _MOST) or b"null")
     except (ValueError, RecursionError):
         return None

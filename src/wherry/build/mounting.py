@@ -15,12 +15,11 @@ import msgspec
 
 from wherry.base.errors import NotFound, StoreError, UsageError, reason
 from wherry.base.progress import Event, Progress, silent
-from wherry.build.agents import agent_socket, parse_agents
 from wherry.build.graph import MountFrom, RunStep
-from wherry.build.secrets import Secret, in_memory, parse_secrets, read_secret
 
 if TYPE_CHECKING:
     from wherry.base.outside import Outside
+    from wherry.build.secrets import Secret
     from wherry.build.site import Site
     from wherry.launch import Bind, RunOptions
 
@@ -67,6 +66,9 @@ class Shown(msgspec.Struct, frozen=True):
 
 def given_by(secrets: tuple[str, ...], ssh: tuple[str, ...], outside: Outside, store: str, runtime: str) -> Given:
     """What ``--secret`` and ``--ssh`` say, checked in form. Raises :class:`UsageError`, :class:`NotFound`."""
+    from wherry.build.agents import parse_agents
+    from wherry.build.secrets import parse_secrets
+
     return Given(store, runtime, parse_secrets(secrets, outside), parse_agents(ssh, outside))
 
 
@@ -131,6 +133,8 @@ def mounting(
             if step.mounts[number].env
         }
         if contents:
+            from wherry.build.secrets import in_memory
+
             modes = {
                 number: mode if (mode := step.mounts[number].mode) is not None else _SECRET_MODE for number in contents
             }
@@ -190,6 +194,8 @@ def _agents(stack: ExitStack, given: Given, step: RunStep) -> dict[int, str]:
             continue
         paths = given.agents.get(mount.id)
         if paths is not None:
+            from wherry.build.agents import agent_socket
+
             found[number] = stack.enter_context(agent_socket(mount.id, paths, given.runtime))
         elif mount.required:
             raise _missing(f"the SSH agent '{mount.id}'", f"--ssh {mount.id}")
@@ -203,6 +209,8 @@ def _contents(given: Given, step: RunStep) -> dict[int, bytes]:
             continue
         secret = given.secrets.get(mount.id)
         if secret is not None:
+            from wherry.build.secrets import read_secret
+
             found[number] = read_secret(mount.id, secret)
         elif mount.required:
             raise _missing(f"the secret '{mount.id}'", f"--secret id={mount.id},src=FILE")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +13,6 @@ import msgspec
 from wherry.build.made import Report
 from wherry.build.normalise import fingerprint
 from wherry.build.owners import loses_owners
-from wherry.build.surroundings import Shown
 from wherry.build.tidying import Tidying
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from wherry.build.drafts import Drafts
     from wherry.build.normalise import Rule
     from wherry.build.request import BuildOptions
+    from wherry.build.surroundings import Shown
     from wherry.containers import World
     from wherry.image import Below
     from wherry.store import Layer
@@ -60,12 +62,26 @@ class Site:
         self.drafts: Drafts | None = None
         """Trees in which commands run, where no overlay can be laid over the files so far."""
         self.tidying = Tidying(world.store)
-        self.shown = Shown(self.tidying.lasting)
         self._below: dict[tuple[str, ...], Below] = {}
         self.asked = False
         """Whether a command was run for what no layer holds: then the same may say something else another time."""
         self.notes: dict[str, None] = {}
         """What this machine or image could not give, said once."""
+
+    @cached_property
+    def shown(self) -> Shown:
+        """What commands are shown of this machine, as layers that they share."""
+        from wherry.build.surroundings import Shown
+
+        return Shown(self.tidying.lasting)
+
+    @cached_property
+    def authorities(self) -> tuple[bytes, ...]:
+        """This machine's own, where steps are to trust them."""
+        from wherry.build.certificates import remembered_own
+
+        trusting = self.world.settings.text("build.authorities") == "own"
+        return remembered_own(os.environ, self.world.runtime) if trusting else ()
 
     def below(self, layers: tuple[Layer, ...]) -> Below:
         """The view that a step upon these layers is done on: what the one before learnt of the lower ones is known."""

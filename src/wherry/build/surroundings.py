@@ -7,7 +7,6 @@ of these files, and nothing has to be made in the image to show them.
 
 from __future__ import annotations
 
-import functools
 import os
 import posixpath
 import threading
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from wherry.build.certificates import BUNDLES, added, find_own
+from wherry.build.certificates import BUNDLES, added
 
 if TYPE_CHECKING:
     from wherry.image import Tree
@@ -145,10 +144,9 @@ def _write(
         os.utime(f"{folder}{parent}", ns=(mtime, mtime))
 
 
-def surrounded(options: RunOptions, below: Tree, epoch: int, shown: Shown, *, authorities: bool = True) -> RunOptions:
-    """The options of a step's container with its surroundings. ``authorities``: this machine's own are trusted."""
+def surrounded(options: RunOptions, below: Tree, epoch: int, shown: Shown, own: tuple[bytes, ...]) -> RunOptions:
+    """The options of a step's container with its surroundings; ``own`` are the authorities that are shown."""
     home = next((text[5:] for text in reversed(options.env) if text.startswith("HOME=")), "/root")
-    own = _own() if authorities else ()
     found = around(
         os.environ, own, below, epoch=epoch, network=options.network or "host", home=home, pretend=options.pretend
     )
@@ -158,11 +156,6 @@ def surrounded(options: RunOptions, below: Tree, epoch: int, shown: Shown, *, au
     return msgspec.structs.replace(
         options, env=(*found.env, *options.env), extra_layers=layers, hostname=options.hostname or HOST_NAME
     )
-
-
-@functools.cache
-def _own() -> tuple[bytes, ...]:
-    return find_own(os.environ)
 
 
 def _proxies(environ: Mapping[str, str]) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import StoreError
 
 if TYPE_CHECKING:
+    from queue import SimpleQueue
+
     from wherry.store import Store
 
 __all__ = ["Tidying"]
@@ -22,7 +23,7 @@ class Tidying:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lasting: list[str] = []
-        self._queue: SimpleQueue[str] = SimpleQueue()
+        self._queue: SimpleQueue[str] | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -34,20 +35,23 @@ class Tidying:
 
     def remove(self, folder: str) -> None:
         """Soon, and whether that works or not."""
+        from queue import SimpleQueue
+
         with self._lock:
-            self._queue.put(folder)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="tidying", daemon=True)
+            if self._queue is None:
+                self._queue = SimpleQueue()
+                self._thread = threading.Thread(target=self._work, args=(self._queue,), name="tidying", daemon=True)
                 self._thread.start()
+            self._queue.put(folder)
 
     def close(self) -> None:
         for folder in self._lasting:
             self.remove(folder)
-        if self._thread is not None:
+        if self._queue is not None and self._thread is not None:
             self._queue.put("")
             self._thread.join()
 
-    def _work(self) -> None:
-        while folder := self._queue.get():
+    def _work(self, queue: SimpleQueue[str]) -> None:
+        while folder := queue.get():
             with contextlib.suppress(StoreError):
                 self._store.discard(folder)

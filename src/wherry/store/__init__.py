@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wherry.store.cachemounts import cache_mount
     from wherry.store.collect import PruneResult, enforce_limit, prune, prune_cache, remove_image, used_elsewhere
     from wherry.store.disk import Usage, usage
-    from wherry.store.evicting import CacheRule
+    from wherry.store.evicting import CacheRule, is_cache_within
     from wherry.store.flight import Timing
     from wherry.store.holds import Hold, holding
     from wherry.store.listing import Listed, listed
@@ -49,6 +49,7 @@ __all__ = [
     "enforce_limit",
     "holding",
     "human",
+    "is_cache_within",
     "listed",
     "measure",
     "open_at",
@@ -76,6 +77,7 @@ _LATER = {
     "touch_step": "built",
     "cache_mount": "cachemounts",
     "CacheRule": "evicting",
+    "is_cache_within": "evicting",
     "Hold": "holds",
     "holding": "holds",
     "remove_image": "collect",

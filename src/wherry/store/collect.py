@@ -14,7 +14,7 @@ from wherry.base.reference import Reference
 from wherry.store import files, leases, owners, removal, sources
 from wherry.store.discard import delete_tree, file_system_time, sweep
 from wherry.store.disk import usage
-from wherry.store.evicting import Cached, CacheRule, evict, is_within
+from wherry.store.evicting import Cached, CacheRule, evict, is_cache_within
 from wherry.store.faults import reported
 from wherry.store.flight import collecting
 from wherry.store.leases import session_of
@@ -158,7 +158,7 @@ def prune_cache(store: Store, cache: CacheRule, *, dry_run: bool = False) -> Pru
 
     Costs little where there is nothing to do: it is called after builds.
     """
-    if is_within(store, cache):
+    if is_cache_within(store, cache):
         return PruneResult()
     with _removing(store, "remove what builds left", dry_run) as trash:
         left = evict(store, cache, trash, dry_run=dry_run)

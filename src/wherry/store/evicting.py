@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wherry.base.digest import Digest
     from wherry.store.store import Store
 
-__all__ = ["CacheRule", "Cached", "cached", "choose", "evict", "is_within"]
+__all__ = ["CacheRule", "Cached", "cached", "choose", "evict", "is_cache_within"]
 
 
 class CacheRule(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ def cached(store: Store, *, without: frozenset[Digest] = frozenset()) -> Cached:
     return Cached(steps, tuple(cache_mounts(store.path)), layers)
 
 
-def is_within(store: Store, rule: CacheRule) -> bool:
+def is_cache_within(store: Store, rule: CacheRule) -> bool:
     """Whether nothing can be against the rule, told without reading what images need: layers that they share count."""
     steps, mounts = built_steps(store.path), cache_mounts(store.path)
     if not steps and not mounts:

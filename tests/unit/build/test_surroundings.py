@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from layers import Item, directory, file, stack, symlink, tar_of
-from wherry.build.certificates import added, find_own, without_added
+from wherry.build.certificates import added, find_own, remembered_own, without_added
 from wherry.build.surroundings import Shown, around
 from wherry.image import Tree
 
@@ -53,6 +54,36 @@ def test_a_machine_s_own_authorities_are_those_that_came_not_with_its_distributi
     assert names_of(found) == {"company", "site", "mine"}
 
 
+def test_authorities_are_read_again_only_when_one_of_their_files_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, folder, given = str(tmp_path / "root"), str(tmp_path / "run"), tmp_path / "given.pem"
+    put(tmp_path / "root", "/usr/share/ca-certificates/mozilla/one.crt", "one")
+    put(tmp_path / "root", BUNDLE, "one", "company")
+
+    def found(seconds: int = 10, **environ: str) -> set[str]:
+        monkeypatch.setattr("wherry.build.certificates.time.time_ns", lambda: real() + seconds * 10**9)
+        return names_of(remembered_own(environ, folder, root))
+
+    real = time.time_ns
+    assert found(0) == {"company"}
+    assert not os.path.exists(f"{folder}/authorities")  # changed just now: it could be again
+    assert found() == found() == {"company"}
+    with monkeypatch.context() as context:
+        context.setattr("wherry.build.certificates.find_own", None)
+        assert found() == {"company"}
+    put(tmp_path / "root", "/usr/local/share/ca-certificates/site/x.crt", "site")
+    assert found() == {"company", "site"}
+    put(tmp_path, "given.pem", "mine")
+    assert found(SSL_CERT_FILE=str(given)) == {"company", "site", "mine"}
+    put(tmp_path, "given.pem", "other")
+    assert found(SSL_CERT_FILE=str(given)) == {"company", "site", "other"}
+    put(tmp_path / "root", "/usr/share/ca-certificates/mozilla/two.crt", "company")
+    assert found() == {"site"}
+    Path(f"{folder}/authorities").write_bytes(b"\x93junk")
+    assert found() == {"site"}
+
+
 def test_where_nobody_knows_what_the_distribution_brought_only_what_was_put_there_counts(tmp_path: Path) -> None:
     put(tmp_path, BUNDLE, "one", "company")
     put(tmp_path, "/etc/pki/ca-trust/source/anchors/x.pem", "company")
@@ -67,8 +98,6 @@ def test_files_that_hold_no_certificate_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_files_made_to_take_long_take_no_time(tmp_path: Path) -> None:
-    import time
-
     (tmp_path / "blank").write_bytes(b"-----BEGIN CERTIFICATE-----" + b" " * (15 << 20))
     (tmp_path / "many").write_bytes(b"-----BEGIN CERTIFICATE-----" * 500_000)
     os.mkfifo(tmp_path / "pipe")

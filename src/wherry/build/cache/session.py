@@ -48,10 +48,14 @@ def build_cache(
                     send_cache(world, cache, place, progress)
     if cache.has_made:
         from wherry.containers import cache_rule
-        from wherry.store import prune_cache
+        from wherry.store import is_cache_within
 
         with contextlib.suppress(StoreError):  # the build is done; the next one, or 'prune', will tell
-            prune_cache(world.store, cache_rule(world))
+            rule = cache_rule(world)
+            if not is_cache_within(world.store, rule):
+                from wherry.store import prune_cache
+
+                prune_cache(world.store, rule)
 
 
 def inline_member(cache: Cache, cache_to: tuple[str, ...]) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
@@ -70,15 +68,17 @@ def open_context(
 
 
 def _made(work: str | Callable[[], str]) -> str:
+    import tempfile
+
     return tempfile.mkdtemp(prefix="context-", dir=work if isinstance(work, str) else work())
 
 
 def _git_of(spec: str) -> GitSource | None:
     """A path is a repository only if it is a bare one, or followed by ``#``; else it is what it looks like."""
-    from wherry.build.context.giturl import parse_git
-
     if os.path.isdir(spec) and not _is_bare(spec):
         return None
+    from wherry.build.context.giturl import parse_git
+
     source = parse_git(spec)
     if source is None or not source.is_local or source.remote.startswith("file:"):
         return source
@@ -90,6 +90,8 @@ def _is_bare(path: str) -> bool:
 
 
 def _of_stdin(stdin: IO[bytes], work: str) -> Context:
+    import shutil
+
     path = f"{work}/stdin"
     with open(path, "wb") as file:
         shutil.copyfileobj(stdin, file, 1 << 20)

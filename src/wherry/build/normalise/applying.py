@@ -11,14 +11,14 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from wherry.base.errors import reason
-from wherry.build.normalise.compiled import HEAD, clamped_head, source_of
-from wherry.build.normalise.libraries import late_members
 from wherry.build.normalise.matching import Matcher
-from wherry.build.normalise.rewriting import HEADS, REWRITERS, Times
 from wherry.build.normalise.rule import Change, Rule
+
+if TYPE_CHECKING:
+    from wherry.build.normalise.rewriting import Times
 
 __all__ = ["normalise"]
 
@@ -32,7 +32,6 @@ def normalise(upper: str, rules: Sequence[Rule], epoch: int, began: float) -> tu
 
     What this user may not change is left, and told; raises nothing of the kind that a hostile tree can bring about.
     """
-    times = Times(epoch=epoch, since=int(began))
     changes: list[Change] = []
     for directory, found in _found(upper, _matcher(tuple(rules))):
         place = f"{upper}/{directory}" if directory else upper
@@ -40,7 +39,7 @@ def normalise(upper: str, rules: Sequence[Rule], epoch: int, began: float) -> tu
         for name, rule in found:
             path = f"{directory}/{name}" if directory else name
             try:
-                change = _applied(upper, path, rule, times)
+                change = _applied(upper, path, rule, _times(epoch, int(began)))
             except OSError as error:
                 change = Change(path, rule.name, "left", reason(error))
             if change is not None:
@@ -48,6 +47,12 @@ def normalise(upper: str, rules: Sequence[Rule], epoch: int, began: float) -> tu
         if os.lstat(place).st_mtime_ns != before.st_mtime_ns:
             os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns), follow_symlinks=False)
     return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def _times(epoch: int, since: int) -> Times:
+    from wherry.build.normalise.rewriting import Times  # most layers have nothing that is rewritten
+
+    return Times(epoch=epoch, since=since)
 
 
 @cache
@@ -101,7 +106,11 @@ def _apply(upper: str, path: str, rule: Rule, times: Times) -> Change | None:
         return Change(path, rule.name, "warned", rule.why)
     if rule.action == "empty":
         return _written(place, b"", Change(path, rule.name, "emptied")) if os.path.getsize(place) else None
+    from wherry.build.normalise.rewriting import HEADS, REWRITERS
+
     if rule.rewriter == "compiled" or rule.rewriter in HEADS:
+        from wherry.build.normalise.compiled import HEAD, clamped_head, source_of
+
         with open(place, "rb", buffering=0) as file:
             head = file.read(HEAD)
         if rule.rewriter in HEADS:
@@ -120,6 +129,8 @@ def _apply(upper: str, path: str, rule: Rule, times: Times) -> Change | None:
 
 def _dated(place: str, change: Change, times: Times) -> Change | None:
     """A static library with the epoch for the times of its members."""
+    from wherry.build.normalise.libraries import late_members
+
     with open(place, "rb") as file:
         found = late_members(file, times)
     if not found:

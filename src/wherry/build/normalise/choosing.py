@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from wherry.base.digest import Digest
 from wherry.base.errors import NotFound
 from wherry.build.normalise import languages, packagers, system
 from wherry.build.normalise.rule import Rule
@@ -36,4 +36,4 @@ def chosen(off: Iterable[str] = (), rules: Sequence[Rule] = RULES) -> tuple[Rule
 def fingerprint(rules: Sequence[Rule], epoch: int) -> bytes:
     """What of the rules can change a layer: for the keys by which steps are found again."""
     meaning = [(rule.name, rule.action, rule.rewriter, rule.paths) for rule in rules if rule.action != "warn"]
-    return hashlib.sha256(msgspec.json.encode((_VERSION, epoch, meaning))).digest()
+    return bytes.fromhex(Digest.of(msgspec.json.encode((_VERSION, epoch, meaning))).hex)

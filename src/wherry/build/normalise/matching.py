@@ -1,9 +1,11 @@
-"""Which rule a file falls under: patterns, made ready once so that a walk asks one expression for each name."""
+"""Which rule a file falls under: a walk asks one expression for each name. Expressions are made when a directory first
+needs them: to make all takes longer than to walk through a small layer."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from wherry.build.normalise.rule import Rule
 
@@ -20,7 +22,7 @@ class NameMatch:
 
     def __init__(self, patterns: Sequence[tuple[str, Rule]]) -> None:
         self._rules = [rule for _, rule in patterns]
-        self._expression = re.compile("|".join(f"({expression})" for expression, _ in patterns), re.DOTALL)
+        self._expression = re.compile("|".join(f"({_name(name)})" for name, _ in patterns), re.DOTALL)
 
     def __call__(self, name: str) -> Rule | None:
         if not self._rules:
@@ -35,7 +37,7 @@ class Matcher:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._named: dict[str, list[int]] = {}
         self._anywhere: list[int] = []
-        self._wild: list[tuple[re.Pattern[str], int]] = []
+        self._wild: list[tuple[frozenset[str], str, int]] = []
         self._patterns: list[tuple[str, Rule]] = []
         self._made: dict[tuple[int, ...], NameMatch] = {}
         for rule in rules:
@@ -44,7 +46,12 @@ class Matcher:
 
     def of(self, directory: str) -> NameMatch:
         """The rules for names in ``directory``."""
-        wild = [number for expression, number in self._wild if expression.fullmatch(f"{directory}/")]
+        parts = set(directory.split("/"))
+        wild = [
+            number
+            for literal, pattern, number in self._wild
+            if literal <= parts and _expression(pattern).fullmatch(f"{directory}/")
+        ]
         numbers = tuple(sorted([*self._named.get(directory, ()), *wild, *self._anywhere]))
         if numbers not in self._made:
             self._made[numbers] = NameMatch([self._patterns[number] for number in numbers])
@@ -55,18 +62,21 @@ class Matcher:
         if name == "**":
             directory, name = path, "*"
         number = len(self._patterns)
-        self._patterns.append((_name(name), rule))
+        self._patterns.append((name, rule))
         if directory == "**":
             self._anywhere.append(number)
         elif _MAGIC.search(directory):
-            self._wild.append((re.compile(_directory(directory), re.DOTALL), number))
+            literal = frozenset(part for part in directory.split("/") if not _MAGIC.search(part))
+            self._wild.append((literal, directory, number))
         else:
             self._named.setdefault(directory, []).append(number)
 
 
-def _directory(pattern: str) -> str:
-    """An expression for a directory's path with a slash at its end."""
-    return "".join("(?:[^/]+/)*" if part == "**" else f"{_name(part)}/" for part in pattern.split("/"))
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    """For a directory's path with a slash at its end."""
+    parts = ("(?:[^/]+/)*" if part == "**" else f"{_name(part)}/" for part in pattern.split("/"))
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def _name(pattern: str) -> str:

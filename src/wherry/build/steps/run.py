@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,6 +17,8 @@ from wherry.build.site import Site
 from wherry.build.steps.layer import found_or_made
 
 if TYPE_CHECKING:
+    import subprocess
+
     from wherry.base.digest import Digest
 
 __all__ = ["run_command"]
@@ -36,8 +36,11 @@ def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], ov
         key = step_key(step, parent.diff_ids, inputs, site.meaning + site.here.owners.encode())
 
     def fill(work: str) -> None:
-        os.mkdir(f"{work}/upper", 0o755)
+        import subprocess
+
         from wherry.build.steps.starting import prepared
+
+        os.mkdir(f"{work}/upper", 0o755)
 
         with prepared(site, step, parent, done, work) as start:
             process = start.begin(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -87,7 +90,6 @@ def _look_around(site: Site, step: RunStep, parent: Made, done: dict[int, Made],
     from wherry.image import Tree
 
     shell = "/bin/bash" if Tree.of(parent.layers).exists("/bin/bash") else "/bin/sh"
-    shutil.rmtree(f"{work}/surroundings", ignore_errors=True)  # it is made for each start
     site.report(Event("note", text=f"the files as the failed command left them; '{shell}' ends with 'exit'"))
     with prepared(site, step, parent, done, work, (shell,)) as start:
         start.begin().wait()
@@ -116,6 +118,8 @@ def _tell(site: Site, place: int, process: subprocess.Popen[bytes]) -> None:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ask it to end, and end it when it does not; a container ends with its launcher."""
+    import subprocess
+
     process.terminate()
     try:
         process.wait(_PATIENCE)

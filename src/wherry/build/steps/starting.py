@@ -38,8 +38,8 @@ def prepared(
         work,
         lambda mount: directory_of_mount(site, mount, done, work),
     ) as shown:
-        trusting = site.world.settings.text("build.authorities") == "own"
-        own = surrounded(_options(site, step, below, work), below, site.here.epoch, site.shown, authorities=trusting)
+        plain = _options(site, step, below, work)
+        own = surrounded(plain, below, site.here.epoch, site.shown, site.authorities)
         options = shown.added_to(own)
         if site.here.owners == "range":
             from wherry.build.steps.ranged import layer_of_owners

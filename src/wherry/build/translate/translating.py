@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -271,6 +270,8 @@ def _target(recipe: Recipe, target: str) -> int:
             return place
     if target.isascii() and target.isdigit() and int(target) < len(names):
         return int(target)
+    import difflib
+
     near = difflib.get_close_matches(target, [name for name in names if name], 1)
     known = ", ".join(name or f"number {place}" for place, name in enumerate(names))
     hint = f"did you mean '{near[0]}'?" if near else f"its stages are: {known}"

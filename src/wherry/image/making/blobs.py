@@ -13,7 +13,6 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Queue
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +22,7 @@ from wherry.image.making.values import COMPRESSIONS
 from wherry.image.model import Descriptor
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from io import FileIO
 
 __all__ = ["Blob", "Hashing", "layer_type"]
@@ -173,6 +173,8 @@ class _Gzip:
     """One gzip member of parts that are compressed side by side, each ended on a byte (RFC 1951, 3.2.4)."""
 
     def __init__(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self._pool = ThreadPoolExecutor(_processors(), thread_name_prefix="deflate")
         self._parts: deque[Future[bytes]] = deque()
         self._left = bytearray()

@@ -14,7 +14,6 @@ from wherry.image.faults import storage_failure, threads_needed
 from wherry.image.making.below import Below
 from wherry.image.making.blobs import Blob, Hashing
 from wherry.image.making.changes import Changes, Told, gathered, read_content
-from wherry.image.making.copying import copy_layer
 from wherry.image.making.owners import note_owners, read_beside
 from wherry.image.making.table import TableWriter
 from wherry.image.making.taking import Taker
@@ -63,6 +62,8 @@ def make_layer(
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
+                from wherry.image.making.copying import copy_layer
+
                 return copy_layer(store, below, upper, rules=rules, told=told, compress=compress, progress=progress)
             return _made(store, Below.of(store, below), work, rules, told, compress, progress, Taker(trash))
     except OSError as error:
