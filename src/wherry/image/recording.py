@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from wherry.base.errors import StoreError
 from wherry.image.local import Image
 from wherry.image.model import Manifest, read_config
 from wherry.store import ImageRecord, Layer, Store
 
 __all__ = ["record_image"]
+
+_TRIES = 5
 
 
 def record_image(
@@ -19,21 +22,27 @@ def record_image(
     config_data: bytes,
     layers: tuple[Layer, ...],
 ) -> Image:
-    """Put the blobs and the record of an image whose layers are in the store; ``documents``: manifest and index."""
-    digest = store.put_blob(documents[0])
-    blobs = [store.put_blob(config_data)]
-    if documents[1] is not None:
-        blobs.append(store.put_blob(documents[1]))
-    blobs += [item.digest for item in manifest.layers if store.has_blob(item.digest)]
+    """Put the blobs and the record of an image whose layers are in the store; ``documents``: manifest and index.
+
+    Somebody who collects may take the documents before the record names them: they are put again then.
+    """
     config = read_config(config_data, manifest, reference)
-    record = ImageRecord(
-        digest=digest,
-        size=sum(layer.meta.size for layer in {layer.key: layer for layer in layers}.values()),
-        layers=tuple(layer.key for layer in layers),
-        created=config.created,
-        pulled=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        blobs=tuple(dict.fromkeys(blobs)),
-        reference=reference if "@" in reference else "",
-    )
-    store.put_image_record(record)
+    for left in reversed(range(_TRIES)):
+        put = [store.put_blob(data) for data in (documents[0], config_data, documents[1]) if data is not None]
+        digest, *blobs = (*put, *(item.digest for item in manifest.layers if store.has_blob(item.digest)))
+        record = ImageRecord(
+            digest=digest,
+            size=sum(layer.meta.size for layer in {layer.key: layer for layer in layers}.values()),
+            layers=tuple(layer.key for layer in layers),
+            created=config.created,
+            pulled=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            blobs=tuple(dict.fromkeys(blobs)),
+            reference=reference if "@" in reference else "",
+        )
+        try:
+            store.put_image_record(record)
+            break
+        except StoreError:
+            if not left or all(store.has_blob(blob) for blob in put):
+                raise
     return Image(reference, digest, manifest.media_type, manifest, config, layers)

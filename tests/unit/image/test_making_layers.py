@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import os
+import shutil
 import stat
 import tarfile
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ import zstandard
 
 from layers import Item, apply, directory, file, make_removable, symlink, tar_of
 from making import entries, names, tar_bytes
-from wherry.base.errors import ImageError, UsageError
-from wherry.image import MadeLayer, Rules, Told, copy_layer, make_layer, squash
+from wherry.base.errors import ImageError, StoreError, UsageError
+from wherry.image import MadeLayer, Rules, Told, copy_layer, make_image, make_layer, open_image, squash
 from wherry.image.making.below import Below
 from wherry.image.making.changes import Changes, Content
 from wherry.image.making.copying import layer_of_tar
-from wherry.store import Layer, Store, open_at
+from wherry.store import ImageRecord, Layer, Store, open_at
 
 _CAPABILITY = b"\x01\0\0\x02\0\x20\0\0" + b"\0" * 12
 
@@ -458,6 +459,32 @@ def test_an_upper_directory_that_stays_gives_the_same_layer(store: Store, upper:
     assert stat.S_IMODE((upper / "shut").stat().st_mode) == 0
     other = open_at(str(tmp_path / "other"))
     assert _make(other, upper, rules=rules).diff_id == copied.diff_id
+
+
+# ---- an image of layers ----------------------------------------------------------------------------------------------
+
+
+def test_what_a_collector_took_before_an_image_named_it_is_put_again(
+    store: Store, upper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (upper / "f").write_text("1")
+    made, real = _make(store, upper), Store.put_image_record
+    taken: list[str] = []
+
+    def put(self: Store, record: ImageRecord) -> None:
+        if not taken:
+            taken.append(f"{store.path}/blobs/sha256/{record.blobs[0].hex}")
+            os.unlink(taken[0])
+        real(self, record)
+
+    monkeypatch.setattr(Store, "put_image_record", put)
+    image = make_image(store, None, {"architecture": "amd64", "os": "linux"}, [made])
+    assert os.path.exists(taken[0])
+    assert open_image(store, str(image.digest)).layers == (made.layer,)
+    make_removable(Path(made.layer.tree).parent)
+    shutil.rmtree(Path(made.layer.tree).parent)
+    with pytest.raises(StoreError):  # what nobody has any more is told
+        make_image(store, None, {"architecture": "arm64", "os": "linux"}, [made])
 
 
 # ---- several as one -------------------------------------------------------------------------------------------------
