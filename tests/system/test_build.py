@@ -339,9 +339,10 @@ def test_squashed_content_really_goes(build: Builder, tmp_path: Path) -> None:
 def test_history_and_configuration(build: Builder) -> None:
     build.ok(
         "FROM tiny\nENV A=1\nLABEL b=2\nEXPOSE 80\nVOLUME /v\nUSER 5\nWORKDIR /w\nSTOPSIGNAL SIGINT\n"
-        'ENTRYPOINT ["e"]\nCMD ["c"]\n'
+        'ENTRYPOINT ["e"]\nCMD ["c"]\nONBUILD RUN later\n'
     )
     config = build.config()
+    assert config["OnBuild"] == ["RUN later"]
     assert config["Entrypoint"] == ["e"]
     assert config["Labels"] == {"b": "2"}
     rows = build.wherry.ok("history", "--format", "json", "made").splitlines()
@@ -430,6 +431,7 @@ def test_an_image_whose_name_moved_on_is_listed_without_one_until_a_prune(build:
         ("FROM tiny AS base\nFROM bsae\n", 2, "did you mean the stage 'base'?"),
         ("FROM tiny AS base\nCOPY --from=bsae /x /y\n", 2, "did you mean the stage 'base'?"),
         ("ARG TAG\nFROM lab/base:$TAG\n", 2, "'' is not a tag"),
+        ("FROM --platform=linux/s390x scratch\nCOPY . /\nRUN true\n", 3, "next: build it with --platform linux/"),
         ("# check=error=true\nFROM tiny\nMAINTAINER me\n", 3, "MAINTAINER is deprecated (MaintainerDeprecated)"),
     ],
 )

@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -147,6 +148,16 @@ def test_a_changed_file_is_read_again(wherry: Wherry, forms: Path) -> None:
 def test_standard_input_is_loaded(wherry: Wherry, forms: Path, name: str, pack: type[bytes]) -> None:
     result = wherry("load", stdin=pack((forms / f"a-{name}").read_bytes()))
     assert (result.status, result.stdout) == (0, "loaded: docker.io/library/tiny:1\n")
+
+
+def test_standard_input_has_no_path(wherry: Wherry, tmp_path: Path) -> None:
+    """What is kept for the time is not what an image is called after that, nor what is advised."""
+    wherry.ok("pack", "-q", f"{images.image('tiny')}/", str(tmp_path / "tiny.sif"))
+    loaded = wherry("load", stdin=(tmp_path / "tiny.sif").read_bytes())
+    assert re.fullmatch(r"loaded: standard-input@sha256:[0-9a-f]{64}\n", loaded.stdout), str(loaded)
+    assert "standard-input" in wherry.ok("images", "--format", "{{.Repository}}").split()
+    root = wherry("load", stdin=tar_of([file("etc/name", b"root\n")]))
+    assert (root.status, "next: wherry import - NAME" in root.stderr) == (125, True), str(root)
 
 
 def test_what_is_no_image_is_called_what_it_is(wherry: Wherry, forms: Path) -> None:

@@ -137,4 +137,5 @@ def _config(image: Image) -> dict[str, Any]:
         "StopSignal": config.stop_signal,
         "Shell": list(config.shell) or None,
         "Healthcheck": config.healthcheck or None,
+        "OnBuild": list(config.on_build) or None,
     }

@@ -251,21 +251,23 @@ def load_path(
     platform: str | None = None,
     progress: Progress = silent,
 ) -> tuple[Loaded, ...]:
-    """All images of a file or folder into the store, with their names."""
+    """All images of a file or folder into the store, with their names; one that is there for the time only is called
+    what it was ``shown`` as."""
+    called = shown.replace(" ", "-") if path.startswith(f"{world.store.path}/") else ""
     form = look_at(shown or path, path)
     if form.kind in ARCHIVES:
         from wherry.image import load_named
 
-        return load_named(world.store, path, wanted=wanted, platform=platform, progress=progress)
+        return load_named(world.store, path, wanted=wanted, platform=platform, called=called, progress=progress)
     if form.kind in PACKED:
         from wherry.image import Loaded
 
-        return (Loaded(_unpacked(world, path, progress)),)
+        return (Loaded(_unpacked(world, path, progress, called)),)
     if form.kind in ("root", "root-tar"):
         raise UsageError(
             f"'{shown or path}' is not loaded",
             why="it is a root file system, which has no name and no configuration",
-            hint=f"wherry import {shown or path} NAME",
+            hint=f"wherry import {'-' if called else shown or path} NAME",
         )
     raise not_an_image(shown or path, form)
 
@@ -343,10 +345,10 @@ def _known(world: World, key: Digest) -> Image | None:
     return image
 
 
-def _unpacked(world: World, path: str, progress: Progress) -> Image:
+def _unpacked(world: World, path: str, progress: Progress, called: str = "") -> Image:
     from wherry.image import unpack_packed
 
-    return unpack_packed(world.store, path, progress)
+    return unpack_packed(world.store, path, progress, called)
 
 
 def _check_form(source: Source, path: str) -> None:

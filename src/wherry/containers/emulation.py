@@ -32,8 +32,14 @@ def require_emulation(reference: str, wanted: str, architecture: str) -> None:
     flags = next((line.removeprefix("flags: ") for line in lines if line.startswith("flags: ")), "")
     if "enabled" in lines and "F" in flags:
         return
+    is_built = " " in reference  # a build's stage is in no registry
+    hint = (
+        f"build it with --platform linux/{architecture}"
+        if is_built
+        else (f"pull the other variant: wherry pull --platform linux/{architecture} {reference}")
+    )
     raise HostLacks(
         f"'{reference}' is for {wanted}, this machine is {architecture}",
         why="no emulator for it is registered with the kernel" if not lines else "its emulator does not work inside",
-        hint=f"pull the other variant: wherry pull --platform linux/{architecture} {reference}",
+        hint=f"{hint}; or ask the administrator for qemu-user-static",
     )

@@ -79,15 +79,16 @@ def load_named(
     platform: str | None = None,
     name: bool = True,
     single: bool = False,
+    called: str = "",
     progress: Progress = silent,
 ) -> tuple[Loaded, ...]:
-    """:func:`load_images`, with the names in the archive."""
+    """:func:`load_images`, with the names in the archive; ``called`` is what it is called in place of its path."""
     path = os.path.abspath(path)
     with threads_needed(f"load '{path}'"), _opened(path, _work(store, path)) as layout:
         found = archived_images(layout, path, platform, wanted)
         if single:
             found = iter([_only(list(found), path)])
-        loaded = tuple(Loaded(_bring(store, layout, image, path, progress), image.names) for image in found)
+        loaded = tuple(Loaded(_bring(store, layout, image, called or path, progress), image.names) for image in found)
     if not loaded:
         raise _empty(path)
     for each in loaded if name else ():

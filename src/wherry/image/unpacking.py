@@ -33,22 +33,23 @@ _RATIO = 3.2
 """How much larger contents mostly are than what they were packed to."""
 
 
-def unpack_packed(store: Store, path: str, progress: Progress = silent) -> Image:
+def unpack_packed(store: Store, path: str, progress: Progress = silent, called: str = "") -> Image:
     """The image in a SIF or squashfs file, unpacked once: it is known again by the file's digest.
 
-    Its reference is the path with that digest. Raises as :func:`wherry.image.packed_facts`, and
-    :class:`HostileArchive`, :class:`StoreFull`, :class:`HostLacks` where the machine cannot decompress it.
+    Its reference is the path, or what else the file is ``called``, with that digest. Raises as
+    :func:`wherry.image.packed_facts`, and :class:`HostileArchive`, :class:`StoreFull`, :class:`HostLacks` where the
+    machine cannot decompress it.
     """
     path = os.path.abspath(path)
     facts = packed_facts(path)
     try:
         with open(path, "rb", buffering=0) as file, threads_needed(f"unpack '{path}'"):
-            return _unpack(store, file.fileno(), facts, progress)
+            return _unpack(store, file.fileno(), facts, progress, called or path)
     except OSError as error:
         raise ImageError(f"'{path}' cannot be read", why=reason(error)) from error
 
 
-def _unpack(store: Store, file: int, facts: PackedImage, progress: Progress) -> Image:
+def _unpack(store: Store, file: int, facts: PackedImage, progress: Progress, called: str) -> Image:
     digest, stamp = _digest(file, facts.path, progress), _stamp(file)
     while True:
         found = _held(store, digest)
@@ -57,7 +58,7 @@ def _unpack(store: Store, file: int, facts: PackedImage, progress: Progress) -> 
         key, name = f"packed-{digest.hex}", os.path.basename(facts.path)
         with store.flight(key, progress, lambda: _held(store, digest) is not None, subject=name) as mine:
             if mine:
-                return _bring(store, file, facts, digest, stamp, progress)
+                return _bring(store, file, facts, digest, stamp, progress, called)
 
 
 def _held(store: Store, digest: Digest) -> Image | None:
@@ -71,9 +72,15 @@ def _held(store: Store, digest: Digest) -> Image | None:
 
 
 def _bring(
-    store: Store, file: int, facts: PackedImage, digest: Digest, stamp: tuple[int, ...], progress: Progress
+    store: Store,
+    file: int,
+    facts: PackedImage,
+    digest: Digest,
+    stamp: tuple[int, ...],
+    progress: Progress,
+    called: str,
 ) -> Image:
-    reference = f"{facts.path}@{digest}"
+    reference = f"{called}@{digest}"
     assert facts.superblock is not None
     store.require_space(int(facts.size * _RATIO), f"the image '{facts.path}'")
     squashfs = Squashfs(file, facts.offset, facts.superblock, facts.path)

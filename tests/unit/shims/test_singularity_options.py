@@ -256,3 +256,11 @@ def test_a_work_folder_holds_what_is_contained(tmp_path: Path) -> None:
         "/scratch": f"{tmp_path}/scratch/scratch",
     }
     assert (tmp_path / "var_tmp").is_dir()
+
+
+@pytest.mark.parametrize("slashes", ["", "//"])
+def test_archives_and_layouts_are_named_with_two_slashes_or_none(slashes: str) -> None:
+    """The manuals write ``docker-archive://lolcow.tar``; the file lies in the current directory."""
+    for scheme in ("docker-archive", "oci-archive", "oci", "docker-daemon"):
+        assert image_meant(f"{scheme}:{slashes}here.tar", Outside({})).name == f"{scheme}:here.tar"
+        assert image_meant(f"{scheme}:{slashes}/there/x.tar", Outside({})).name == f"{scheme}:/there/x.tar"

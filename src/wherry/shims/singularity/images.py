@@ -23,7 +23,7 @@ _REFUSED = {
 }
 _PLACES = ("docker", "oras", "http", "https")
 _LOCAL = ("oci", "oci-archive", "docker-archive", "docker-daemon")
-"""Schemes that are followed by a colon alone."""
+"""Schemes that may be followed by a colon alone; the manuals also write them with two slashes."""
 
 
 class Meant(msgspec.Struct, frozen=True):
@@ -59,7 +59,9 @@ def image_meant(text: str, outside: Outside) -> Meant:
     if scheme in _REFUSED:
         hint = "pull it with the peer's own program, and run the file; or use docker:// or oras://"
         raise UsageError(f"cannot reach '{text}'", why=_REFUSED[scheme], hint=hint)
-    if scheme in (*_PLACES, *_LOCAL):
+    if scheme in _LOCAL:
+        return Meant(f"{scheme}:{text.removeprefix(f'{scheme}:').removeprefix('//')}", text)
+    if scheme in _PLACES:
         return Meant(text.removeprefix("docker://"), text)
     if scheme:
         raise UsageError(f"'{text}' has an unknown scheme", hint=f"known are: {', '.join((*_PLACES, *_LOCAL))}")
