@@ -105,6 +105,12 @@ def test_an_environment_that_conda_made_is_active_in_run_exec_and_shell(builder:
         builder.ok("rm", "-f", "stays")
 
 
+def test_conda_makes_the_same_bytes_again(builder: Wherry) -> None:
+    build(builder, "active", _CONDA + _WAYS["as a variable"][0])
+    result = builder("build", "-q", "--check", str(builder.folder / "context"))
+    assert result.status == 0, str(result)
+
+
 @pytest.mark.parametrize("engine", [each for each in ENGINES if each.is_here()], ids=lambda engine: engine.name)
 def test_it_is_active_in_every_engine(builder: Wherry, engine: Declared) -> None:
     build(builder, "active", _CONDA + _WAYS["as a variable"][0])

@@ -124,6 +124,13 @@ def test_real_root_makes_the_same_tree(builder: Wherry, daemon: Docker, name: st
     assert different == {}
 
 
+@pytest.mark.parametrize("name", _RECIPES)
+def test_two_builds_give_the_same_bytes(builder: Wherry, name: str) -> None:
+    context = build(builder, name, _RECIPES[name])
+    result = builder("build", "-q", "--check", str(context), timeout=280)
+    assert result.status == 0, str(result)
+
+
 def test_real_ids_make_the_same_tree(builder: Wherry) -> None:
     for way in ("supervisor", "range"):
         build(builder, f"rpm-{way}", _RPM, "--owners", way)

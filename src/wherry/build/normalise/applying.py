@@ -106,8 +106,10 @@ def _apply(upper: str, path: str, rule: Rule, times: Times) -> Change | None:
         return Change(path, rule.name, "warned", rule.why)
     if rule.action == "empty":
         return _written(place, b"", Change(path, rule.name, "emptied")) if os.path.getsize(place) else None
-    from wherry.build.normalise.rewriting import HEADS, REWRITERS
+    from wherry.build.normalise.rewriting import ATTRIBUTES, HEADS, REWRITERS
 
+    if rule.rewriter in ATTRIBUTES:
+        return _bare(place, ATTRIBUTES[rule.rewriter], Change(path, rule.name, "rewritten"))
     if rule.rewriter == "compiled" or rule.rewriter in HEADS:
         from wherry.build.normalise.compiled import HEAD, clamped_head, source_of
 
@@ -125,6 +127,17 @@ def _apply(upper: str, path: str, rule: Rule, times: Times) -> Change | None:
     with open(place, "rb") as file:
         content = REWRITERS[rule.rewriter](file.read(), times)
     return None if content is None else _written(place, content, Change(path, rule.name, "rewritten"))
+
+
+def _bare(place: str, beginning: str, change: Change) -> Change | None:
+    """The file without the attributes whose names begin so."""
+    found = [name for name in os.listxattr(place, follow_symlinks=False) if name.startswith(beginning)]
+    if not found:
+        return None
+    with _writable(place) as file:
+        for name in found:
+            os.removexattr(file.fileno(), name)
+    return change
 
 
 def _dated(place: str, change: Change, times: Times) -> Change | None:

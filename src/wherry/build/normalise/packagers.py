@@ -75,6 +75,15 @@ RULES = (
         ),
     ),
     Rule(
+        name="dnf-attributes",
+        program="dnf",
+        action="rewrite",
+        rewriter="librepo-attributes",
+        sentence="the notes of librepo at files that it fetched, which are attributes of these",
+        why="they hold the time of the fetch; the next use reads the file once to make them anew",
+        paths=("var/cache/dnf/**", "var/cache/libdnf5/**", "var/cache/yum/**"),
+    ),
+    Rule(
         name="rpm-locks",
         program="rpm",
         action="drop",

@@ -18,7 +18,7 @@ import msgspec
 from wherry.build.certificates import without_added
 from wherry.build.normalise.gitindex import without_places
 
-__all__ = ["HEADS", "MACHINE_ID", "REWRITERS", "Times"]
+__all__ = ["ATTRIBUTES", "HEADS", "MACHINE_ID", "REWRITERS", "Times"]
 
 MACHINE_ID = b"57686572727920696d616765206f6e65\n"
 """Any will do that is not all zeros (machine-id(5)); it says "Wherry image one"."""
@@ -183,6 +183,9 @@ def _gzip_time(head: bytes, times: Times) -> bytes | None:
     seconds = int.from_bytes(head[4:8], "little")
     return head[:4] + struct.pack("<I", times.epoch & 0xFFFF_FFFF) + head[8:] if seconds >= times.since else None
 
+
+ATTRIBUTES: Mapping[str, str] = {"librepo-attributes": "user.Librepo."}
+"""Beginnings of the names of attributes that go; contents stay."""
 
 HEADS: Mapping[str, Callable[[bytes, Times], bytes | None]] = {"gzip-time": _gzip_time}
 """Of files of any size: these are given the first 16 bytes, and give as many."""

@@ -16,8 +16,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     ``paths`` are patterns below the root, of regular files: ``*``, ``?`` and ``[...]`` within a name, ``**`` for any
     number of directories. ``drop`` takes the file out of the layer, ``empty`` keeps it without content, ``rewrite``
-    has ``rewriter`` say its content (a name in :mod:`~wherry.build.normalise.rewriting`, or one of the two forms of
-    which only a part is read: ``compiled`` and ``archive-times``), ``warn`` only tells that it will differ.
+    has ``rewriter`` say its content or attributes (a name in :mod:`~wherry.build.normalise.rewriting`, or one of the
+    two forms of which only a part is read: ``compiled`` and ``archive-times``), ``warn`` only tells that it differs.
     """
 
     name: str

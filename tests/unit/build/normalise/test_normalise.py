@@ -73,6 +73,25 @@ def test_two_machines_get_one_identity(tmp_path: Path) -> None:
     assert one.stat().st_mode & 0o7777 == 0o444
 
 
+def test_notes_that_dnf_keeps_as_attributes_go_and_the_rest_of_the_file_stays(tmp_path: Path) -> None:
+    place = write(tmp_path, "var/cache/dnf/local-1/repodata/1-primary.xml.gz", b"packages")
+    os.setxattr(write(tmp_path, "srv/mine"), "user.Librepo.checksum.mtime", b"1")
+    for name, value in (
+        ("user.Librepo.checksum.mtime", b"1"),
+        ("user.Librepo.checksum.sha256", b"2"),
+        ("user.x", b"3"),
+    ):
+        os.setxattr(place, name, value)
+    os.utime(place, (5, 7))
+    place.chmod(0o444)
+    changed = {"var/cache/dnf/local-1/repodata/1-primary.xml.gz": ("dnf-attributes", "rewritten")}
+    assert done(normalise(str(tmp_path), RULES, EPOCH, EPOCH)) == changed
+    assert (os.listxattr(place), place.read_bytes(), place.stat().st_mtime) == (["user.x"], b"packages", 7)
+    assert place.stat().st_mode & 0o7777 == 0o444
+    assert os.listxattr(tmp_path / "srv/mine") == ["user.Librepo.checksum.mtime"]
+    assert normalise(str(tmp_path), RULES, EPOCH, EPOCH) == ()
+
+
 def test_times_modes_links_and_attributes_of_what_is_rewritten_stay(tmp_path: Path) -> None:
     place = write(tmp_path, "etc/shadow", b"root:*:20000:0:99999:7:::\n", 0o640)
     os.setxattr(place, "user.wherry.owner", b"0:42:640")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.build.normalise import RULES, normalise
-from wherry.build.normalise.rewriting import HEADS, REWRITERS, Times
+from wherry.build.normalise.rewriting import ATTRIBUTES, HEADS, REWRITERS, Times
 
 NOW = int(time.time())
 TIMES = Times(epoch=1_000_000_000, since=NOW - 1000)
@@ -167,6 +167,6 @@ def test_no_rewriter_fails_on_any_bytes(name: str, content: bytes) -> None:
 
 def test_every_rewriter_is_used_and_every_rule_has_one() -> None:
     used = {rule.rewriter for rule in RULES if rule.rewriter}
-    assert used == {*REWRITERS, *HEADS, "compiled", "archive-times"}
+    assert used == {*REWRITERS, *HEADS, *ATTRIBUTES, "compiled", "archive-times"}
     assert [rule.name for rule in RULES if (rule.action == "rewrite") != bool(rule.rewriter)] == []
     assert len({rule.name for rule in RULES}) == len(RULES)
