@@ -84,7 +84,10 @@ class _Verb(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self._format_examples(formatter)
         left = {parameter.name: parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)}
-        for heading, options in _sections(self.verb):
+        sections = _sections(self.verb)
+        shared = [option for _, options in sections for option in options]
+        own = [option for option in self.verb.options if sections and option not in shared]
+        for heading, options in [("How it runs", own), *sections] if own else sections:
             records = [left.pop(option.key).get_help_record(ctx) for option in options]
             self._format_section(formatter, heading, records)
         rest = [parameter.get_help_record(ctx) for parameter in left.values()]

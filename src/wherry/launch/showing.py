@@ -30,6 +30,7 @@ _NAMESPACES = (
 )
 _BIND_BITS = ((1, "read-only"), (16, "this mount only"), (32, "if it exists"), (128, "follows later mounts"))
 _LONG = 100
+_SETTING, _FEW = "WHERRY_", 4
 
 
 def show(plan: LaunchPlan, arguments: tuple[str, ...] = ()) -> str:
@@ -228,10 +229,20 @@ def _leaves(plan: LaunchPlan) -> list[str]:
 
 
 def _inputs(plan: LaunchPlan) -> list[str]:
+    files = [str(item.fields[0]) for item in plan.inputs if item.kind in ("FILE", "CONTENT")]
+    below = {path: sum(other.startswith(f"{path}/") for other in files) for path in files}
+    variables = [item.fields[0] for item in plan.inputs if item.kind == "ENV"]
+    settings = sum(str(name).startswith(_SETTING) for name in variables)
     found = []
     for item in plan.inputs:
         if item.kind in ("FILE", "CONTENT"):
-            found.append(f"the file {_text(str(item.fields[0]))}")
+            path = str(item.fields[0])
+            if not any(path.startswith(f"{other}/") for other in files):
+                more = f" and {below[path]} below it" if below[path] else ""
+                found.append(f"the file {_text(path)}{more}")
+        elif item.kind == "ENV" and settings > _FEW and str(item.fields[0]).startswith(_SETTING):
+            line = f"{settings} variables {_SETTING}* ('wherry settings' names them)"
+            found += [line] if line not in found else []
         elif item.kind in ("ENV", "ENVS"):
             found.append(f"the variable {_plain(item.fields[0])}{'*' if item.kind == 'ENVS' else ''}")
         elif item.kind == "NEAREST":

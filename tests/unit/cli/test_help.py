@@ -58,6 +58,12 @@ def test_the_help_of_a_verb_shows_usage_options_and_examples(name: str, capsys: 
         assert option.names[-1] in shown
 
 
+def test_what_run_alone_has_is_shown_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["run", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("--detach") < shown.index("\nYours:") < shown.index("--here  ")
+
+
 @pytest.mark.parametrize("word", ["--help", "-h", "help"])
 def test_the_help_of_wherry_shows_every_verb_under_its_heading(capsys: pytest.CaptureFixture[str], word: str) -> None:
     assert main.main([word]) == 0

@@ -31,6 +31,23 @@ def test_a_person_reads_what_the_container_sees() -> None:
     assert not any(ord(letter) < 32 and letter != "\n" for letter in text)
 
 
+def test_what_would_change_the_plan_is_told_in_few_lines() -> None:
+    """Not each setting's variable, and no file below one that is named: programs read all of them (--format json)."""
+    outside = Outside({})
+    for name in ("A", "B", "C", "D", "E"):
+        outside.env(f"WHERRY_{name}")
+    for path in ("/nonexistent/x", "/nonexistent/x/y", "/nonexistent/x/y/z", "/nonexistent/xy"):
+        outside.stat(path)
+    plan = with_inputs(make_plan(), outside)
+    told = show(plan).partition("when one of these changes\n")[2].splitlines()
+    assert told[:3] == [
+        "  5 variables WHERRY_* ('wherry settings' names them)",
+        "  the file /nonexistent/x and 2 below it",
+        "  the file /nonexistent/xy",
+    ]
+    assert show_json(plan).count(b'"WHERRY_') == 5
+
+
 def test_limits_have_the_names_of_the_option() -> None:
     text = show(make_plan(RunOptions(ulimits=(Ulimit("nofile", 1, 2), Ulimit("rttime", 3, 4)))))
     assert "  limit nofile: 1 2\n" in text and "  limit rttime: 3 4\n" in text
