@@ -78,7 +78,7 @@ def read(words: list[str]) -> Line:
         position += 1
         if word == "--":
             prefix = tuple(words[:position]) if plain and len(plain) == 1 else ()
-            return Line(options, (*plain, *words[position:]), prefix, tuple(steps))
+            return Line(options, (*plain, *words[position:]), prefix, steps=tuple(steps))
         if word[:1] != "-" or word == "-":
             plain.append(word)
         elif word[:2] == "--":
@@ -95,7 +95,7 @@ def read(words: list[str]) -> Line:
                 position += 1
         else:
             position = _letters(word, words, position, options, steps)
-    return Line(options, tuple(plain), (), tuple(steps))
+    return Line(options, tuple(plain), (), steps=tuple(steps))
 
 
 def _letters(
