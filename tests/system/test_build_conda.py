@@ -54,6 +54,12 @@ def test_what_the_recipe_activates_is_active_in_run_exec_and_shell(made: Wherry,
     made.ok("rm", "-f", "stays")
 
 
+def test_scripts_are_asked_under_proot_too(made: Wherry, tmp_path: Path) -> None:
+    build(made, tmp_path, "ENV CONDA_DEFAULT_ENV=fit\n", "--owners", "proot")
+    assert made.ok("run", "made", "fit") == SAYS
+    assert made("run", "made", "ls", "/opt/trace").status != 0
+
+
 def test_other_engines_find_it_in_the_configuration(made: Wherry, tmp_path: Path) -> None:
     build(made, tmp_path, "ENV CONDA_DEFAULT_ENV=fit\n")
     config = json.loads(made.ok("inspect", "made", "--format", "{{json .Config}}"))

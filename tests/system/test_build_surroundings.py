@@ -115,8 +115,9 @@ def layer_of(command: Wherry, folder: Path) -> Path:
     return folder / "root"
 
 
+@pytest.mark.parametrize("owners", ["supervisor", "proot"])
 def test_every_program_that_fetches_trusts_the_machine_s_authorities_and_none_stays(
-    build: Callable[..., Result], command: Wherry, site: Site, tmp_path: Path
+    build: Callable[..., Result], command: Wherry, site: Site, tmp_path: Path, owners: str
 ) -> None:
     made = build(
         """
@@ -130,7 +131,13 @@ def test_every_program_that_fetches_trusts_the_machine_s_authorities_and_none_st
         echo "deb [trusted=yes] $U/deb ./" >/etc/apt/sources.list.d/site.list
         apt-get -q update -o Dir::Etc::sourcelist=/etc/apt/sources.list.d/site.list -o Dir::Etc::sourceparts=-
         apt-get -q install -y tinydeb
-        """
+        useradd -m app
+        su app -c 'pip install -q --user --no-deps --no-cache-dir --no-index --break-system-packages /opt/by-pip/*.whl'
+        su app -c 'python3 -c "import tinypkg, os; assert os.getuid() == 1000"'
+        """,
+        "--no-cache",
+        "--owners",
+        owners,
     )
     assert made.status == 0, str(made)
     root = layer_of(command, tmp_path)
