@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 import images
 from build_recipes import RECIPES, context_in
 from hard_hosts import around
+from waiting import until
 from wherry_command import Wherry, installed
 
 
@@ -57,6 +60,53 @@ def test_a_step_that_fails_with_a_range_leaves_nothing_of_others(lab: Wherry, tm
     (tmp_path / "Dockerfile").write_text("FROM small\nRUN install -d -o 5 -m 700 /a/b && touch /a/b/c && false\n")
     assert lab("build", "--owners", "range", str(tmp_path)).status == 1
     assert left_over(lab) == []
+
+
+@pytest.mark.parametrize("words", [("prune", "--force"), ("build", "--owners", "range", "{}/next")])
+def test_what_a_killed_step_with_a_range_left_of_others_goes(
+    lab: Wherry, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    for name, recipe in (("first", "install -d -o 5 -m 700 /a/b && touch /a/b/c && sleep 1000"), ("next", "true")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").write_text(f"FROM small\nRUN {recipe}\n")
+    process = subprocess.Popen(
+        [str(installed()), "build", "--no-cache", "--owners", "range", str(tmp_path / "first")],
+        env=lab.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    store = lab.folder / "store" / "tmp"
+    until(lambda: [path for path in store.glob("*/upper/a/b") if path.stat().st_uid != os.getuid()], 60)
+    process.kill()
+    process.wait()
+    assert left_over(lab) != []
+    until(lambda: lab(*(word.format(tmp_path) for word in words)).status == 0 and left_over(lab) == [], 60)
+
+
+WAITS = """
+import os, sys, threading, time
+from wherry.base.errors import HostLacks
+from wherry.containers import with_all_ids
+sys.path.insert(0, os.getcwd())
+assert with_all_ids(lambda: __import__("alone").VALUE) == 7
+began = threading.Event()
+threading.Thread(target=lambda: __import__("slow"), daemon=True).start()
+while not os.path.exists("began"): time.sleep(0.01)
+assert with_all_ids(os.getpid) != os.getpid()
+for name in ("slow", "new"):
+    try: with_all_ids(lambda: __import__(name))
+    except HostLacks as error: print(error.why, flush=True)
+os._exit(0)
+"""
+
+
+def test_what_is_done_for_all_ids_never_waits_for_a_thread_that_is_not_there(tmp_path: Path) -> None:
+    """A module that another thread was importing when the child was made would be locked there for ever."""
+    for name, text in (("slow", "open('began', 'w').close(); import time; time.sleep(600)"), ("alone", "VALUE = 7")):
+        (tmp_path / f"{name}.py").write_text(text)
+    words = [sys.executable, "-c", WAITS]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.stdout.splitlines() == ["'slow' is not imported yet", "'new' is not imported yet"], ended.stderr
 
 
 def test_the_user_of_a_step_with_a_range_is_really_another(lab: Wherry, tmp_path: Path) -> None:

@@ -307,6 +307,10 @@ def opened_site(
     environ = {**os.environ, **({"SOURCE_DATE_EPOCH": given} if given else {})}
     seconds, _ = epoch(contexts.commit_time(text.path), environ)
     way, note = way_of_owners(world, options.owners)
+    if way == "range":
+        from wherry.containers import remove_left_work
+
+        remove_left_work(world)
     here = Here(
         options=options,
         recipe=text.name,

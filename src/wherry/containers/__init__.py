@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
+    from wherry.containers.abandoned import abandoned_scratch, remove_left_work, remove_scratch, scratch_size
     from wherry.containers.again import prepare_again
     from wherry.containers.aliases import add_name, protect, remove_name, set_label
     from wherry.containers.archiving import (
@@ -226,6 +226,7 @@ _HOMES = {
     "reference_to_name": "naming",
     "remove_name": "aliases",
     "remove_names": "unused",
+    "remove_left_work": "abandoned",
     "remove_scratch": "abandoned",
     "remove_shims": "shimming",
     "remove_tree": "trees",
@@ -372,6 +373,7 @@ __all__ = [
     "record_files",
     "reference_of",
     "reference_to_name",
+    "remove_left_work",
     "remove_name",
     "remove_names",
     "remove_scratch",

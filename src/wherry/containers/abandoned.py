@@ -14,7 +14,7 @@ from wherry.base.errors import HostLacks
 from wherry.containers.running import running_folder
 from wherry.containers.world import World
 
-__all__ = ["abandoned_scratch", "held_files", "remove_scratch", "scratch_size"]
+__all__ = ["abandoned_scratch", "held_files", "remove_left_work", "remove_scratch", "scratch_size"]
 
 _AGE_SECONDS = 3600.0
 _DIGITS = frozenset("0123456789abcdef")
@@ -52,6 +52,17 @@ def remove_scratch(paths: tuple[str, ...]) -> int:
             remove_tree(mine)
             gone += 1
     return gone
+
+
+def remove_left_work(world: World) -> None:
+    """Remove what killed steps with a range of ids left in the store: its own sweep cannot, since it belongs to other
+    ids. What is left without a range stays for the day when there is one."""
+    from wherry.containers.trees import remove_tree
+    from wherry.store import left_over
+
+    for path in left_over(world.store.path):
+        with contextlib.suppress(OSError):
+            remove_tree(path)
 
 
 def scratch_size(paths: Iterable[str]) -> int:

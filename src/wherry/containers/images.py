@@ -96,7 +96,7 @@ class Pruned(msgspec.Struct, frozen=True):
 
 def prune(*, everything: bool = False, builds: bool = False, world: World | None = None) -> Pruned:
     """Remove what nothing needs; with ``builds`` all that builds left, else what of it is over its limits."""
-    from wherry.containers.abandoned import abandoned_scratch, remove_scratch, scratch_size
+    from wherry.containers.abandoned import abandoned_scratch, remove_left_work, remove_scratch, scratch_size
     from wherry.containers.records import old_records, remove_records
     from wherry.containers.unmounting import left_mounts, remove_mounts
     from wherry.containers.unused import remove_names, unused_names
@@ -107,6 +107,7 @@ def prune(*, everything: bool = False, builds: bool = False, world: World | None
     result = prune_store(
         world.store, _running(world), runtime=world.runtime, everything=everything, cache=_left(world, builds)
     )
+    remove_left_work(world)
     scratch, shown = abandoned_scratch(world), unused_names(world)
     records = old_records(world.state, world.settings.number("record.keep_days"))
     size = result.bytes + scratch_size((*scratch, *shown, *records))

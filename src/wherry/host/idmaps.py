@@ -3,8 +3,11 @@ with the rights over all of it."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -58,7 +61,8 @@ def _no_range(why: str, ask: str) -> HostLacks:
 def as_all_ids(act: Callable[[], None]) -> None:
     """Do ``act`` in a child that has all rights over files of this user and of the ids granted to him.
 
-    Raises :class:`HostLacks` where there are none, or with what went wrong in the child.
+    Where other threads run, ``act`` may import nothing that is not there yet: an error then, and never a wait for a
+    lock that one of them held. Raises :class:`HostLacks` where there are none, or with what went wrong in the child.
     """
     import pwd
 
@@ -125,8 +129,11 @@ def _output(command: list[str]) -> str:
 def _try(*maps: tuple[str, int, Sequence[Range]], act: Callable[[], None] | None = None) -> str:
     """Do ``act`` in a child whose namespace has ourselves and the ranges; what went wrong, or empty."""
     ready, done = os.pipe(), os.pipe()
+    alone = threading.active_count() == 1
     child = os.fork()
     if child == 0:
+        if not alone:
+            _be_alone()
         _be_mapped(ready[1], done, act)
     os.close(ready[1])
     os.close(done[0])
@@ -146,6 +153,17 @@ def _try(*maps: tuple[str, int, Sequence[Range]], act: Callable[[], None] | None
         os.close(ready[0])
         os.close(done[1])
         os.waitpid(child, 0)
+
+
+def _be_alone() -> None:
+    """In a child whose parent has threads, which are not here: what they held is held for ever. The interpreter makes
+    its own locks anew; those of modules that were being imported it does not, and objects of theirs must not end."""
+
+    def refuse(name: str, *_: object) -> NoReturn:
+        raise ImportError(f"'{name}' is not imported yet")
+
+    gc.disable()
+    sys.modules["_frozen_importlib"].__dict__.update(_find_and_load=refuse, _lock_unlock_module=refuse)
 
 
 def _be_mapped(ready: int, done: tuple[int, int], act: Callable[[], None] | None) -> NoReturn:

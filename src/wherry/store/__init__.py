@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wherry.store.built import BuiltStep, recall_step, remember_step, touch_step
     from wherry.store.cachemounts import cache_mount
     from wherry.store.collect import PruneResult, enforce_limit, prune, prune_cache, remove_image, used_elsewhere
+    from wherry.store.discard import left_over
     from wherry.store.disk import Usage, usage
     from wherry.store.evicting import CacheRule, is_cache_within
     from wherry.store.flight import Timing
@@ -50,6 +51,7 @@ __all__ = [
     "holding",
     "human",
     "is_cache_within",
+    "left_over",
     "listed",
     "measure",
     "open_at",
@@ -82,6 +84,7 @@ _LATER = {
     "holding": "holds",
     "remove_image": "collect",
     "Listed": "listing",
+    "left_over": "discard",
     "listed": "listing",
     "Timing": "flight",
     "Space": "space",

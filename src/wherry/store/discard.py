@@ -10,7 +10,16 @@ from wherry.store.durable import fresh_path
 from wherry.store.processes import current, is_dead, parse_tmp_name
 from wherry.store.values import DAY
 
-__all__ = ["delete_tree", "file_system_time", "is_anyone_working", "is_left_over", "put_aside", "sweep", "sweep_once"]
+__all__ = [
+    "delete_tree",
+    "file_system_time",
+    "is_anyone_working",
+    "is_left_over",
+    "left_over",
+    "put_aside",
+    "sweep",
+    "sweep_once",
+]
 
 PARTIAL_AGE = 7 * DAY
 """Seconds that an interrupted download waits to be resumed."""
@@ -92,6 +101,12 @@ def sweep(root: str) -> int:
             if now - modified > age:
                 gone += delete_tree(f"{root}/{folder}/{name}")
     return gone
+
+
+def left_over(root: str) -> list[str]:
+    """What dead processes left in tmp/: after :func:`sweep`, what resisted."""
+    now = file_system_time(root)
+    return [f"{root}/tmp/{name}" for name, modified in _entries(f"{root}/tmp") if is_left_over(name, modified, now)]
 
 
 def is_left_over(name: str, modified: float, now: float) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-# Here, since a child of ours imports nothing: the thread that does may hold a lock for ever there.
+# Here, since a child of ours can import nothing where other threads run (wherry.host.as_all_ids).
 from wherry.containers import remove_tree, with_all_ids
 from wherry.image import claim, shown_owners, write_shown
 from wherry.launch import inside_ids, outside_ids

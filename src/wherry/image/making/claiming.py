@@ -160,7 +160,7 @@ def claim(upper: str, inside: Ids, shown: frozenset[str], own: tuple[int, int]) 
     finally:
         folders.close()
     if lines:
-        with open(f"{os.path.dirname(upper)}/owners", "a", encoding="ascii") as file:
+        with open(f"{os.path.dirname(upper)}/owners", "a", encoding="utf-8") as file:
             file.writelines(lines)
 
 
