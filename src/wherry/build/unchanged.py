@@ -72,7 +72,8 @@ class Consulted:
     ) -> None:
         """The build is done: note what it found in the store."""
         world = site.world
-        self.repeats = self.repeats and not site.asked and all(_repeats(world, step) for step in plan.graph.steps)
+        asks = site.asked or site.loses_owners  # the machine may have a better way tomorrow
+        self.repeats = self.repeats and not asks and all(_repeats(world, step) for step in plan.graph.steps)
         if not self.repeats:
             return
         try:
