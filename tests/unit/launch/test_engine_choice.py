@@ -165,6 +165,25 @@ def test_a_directory_that_one_may_write_is_not_shown_unprotected() -> None:
     planned(RunOptions(image="x", copy=True), surroundings=Surroundings(open_tree=True))
 
 
+def test_a_directory_that_is_changed_in_place_is_itself_the_root_under_proot() -> None:
+    """With what its programs write below /tmp too; an image of the store is never written."""
+    image, paths = FakeImage(reference="/data/box/"), msgspec.structs.replace(PATHS, flat="/data/box")
+    options = RunOptions(image="/data/box/", in_place=True, user="root")
+    plan = planned(options, image=image, paths=paths, surroundings=Surroundings(open_tree=True))
+    argv = wrap(plan)
+    assert argv[argv.index("-r") + 1] == "/data/box"
+    assert not plan.find("COPY") and not any(text.endswith(":/tmp") for text in shown(plan))
+    with pytest.raises(UsageError, match="only an image that was unpacked into a directory"):
+        planned(options)
+
+
+def test_a_build_s_step_has_names_and_folders_in_its_own_tree() -> None:
+    image, paths = FakeImage(reference="/draft/root/"), msgspec.structs.replace(PATHS, flat="/draft/root")
+    options = RunOptions(image="x", in_place=True, as_built=True, user="root")
+    found = shown(planned(options, image=image, paths=paths, surroundings=Surroundings(hosts=b"127.0.0.1 x\n")))
+    assert found == ["/dev:/dev", "/proc:/proc", "/sys:/sys", "\x01/shm:/dev/shm", "\x05:/proc/wherry-inside"]
+
+
 def test_other_ids_are_shown_by_proot() -> None:
     argv = wrap(planned(RunOptions(image="x", user="7:8")))
     assert argv[argv.index("-i") + 1] == "7:8"
