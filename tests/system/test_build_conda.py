@@ -89,6 +89,26 @@ def test_scripts_that_fail_leave_the_rest_of_the_activation(made: Wherry, tmp_pa
     assert made.ok("run", "made", "fit") == "fit  1\n"
 
 
+def test_scripts_are_asked_once_for_the_same_files_and_variables(made: Wherry, tmp_path: Path) -> None:
+    by_chance = (
+        "RUN echo 'export CHANCE=$(cat /proc/sys/kernel/random/uuid)' >/opt/conda/envs/fit/etc/conda/activate.d/a.sh\n"
+    )
+
+    def chance(more: str = "", *options: str) -> str:
+        build(made, tmp_path, f"{by_chance}ENV CONDA_DEFAULT_ENV=fit\n{more}", *options)
+        return made.ok("run", "made", "sh", "-c", "echo $CHANCE")
+
+    first = chance()
+    assert len(first) == 37
+    assert chance("LABEL a=b\n") == first
+    assert chance('CMD ["fit"]\n') == first
+    assert chance("ENV NEW=x\n") != first
+    assert chance("RUN touch /new\n") != first
+    again = chance("", "--no-cache")
+    assert again != first
+    assert chance() == again
+
+
 def test_check_compares_the_variables_that_scripts_give(made: Wherry, tmp_path: Path) -> None:
     script = (
         "RUN echo 'export WHICH=$(cat /proc/sys/kernel/random/uuid)' >/opt/conda/envs/fit/etc/conda/activate.d/a.sh\n"

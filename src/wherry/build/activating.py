@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from wherry.base.digest import Digest
 from wherry.build.conda import (
     LABEL,
     Activation,
@@ -19,6 +20,7 @@ from wherry.build.conda import (
     read_answer,
 )
 from wherry.build.graph import Graph, RunStep, SourceStep
+from wherry.build.hints import keep, recall
 
 if TYPE_CHECKING:
     from wherry.build.made import Made
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["activated"]
 
+_FORM = 1
 _PATIENCE = 60.0
 """Seconds for the scripts that an environment's packages bring."""
 
@@ -46,7 +49,7 @@ def activated(site: Site, graph: Graph, made: Made) -> dict[str, Any]:
     before = dict(pair.partition("=")[::2] for pair in config.get("Env") or ())
     after = plain_activation(request, tree, before)
     if needs_shell(request, tree):
-        asked = _ask(site, graph, made, request, before)
+        asked = _known(site, graph, made, request, before)
         if asked is None:
             site.note(f"the scripts of the environment '{request.name}' failed: its variables come without theirs")
         else:
@@ -67,8 +70,31 @@ def _commands(graph: Graph) -> list[tuple[str, ...]]:
     return found[::-1]
 
 
-def _ask(
+class _Answer(msgspec.Struct, frozen=True):
+    """The variables without and with the scripts."""
+
+    before: dict[str, str]
+    after: dict[str, str]
+
+
+def _known(
     site: Site, graph: Graph, made: Made, request: Activation, env: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]] | None:
+    """What a shell says, or said before of the same files and variables."""
+    command = activation_command(request, site.below(made.layers).view, env)
+    means = (_FORM, command, sorted(env.items()), [str(diff_id) for diff_id in made.diff_ids], graph.platform)
+    store, key = site.world.store.path, Digest.of(repr(means).encode("utf-8", "surrogateescape"))
+    found = recall(store, "activations", key, _Answer) if site.here.use_cache else None
+    if found is not None:
+        return found.before, found.after
+    asked = _ask(site, graph, made, command, env)
+    if asked is not None and keep(store, "activations", key, _Answer(*asked)):
+        site.asked = False  # the next build is told the same
+    return asked
+
+
+def _ask(
+    site: Site, graph: Graph, made: Made, command: tuple[str, ...], env: dict[str, str]
 ) -> tuple[dict[str, str], dict[str, str]] | None:
     import subprocess
 
@@ -82,7 +108,7 @@ def _ask(
     try:
         os.mkdir(f"{work}/upper", 0o755)
         options = RunOptions(
-            command=activation_command(request, site.below(made.layers).view, env),
+            command=command,
             entrypoint=(),
             env=("HOME=/root", *(f"{name}={value}" for name, value in env.items())),
             bare_env=True,

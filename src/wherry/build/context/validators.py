@@ -1,14 +1,11 @@
 """What is remembered of a file behind a URL, so that one request tells whether it is still the same (RFC 9110, 8.8).
 
-A hint in ``contents/urls`` of the store: what is damaged, foreign or missing says nothing. Only validators count that
-change with every byte: a strong entity tag, else a date of the last change that was a minute past when it was told.
+Only validators count that change with every byte: a strong entity tag, else a date of the last change that was a minute
+past when it was told.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
@@ -16,12 +13,13 @@ import msgspec
 
 from wherry.base.digest import Digest
 from wherry.base.errors import WherryError
+from wherry.build.hints import forget, keep, recall
 from wherry.registry import Held
 
 __all__ = ["remember", "remembered", "seconds_of"]
 
+_FOLDER = "urls"
 _SETTLED = 60
-_MOST = 1000
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -31,34 +29,20 @@ class _Note(msgspec.Struct, frozen=True):
 
 def remembered(folder: str, url: str) -> Held | None:
     """``folder`` is that of the store; empty: nothing is known."""
-    if not folder:
-        return None
+    note = recall(folder, _FOLDER, _key(url), _Note) if folder else None
     try:
-        with open(_path(folder, url), "rb") as file:
-            note = msgspec.json.decode(file.read(), type=_Note)
-        return Held(Digest.parse(note.digest), note.condition)
-    except (OSError, msgspec.MsgspecError, WherryError):
+        return Held(Digest.parse(note.digest), note.condition) if note is not None else None
+    except WherryError:
         return None
 
 
 def remember(folder: str, url: str, digest: Digest, headers: Mapping[str, str]) -> None:
     """Keep what the answer says, or forget what was known where it says nothing. Never fails."""
     condition = _condition(headers)
-    if not folder:
-        return
-    path = _path(folder, url)
-    work = f"{path}.{os.getpid()}.{threading.get_ident()}"
-    with contextlib.suppress(OSError):
-        if condition is None:
-            os.unlink(path)
-            return
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        with open(work, "wb") as file:
-            file.write(msgspec.json.encode(_Note(str(digest), condition)))
-        os.replace(work, path)
-        old = sorted(os.scandir(os.path.dirname(path)), key=lambda entry: entry.stat().st_mtime)
-        for entry in old[:-_MOST]:
-            os.unlink(entry.path)
+    if folder and condition is not None:
+        keep(folder, _FOLDER, _key(url), _Note(str(digest), condition))
+    elif folder:
+        forget(folder, _FOLDER, _key(url))
 
 
 def seconds_of(date: str) -> int | None:
@@ -80,6 +64,5 @@ def _condition(headers: Mapping[str, str]) -> tuple[str, str] | None:
     return "If-Modified-Since", modified
 
 
-def _path(folder: str, url: str) -> str:
-    return f"{folder}/contents/urls/{Digest.of(url.encode('utf-8', 'surrogateescape')).hex}"
-
+def _key(url: str) -> Digest:
+    return Digest.of(url.encode("utf-8", "surrogateescape"))
