@@ -113,8 +113,15 @@ def test_the_images_tree_is_bound_and_never_the_root() -> None:
 
 def test_runc_is_told_to_start_root_alone() -> None:
     machine = msgspec.structs.replace(GOOD, runtimes=(Program("runc", "/usr/sbin/runc"),))
-    with pytest.raises(HostLacks, match="runc starts no container as you"):
+    with pytest.raises(HostLacks, match="runc starts no container as you") as caught:
         _plan(machine=machine)
+    assert "install crun" in caught.value.hint
+    refused = msgspec.structs.replace(
+        machine, runtimes=(*machine.runtimes, Program("crun", "/usr/bin/crun", problem="cgroups are mixed"))
+    )
+    with pytest.raises(HostLacks, match="'/usr/bin/crun' does not work here: cgroups are mixed") as caught:
+        _plan(machine=refused)
+    assert "install crun" not in caught.value.hint
     argv = _plan(RunOptions(image="x", user="root"), machine).find("WRAP")[0].fields[0]
     assert argv == ("/usr/sbin/runc", "--root", "\x01/oci", "run", "--bundle", "\x01/bundle", "box")
 

@@ -43,11 +43,7 @@ class Oci:
         assert job.machine is not None
         runtime = job.machine.runtimes[0]
         if runtime.name == "runc" and job.person.uid != 0:
-            raise HostLacks(
-                "runc starts no container as you",
-                why="it wants the id 0 inside, and a user may show one id only",
-                hint="install crun; or say -u root, which is you outside",
-            )
+            raise _wants_root(job.machine)
         private = job.options.copy or job.person.uid == 0
         box = lay_out(job, private=private, points=not private)
         bundle = Bundle(
@@ -74,6 +70,15 @@ class Oci:
         user = f"{job.person.uid}:{job.person.gid}"
         program = Program((*call, "run", "--bundle", _BUNDLE, _NAME), (*call, "exec", "--user", user, _NAME))
         return boxed_plan(job, box, program, before=written, filtered=True, notes=_notes(job, box))
+
+
+def _wants_root(machine: Machine) -> HostLacks:
+    others = [f"'{each.path}' does not work here: {each.problem}" for each in machine.runtimes if each.problem]
+    return HostLacks(
+        "runc starts no container as you",
+        why="; ".join(["it wants the id 0 inside, and a user may show one id only", *others]),
+        hint=f"{'' if others else 'install crun; or '}say -u root, which is you outside",
+    )
 
 
 def _notes(job: Job, box: Box) -> tuple[str, ...]:
