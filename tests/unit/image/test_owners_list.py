@@ -78,17 +78,23 @@ def test_layer_upon_layer_gives_the_same_list(store: Store) -> None:
     layers = layers_of(
         store,
         [directory("d", 0o1777), *(file(f"d/{name}", uid=5) for name in "abc"), file("e", uid=5), symlink("l", "d")],
-        [file("d/a"), whiteout("d/b"), directory("e"), Item("null", tarfile.CHRTYPE)],
+        [
+            file("d/a"),
+            whiteout("d/b"),
+            directory("e"),
+            *(Item(name, tarfile.CHRTYPE) for name in ("null", "n/x", "n/y")),
+        ],
         [file("other", mode=0o4755)],
         [file("d/a", gid=7), directory("l"), file("l/x", uid=1), file("null")],
-        [whiteout("d"), file("d2/y", uid=2)],
+        [whiteout("d"), file("d2/y", uid=2), whiteout("n/x")],
     )
     below = Below(store, layers[:1])
     for count in range(1, len(layers) + 1):
         assert owners_list(store, below) == owners_list(store, layers[:count])
+        assert below.devices == Below(store, layers[:count]).devices
         if count < len(layers):
             below = Below(store, layers[: count + 1], below)
-    assert set(read(owners_list(store, below))) == {"d2/y", "l/x", "other"}
+    assert set(read(owners_list(store, below))) == {"d2/y", "l/x", "n/y", "other"}
 
 
 def test_what_an_earlier_step_left_comes_first(store: Store, tmp_path: Path) -> None:

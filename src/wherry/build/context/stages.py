@@ -51,7 +51,7 @@ def view_of_tree(tree: Tree) -> View:
 def _devices(below: Below) -> dict[str, dict[str, Owner]]:
     """By folder and name: no tree has them."""
     found: dict[str, dict[str, Owner]] = {}
-    for path, owner in below.devices():
+    for path, owner in below.devices.items():
         folder, _, name = path.rpartition("/")
         found.setdefault(f"/{folder}", {})[name] = owner
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,6 @@ class Below:
         self._layers = tuple(layers)[::-1]
         self._under = under
         self._owners: dict[str, LayerOwners] = under._owners if under is not None else {}
-        self._devices: dict[str, tuple[tuple[str, Owner], ...]] = under._devices if under is not None else {}
         self._moved: dict[tuple[int, int], Owner | None] | None = None
         self.view: Tree = under.view.above(self._layers[0]) if under is not None else Tree.of(layers)
 
@@ -80,15 +79,33 @@ class Below:
                 return bool(found.kind)
         return False
 
-    def devices(self) -> Iterator[tuple[str, Owner]]:
-        """The devices that the view would show if trees had them, each with its path."""
+    @cached_property
+    def devices(self) -> dict[str, Owner]:
+        """The devices that the view would show if trees had them, by path in order."""
+        under = self._under
+        known = under.devices if under is not None else {}
+        asked = self._layers[:1] if under is not None else self._layers
+        found = {path: known[path] for path in known if self._is_untouched(path)}
+        paths = {os.fsdecode(key) for layer in asked for key, owner in self._of(layer).odd.items() if owner.kind}
+        for path in (known.keys() | paths) - found.keys():
+            if (device := self._device(path)) is not None:
+                found[path] = device
+        return dict(sorted(found.items()))
+
+    def _is_untouched(self, path: str) -> bool:
+        """Whether the highest layer has nothing where ``path`` lies, and says nothing of it."""
+        assert self._under is not None
+        folder, layer = f"/{path.rpartition('/')[0]}", self._layers[0]
+        here = self.view.stat(folder, follow=False)
+        says = os.fsencode(path) in self._of(layer).odd or not layer.meta.overlay
+        return not says and here is self._under.view.stat(folder, follow=False)
+
+    def _device(self, path: str) -> Owner | None:
         for position, layer in enumerate(self._layers):
-            if layer.key not in self._devices:
-                odd = self._of(layer).odd.items()
-                self._devices[layer.key] = tuple((os.fsdecode(key), owner) for key, owner in odd if owner.kind)
-            for path, owner in self._devices[layer.key]:
-                if self._is_seen(position, path):
-                    yield path, owner
+            owner = self._of(layer).odd.get(os.fsencode(path))
+            if owner is not None and owner.kind and self._is_seen(position, path):
+                return owner
+        return None
 
     def _is_seen(self, position: int, path: str) -> bool:
         """Whether no layer above the one at ``position`` hides what that has at ``path``."""

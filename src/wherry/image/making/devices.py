@@ -43,7 +43,7 @@ def device_places(below: Below) -> Places | None:
 
 
 def devices_with_places(below: Below) -> dict[str, Owner]:
-    return {path: owner for path, owner in below.devices() if path.partition("/")[0] != _OWN}
+    return {path: owner for path, owner in below.devices.items() if path.partition("/")[0] != _OWN}
 
 
 def write_places(folder: str, places: Places) -> None:
