@@ -444,10 +444,20 @@ def test_what_goes_wrong_is_told_with_its_line(build: Builder, recipe: str, line
     assert words in result.stderr
 
 
-def test_a_name_that_cannot_be_given_is_told_before_anything_is_made(build: Builder) -> None:
-    result = build("FROM tiny\nRUN echo made > /made\n", "-t", "Bad Name")
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("-t", "Bad Name"), "'Bad Name' is not an image reference"),
+        (("--secret", "name=key,src=/key"), "'--secret name=key,src=/key'"),
+        (("--ssh", "=x"), "'--ssh =x'"),
+    ],
+)
+def test_what_cannot_be_read_is_told_before_anything_is_made(
+    build: Builder, option: tuple[str, str], words: str
+) -> None:
+    result = build("FROM tiny\nRUN echo made > /made\n", *option)
     assert result.status == 125
-    assert "'Bad Name' is not an image reference" in result.stderr
+    assert words in result.stderr
     assert "RUN" not in result.stderr
 
 

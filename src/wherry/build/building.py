@@ -200,17 +200,32 @@ def planned_build(
     consulted: Consulted | None = None,
 ) -> Iterator[tuple[Plan, Callable[[], AbstractContextManager[Site]]]]:
     """The plan, which ``planned`` is told, and what opens a site to carry it out; contexts stay open for the block."""
-    from wherry.containers import World, reference_to_name
+    from wherry.containers import World
 
     world = world or World()
-    for name in options.names:  # one that cannot be given is told now, not after an hour
-        reference_to_name(world, name)
+    _require_sense(world, options)
     with contexts_of(options, world, progress, consulted) as contexts:
         text = text_of(options, contexts)
         plan = planned_with(world, options, text, progress)
         if planned is not None:
             planned(plan)
         yield plan, lambda: opened_site(world, options, text, contexts, report, use_cache=use_cache)
+
+
+def _require_sense(world: World, options: BuildOptions) -> None:
+    """Raise now, and not after an hour, for names that cannot be given, secrets and agents that cannot be read."""
+    from wherry.containers import reference_to_name
+
+    for name in options.names:
+        reference_to_name(world, name)
+    if options.secrets:
+        from wherry.build.secrets import parse_secrets
+
+        parse_secrets(options.secrets, world.outside)
+    if options.ssh:
+        from wherry.build.agents import parse_agents
+
+        parse_agents(options.ssh, world.outside)
 
 
 def _push(site: Site, names: tuple[Reference, ...], progress: Progress) -> None:
