@@ -272,6 +272,7 @@ def test_peers_are_answered_in_their_words(ready: Ready, face: str, words: tuple
         ("--secret", "id=x,env=HOME"),
         ("--cache-to", "type=local,dest=cache"),
         ("--cache-from", "type=local,src=cache"),
+        ("--owners", "proot"),
         ("-f", "-"),
     ],
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wherry.base.digest import Digest
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from wherry.base.reference import Reference
     from wherry.build.building import Plan
     from wherry.build.context import Context
+    from wherry.build.context.sources import Seen
     from wherry.build.made import Made
     from wherry.build.request import BuildOptions
     from wherry.build.site import Site
@@ -61,7 +61,7 @@ class Consulted:
         self._note_variables(options)
         self._note_places(options)
 
-    def opened(self, context: Context, place: str) -> Callable[[str, Stamp], None]:
+    def opened(self, context: Context, place: str) -> Seen:
         """``context`` was opened, which the command line calls ``place``; what notes the files that are looked at."""
         if context.root != os.path.abspath(place):
             self.repeats = False  # it was fetched
@@ -72,7 +72,7 @@ class Consulted:
     ) -> None:
         """The build is done: note what it found in the store."""
         world = site.world
-        asks = site.asked or site.loses_owners  # the machine may have a better way tomorrow
+        asks = site.asked or not _has_fixed_way(site)
         self.repeats = self.repeats and not asks and all(_repeats(world, step) for step in plan.graph.steps)
         if not self.repeats:
             return
@@ -148,14 +148,13 @@ class Consulted:
             outside.stat(path)
         return True
 
-    def _saw(self, path: str, stamp: Stamp) -> None:
-        if path in self._seen:
-            return
-        self._seen.add(path)
-        if len(self._seen) > MOST:
-            self.repeats = False
-        else:
-            self._outside.entry(path, stamp)
+    def _saw(self, path: str, stamp: Stamp) -> bool:
+        if path not in self._seen:
+            self._seen.add(path)
+            self.repeats = self.repeats and len(self._seen) <= MOST
+            if self.repeats:
+                self._outside.entry(path, stamp)
+        return self.repeats
 
     def _note_store(
         self, site: Site, plan: Plan, done: dict[int, Made], image: Image, names: tuple[Reference, ...]
@@ -186,6 +185,13 @@ class Consulted:
                 self._outside.content(path)
                 return path
         raise FileNotFoundError(str(digest))
+
+
+def _has_fixed_way(site: Site) -> bool:
+    """Whether how files come to other owners depends on nothing but what is noted: where it is not the best way, other
+    programs were looked for, and the machine may have a better one tomorrow (:mod:`wherry.build.owners`)."""
+    is_best = site.here.owners == "supervisor" and site.world.host.userns
+    return is_best or site.here.options.owners == "range"
 
 
 def _repeats(world: World, step: Step) -> bool:

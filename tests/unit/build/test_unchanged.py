@@ -40,7 +40,7 @@ def a_context(folder: Path) -> Path:
 
 def seen_of(folder: Path, *patterns: str, **more: Any) -> dict[str, bool]:
     outside = Outside({})
-    selection = select(str(folder), patterns, seen=lambda path, stamp: outside.entry(path, stamp) and None, **more)
+    selection = select(str(folder), patterns, seen=lambda path, stamp: bool(outside.entry(path, stamp)), **more)
     assert selection.picks is not None
     return entries(outside, folder)
 
@@ -57,7 +57,7 @@ def test_of_a_folder_all_in_it_is_noted_and_itself(tmp_path: Path) -> None:
 def test_a_link_on_the_way_is_noted_as_a_link(tmp_path: Path) -> None:
     outside = Outside({})
     seen = []
-    _ = select(str(a_context(tmp_path)), ["link/a"], seen=lambda path, stamp: seen.append((path, stamp))).picks
+    _ = select(str(a_context(tmp_path)), ["link/a"], seen=lambda path, stamp: not seen.append((path, stamp))).picks
     found = dict(seen)
     assert found[f"{tmp_path}/link"] == Stamp.of(f"{tmp_path}/link", follow=False)
     assert found[f"{tmp_path}/data/a"] == Stamp.of(f"{tmp_path}/data/a")
@@ -76,7 +76,7 @@ def test_a_place_where_nothing_is_is_noted(tmp_path: Path) -> None:
     from wherry.base.errors import NotFound
 
     with pytest.raises(NotFound):
-        _ = select(str(a_context(tmp_path)), ["data/none"], seen=seen.__setitem__).picks
+        _ = select(str(a_context(tmp_path)), ["data/none"], seen=lambda *each: not seen.update([each])).picks
     assert seen[f"{tmp_path}/data/none"] == Stamp(False)
 
 
@@ -159,10 +159,18 @@ def test_too_many_entries_are_not_compared(tmp_path: Path, monkeypatch: pytest.M
     consulted = Consulted(outside, BuildOptions(context=str(tmp_path)))
     saw = consulted.opened(Context("c", str(tmp_path)), str(tmp_path))
     for number in (1, 2, 3, 3, 2, 1):
-        saw(f"/nowhere/{number}", Stamp(False))
+        assert saw(f"/nowhere/{number}", Stamp(False))
     assert consulted.repeats
-    saw("/nowhere/4", Stamp(False))
+    assert not saw("/nowhere/4", Stamp(False))
     assert not consulted.repeats
+
+
+def test_who_wants_to_know_no_more_is_told_no_more(tmp_path: Path) -> None:
+    """Of a context of many files the rest is not even named."""
+    told: list[str] = []
+    selection = select(str(a_context(tmp_path)), ["."], seen=lambda path, stamp: bool(told.append(path)))
+    assert len(selection.picks[0].entries) > 4
+    assert len(told) == 1
 
 
 class Repository:

@@ -115,8 +115,9 @@ class Root(Protocol):
         ...
 
 
-Seen = Callable[[str, Stamp], None]
-"""Is told of a path that was looked at, and what was there; of a folder that was listed, before that."""
+Seen = Callable[[str, Stamp], bool]
+"""Is told of a path that was looked at, and what was there; of a folder that was listed, before that. False: it wants
+to know no more."""
 
 
 class Folder:
@@ -173,9 +174,12 @@ class Folder:
 
     def note(self, nodes: Iterable[Node]) -> None:
         """These count: their kinds, their contents, what they hold."""
-        if self._seen is not None:
-            for node in nodes:  # the root may be a link to one
-                self._seen(f"{self.path}/{node.path or '.'}", Stamp(True, *node.stamp, node.mode))
+        if self._seen is None:
+            return
+        for node in nodes:  # the root may be a link to one
+            if not self._seen(f"{self.path}/{node.path or '.'}", Stamp(True, *node.stamp, node.mode)):
+                self._seen = None
+                return
 
     def children(self, folder: Node) -> list[Node]:
         self.note((folder,))
