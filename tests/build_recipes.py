@@ -83,6 +83,14 @@ USER app
 RUN touch /home/app/mine && mkdir /home/app/dir && chmod 700 /home/app/dir && ln -s x /home/app/link
 RUN id -u >/home/app/id && stat -c %u:%g /etc/passwd /etc/shadow . >>/home/app/id
 """,
+    "modes": """
+FROM tiny
+COPY files/shared /as-it-is
+RUN mkdir -p /there/in && chmod 2775 /there /there/in && mkdir /plain && chmod 2775 /plain && chmod 755 /plain
+COPY files/shared /there
+COPY --chmod=750 files/shared/in/f /there/
+RUN mkdir /g && chmod 2775 /g && chmod g-s /g && mkdir /h && chmod 2775 /h && chmod 00755 /h && chmod 02700 /there/in
+""",
     "removals": """
 FROM tiny
 RUN mkdir -p /a/b/c /x && echo 1 > /a/b/c/f && echo 2 > /a/g && echo 3 > /x/y
@@ -158,6 +166,10 @@ def context_in(folder: Path) -> Path:
     for name, content in {"a": "a", "b": "b", "sub/c": "c", "sub/deep/d": "d", "other/e": "e", "x.log": "l"}.items():
         (files / name).write_text(content)
     (files / "a").chmod(0o755)
+    (files / "shared" / "in").mkdir(parents=True)
+    (files / "shared" / "in" / "f").write_text("f")
+    for name, mode in (("shared", 0o2775), ("shared/in", 0o2770), ("shared/in/f", 0o640)):
+        (files / name).chmod(mode)
     (files / "links").mkdir()
     (files / "links" / "to-a").symlink_to("../a")
     (files / "links" / "dangling").symlink_to("/etc/passwd")

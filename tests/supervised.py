@@ -16,6 +16,8 @@ export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin; mkdir /work; cd /work
 show() { stat -c '%n %F %u:%g %a %h' "$@"; }
 echo "# chown"; touch a; chown 5:6 a; show a; chown :7 a; show a; chown 0:0 a; show a
 echo "# set-id"; touch b; chmod 6755 b; show b; chown 5 b; show b; chmod 4750 b; show b; chmod 2640 b; chown 6 b; show b
+mkdir bd; chgrp 50 bd; chmod 2775 bd; chmod 755 bd; show bd; chmod 00755 bd; show bd
+chmod g+s bd; chmod u=rwx,go= bd; show bd
 echo "# links"; ln -s a l; chown -h 9:9 l; chown 8:8 l; show l; stat -L -c %u:%g l
 ln b hb; chown 11:12 hb; show b hb; mv hb hc; show hc
 echo "# set-group-ID directories"; mkdir sg; chgrp 50 sg; chmod 2775 sg; touch sg/f; mkdir sg/d; touch sg/d/g

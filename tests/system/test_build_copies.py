@@ -190,3 +190,24 @@ def test_a_file_that_changes_while_it_is_fetched_again_is_told(wherry: Wherry, t
         note.write_text(note.read_text().replace(str(Digest.of(b"a text")), str(Digest.of(b"other"))))
         ended = wherry("build", str(tmp_path))
         assert ended.status == 125 and "was changed while it was fetched" in ended.stderr
+
+
+def test_an_octal_mode_is_all_that_a_copy_has(wherry: Wherry, tmp_path: Path) -> None:
+    """As in today's BuildKit; and symbols change what is there."""
+    (tmp_path / "shared/in").mkdir(parents=True)
+    (tmp_path / "shared/in/f").write_text("f")
+    for name, mode in (("shared", 0o2775), ("shared/in", 0o2770), ("shared/in/f", 0o640)):
+        (tmp_path / name).chmod(mode)
+    copies = {"octal": "755", "set": "6755", "sticky": "1777", "less": "g-s", "more": "u+s,g+w"}
+    lines = "".join(f"COPY --chmod={mode} shared /{name}\n" for name, mode in copies.items())
+    (tmp_path / "Dockerfile").write_text(f"FROM scratch\nCOPY shared /plain\n{lines}")
+    found = built(wherry, tmp_path, str(tmp_path))
+    shown = {name: [said(found[f"{name}/in{end}"]).split()[0] for end in ("", "/f")] for name in ("plain", *copies)}
+    assert shown == {
+        "plain": ["2770", "640"],
+        "octal": ["755", "755"],
+        "set": ["6755", "6755"],
+        "sticky": ["1777", "1777"],
+        "less": ["770", "640"],
+        "more": ["6770", "4660"],
+    }
