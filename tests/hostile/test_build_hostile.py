@@ -158,7 +158,8 @@ def test_what_is_no_recipe_is_told_without_a_traceback(command: Wherry, context:
     assert result.stderr.startswith("wherry: ")
 
 
-def test_a_step_that_fills_the_disk_leaves_the_store_as_it_was(context: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("owners", ["supervisor", "proot"])
+def test_a_step_that_fills_the_disk_leaves_the_store_as_it_was(context: Path, tmp_path: Path, owners: str) -> None:
     """A real one of 24 MB, mounted in a namespace of the user's own."""
     (context / "Dockerfile").write_text("FROM tiny\nRUN echo first > /first\nRUN cat /dev/zero > /big\n")
     store = tmp_path / "disk"
@@ -171,7 +172,7 @@ w={installed()}
 digest=$($w load -q -i {images.image("tiny")} | tail -1)
 $w tag $digest tiny
 before=$($w images --format '{{{{.Repository}}}} {{{{.Digest}}}}')
-if $w build -t made {context} 2>{tmp_path}/said; then echo "it should have failed"; exit 9; fi
+if $w build --owners {owners} -t made {context} 2>{tmp_path}/said; then echo "it should have failed"; exit 9; fi
 test "$before" = "$($w images --format '{{{{.Repository}}}} {{{{.Digest}}}}' | grep -v '<none>')"
 $w run tiny echo still-runs
 test -z "$(ls -A {store}/store/tmp)"

@@ -75,6 +75,14 @@ def test_a_directory_that_one_may_write_stays_as_it_is_too(wherry: Wherry, writa
     assert listing(writable) == before
 
 
+def test_under_proot_a_directory_is_changed_in_place_by_who_asks_for_it(wherry: Wherry, writable: Path) -> None:
+    ch_run = wherry.named("ch-run", WHERRY_RUN_ENGINE="proot")
+    ended = ch_run("-w", str(writable), "--", "sh", "-c", "echo x >/etc/new && rm /etc/os-release && mkdir /data")
+    assert ended.status == 0, str(ended)
+    assert (writable / "etc/new").read_text() == "x\n" and (writable / "data").is_dir()
+    assert not (writable / "etc/os-release").exists()
+
+
 def test_a_relative_one_needs_a_slash(wherry: Wherry, unpacked: Path) -> None:
     assert wherry.ok("run", f"./{unpacked.name}/", "echo", "runs", cwd=unpacked.parent) == "runs\n"
     shutil.move(unpacked, unpacked.parent / "tiny")

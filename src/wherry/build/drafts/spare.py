@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wherry.base.errors import StoreError, reason
 from wherry.build.drafts.draft import Draft
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Drafts:
         return self._lent.get(work)
 
     def borrow(self, work: str, layers: Sequence[Layer]) -> Draft:
-        """A copy of these layers for the step in ``work``. Raises :class:`StoreFull`, :class:`StoreError`."""
+        """A copy of these layers for the step in ``work``. Raises :class:`StoreFull`, :class:`OSError`."""
         draft = self._nearest(tuple(layers))
         if draft is None:
             self._store.require_space(sum(layer.meta.size for layer in layers), "a writable copy of the files so far")
@@ -38,10 +37,7 @@ class Drafts:
             with self._lock:
                 self._folders.append(folder)
             draft = Draft(self._store, folder)
-        try:
-            draft.follow(layers)
-        except OSError as error:
-            raise StoreError("the files so far cannot be copied", why=reason(error)) from error
+        draft.follow(layers)
         self._lent[work] = draft
         return draft
 

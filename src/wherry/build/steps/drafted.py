@@ -7,12 +7,14 @@ is a copy.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from wherry.base.digest import Digest
-from wherry.base.errors import HostLacks
+from wherry.base.errors import HostLacks, StoreError, reason, remedy
 from wherry.store import Layer, LayerMeta
 
 if TYPE_CHECKING:
@@ -30,9 +32,10 @@ def drafted(drafts: Drafts, image: Image, options: RunOptions, work: str) -> tup
     it."""
     draft = drafts.find(work)
     if draft is None:
-        draft = drafts.borrow(work, image.layers)
-        for folder in options.extra_layers:
-            draft.lay(folder)
+        with _told("the files so far cannot be copied"):
+            draft = drafts.borrow(work, image.layers)
+            for folder in options.extra_layers:
+                draft.lay(folder)
     meta = LayerMeta(Digest.of(b""), 0, 0, 0, overlay=True, rebuildable=False)
     shown = msgspec.structs.replace(image, reference=f"{draft.root}/", layers=(Layer("", draft.root, "", meta),))
     return msgspec.structs.replace(unmounted(options, work), upper=None, extra_layers=(), hostname=None), shown
@@ -42,10 +45,11 @@ def show_names(drafts: Drafts, start: Start, work: str) -> None:
     """Lay what says which host this is into the draft, and the places of mounts."""
     draft = drafts.find(work)
     assert draft is not None
-    if not draft.shown and start.plan.files:
-        draft.lay(start.plan.files[0].path)
-    draft.shown = True
-    draft.settle()
+    with _told("the names of host and users cannot be shown"):
+        if not draft.shown and start.plan.files:
+            draft.lay(start.plan.files[0].path)
+        draft.shown = True
+        draft.settle()
 
 
 def take_changes(drafts: Drafts, step: RunStep, below: Tree, work: str) -> None:
@@ -55,7 +59,8 @@ def take_changes(drafts: Drafts, step: RunStep, below: Tree, work: str) -> None:
 
     draft = drafts.find(work)
     assert draft is not None
-    take(draft, f"{work}/upper", ids_of(step.user, below) if step.user else Ids(0, 0))
+    with _told("what the step changed cannot be kept"):
+        take(draft, f"{work}/upper", ids_of(step.user, below) if step.user else Ids(0, 0))
     drafts.give_back(work)
 
 
@@ -80,3 +85,12 @@ def unmounted(options: RunOptions, work: str) -> RunOptions:
         os.chmod(place, int(given.get("mode", "1777"), 8))
         binds.append(Bind(place, target))
     return msgspec.structs.replace(options, binds=tuple(binds), tmpfs=())
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Errors of the file system, as such of the store's."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(what, why=reason(error), hint=remedy(error, write=True)) from error
