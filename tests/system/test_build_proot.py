@@ -90,11 +90,11 @@ def test_owners_that_no_step_changes_stay_and_what_a_user_makes_is_that_users(la
 
 
 def test_twice_gives_the_same_and_the_second_time_nothing_is_done(lab: Wherry, tmp_path: Path) -> None:
-    recipe = "FROM tiny\nRUN mkdir /d && cp /bin/busybox /d && ln -s busybox /d/x\nRUN date >/when\nRUN cat /when >/again\n"
-    first, _ = build(lab, tmp_path, recipe.replace("date", "date -d @1"), "--no-cache")
-    second, said = build(lab, tmp_path, recipe.replace("date", "date -d @1"))
+    recipe = "FROM tiny\nRUN mkdir /d && cp /bin/busybox /d && ln -s x /d/l\nRUN echo 1 >/d/f\nRUN cat /d/f >/d/g\n"
+    first, _ = build(lab, tmp_path, recipe, "--no-cache")
+    second, said = build(lab, tmp_path, recipe)
     assert first == second and said.count("cached") >= 3
-    third, _ = build(lab, tmp_path, recipe.replace("date", "date -d @1"), "--no-cache")
+    third, _ = build(lab, tmp_path, recipe, "--no-cache")
     assert third == first
     assert left_over(lab) == []
 
