@@ -156,6 +156,16 @@ def test_a_volume_without_a_name_is_written_in_a_read_only_container(docker: Whe
     assert docker("run", "--rm", "--read-only", *volume, "tiny", "touch", "/file").status == 1
 
 
+def test_a_volume_of_the_image_is_written_in_a_read_only_container(docker: Wherry) -> None:
+    docker.ok("build", "-q", "-t", "kept", "-", stdin="FROM tiny\nVOLUME /data /more/\n")
+    docker.ok("run", "--rm", "--read-only", "kept", "touch", "/data/file", "/more/file")
+    assert docker("run", "--rm", "--read-only", "kept", "touch", "/file").status == 1
+    docker.ok("run", "--rm", "--read-only", "-v", "kept-data:/data", "kept", "touch", "/data/file")
+    docker.ok("run", "--rm", "-v", "kept-data:/data", "tiny", "test", "-e", "/data/file")
+    docker.ok("volume", "rm", "kept-data")
+    docker.ok("rmi", "kept")
+
+
 def test_a_path_alone_is_a_directory_of_the_containers(docker: Wherry) -> None:
     assert docker.ok("run", "--rm", "-v", "/data/new", "tiny", "sh", "-c", "touch /data/new/x; ls /data/new") == "x\n"
 

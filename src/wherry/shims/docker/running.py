@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +19,7 @@ from wherry.shims.docker.mounting import unfilled
 from wherry.shims.docker.startoptions import RUN, START
 
 if TYPE_CHECKING:
+    from wherry.image import Image
     from wherry.launch.options import RunOptions
 
 __all__ = ["COMMANDS"]
@@ -27,7 +29,7 @@ def _run(call: Call, given: Given) -> int:
     from wherry.cli.becoming import become
 
     world = containers.World()
-    options = _found(world, start_options(call, given, world))
+    options = _writable(given, world, _found(world, start_options(call, given, world)))
     _fill(given, world, options)
     own = _own_settings(given)
     if options.detach or options.name or not options.remove:
@@ -41,7 +43,8 @@ def _create(call: Call, given: Given) -> int:
     from wherry.cli.moving import shown
 
     world = containers.World()
-    options = _named(call, given, world, _found(world, start_options(call, given, world)))
+    options = _writable(given, world, _found(world, start_options(call, given, world)))
+    options = _named(call, given, world, options)
     _fill(given, world, options)
     with shown(given.flag("quiet")) as progress:
         print(containers.create(options, world=world, progress=progress))
@@ -60,17 +63,31 @@ def _found(world: containers.World, options: RunOptions) -> RunOptions:
 def _fill(given: Given, world: containers.World, options: RunOptions) -> None:
     """The image is fetched for it where it has to be: what is in it goes into empty volumes."""
     empty = unfilled(given, world) if given.many("volume") or given.many("mount") else []
-    if not empty:
-        return
+    image = _image(given, world, options) if empty else None
+    if image is not None:
+        for volume, target in empty:
+            containers.fill_volume(world, volume, image, target)
+
+
+def _writable(given: Given, world: containers.World, options: RunOptions) -> RunOptions:
+    """The image's volumes are written in a read-only container, too: in memory, where nothing else is shown."""
+    image = _image(given, world, options) if options.read_only else None
+    if image is None:
+        return options
+    taken = {bind.target for bind in options.binds} | {target for target, _ in options.tmpfs}
+    paths = dict.fromkeys(posixpath.normpath(path) for path in image.config.config.volumes if path.startswith("/"))
+    more = tuple((path, "exec") for path in paths if path not in taken)
+    return msgspec.structs.replace(options, tmpfs=(*options.tmpfs, *more))
+
+
+def _image(given: Given, world: containers.World, options: RunOptions) -> Image | None:
     from wherry.cli.moving import shown
 
     with shown(given.flag("quiet")) as progress:
         found = containers.resolve(
             world, options.image, pull=options.pull, platform=options.platform, progress=progress
         )
-    if isinstance(found, containers.Resolved):
-        for volume, target in empty:
-            containers.fill_volume(world, volume, found.image, target)
+    return found.image if isinstance(found, containers.Resolved) else None
 
 
 def _named(call: Call, given: Given, world: containers.World, options: RunOptions) -> RunOptions:
