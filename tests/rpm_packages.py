@@ -9,7 +9,7 @@ __all__ = ["MANAGERS", "write_specs"]
 MANAGERS = r"""
 FROM debian:12 AS managers
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends createrepo-c dnf libcap2-bin rpm \
+    && apt-get install -y --no-install-recommends createrepo-c dnf libcap2-bin rpm zypper \
     && rm -rf /var/lib/apt/lists/* \
     && printf '[main]\nreposdir=/none\nplugins=0\n[local]\nname=local\nbaseurl=file:///repo\n' >/etc/dnf/dnf.conf
 FROM managers AS packages

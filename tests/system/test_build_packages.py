@@ -1,4 +1,4 @@
-"""Package managers in recipes give files to others as for real root: dnf and rpm; apt, dpkg and their companions."""
+"""Package managers in recipes give files to others as for real root: rpm, dnf, zypper; apt, dpkg and their kin."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ RUN rpm --force-debian -e telescope && test -d /var/lib/dome/nights
 _PRETENDED = "FROM managers\nRUN dnf -y --releasever=1 install telescope\n"
 _RECIPES = {
     "rpm": _RPM + "RUN rpm --force-debian -i /repo/*/shutter-1.0-1.*.rpm && test -c /srv/shutter\n",
+    "zypper": """
+FROM managers
+RUN zypper --non-interactive ar --no-gpgcheck file:///repo local && zypper --non-interactive install telescope \\
+    && zypper --non-interactive remove telescope
+""",
     "debian": """
 FROM managers
 RUN apt-get update && apt-get install -y --no-install-recommends at iputils-ping plocate uuid-runtime \\
@@ -41,7 +46,7 @@ RUN dpkg --purge uuid-runtime && userdel -r ann
 }
 
 _NOISE = (
-    r"(var/(log|cache|lib/(rpm|dnf|apt|ucf|systemd/deb-systemd-.*))|root/(rpmbuild|\.rpmdb)|run|tmp)(/.*)?|"
+    r"(var/(log|cache|lib/(rpm|dnf|zypp|apt|ucf|systemd/deb-systemd-.*))|root/(rpmbuild|\.rpmdb)|run|tmp)(/.*)?|"
     r"etc/(passwd|group|g?shadow|subuid|subgid)-|etc/\.pwd\.lock|var/lib/dpkg/.*-old|var/lib/dpkg/(triggers/)?[Ll]ock.*"
 )
 """Databases, logs and caches with the hour in them, and what the rules of a build leave out for that."""

@@ -110,6 +110,23 @@ RULES = (
         ),
     ),
     Rule(
+        name="zypper-caches",
+        program="zypper",
+        action="drop",
+        sentence="the form in which libsolv reads repositories and the system's packages",
+        why="it holds times; the next use makes it anew from what was fetched",
+        paths=("var/cache/zypp/solv/**",),
+    ),
+    Rule(
+        name="zypper-dates",
+        program="zypper",
+        action="rewrite",
+        rewriter="zypp-date",
+        sentence="the date in the list of packages that nobody asked for by name",
+        why="it is that of the last change; the packages in it are kept",
+        paths=("var/lib/zypp/AutoInstalled",),
+    ),
+    Rule(
         name="apk-logs",
         program="apk",
         action="drop",

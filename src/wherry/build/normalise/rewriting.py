@@ -75,6 +75,11 @@ def _conda_history(content: bytes, times: Times) -> bytes | None:
     return _changed(content, re.sub(pattern, instead, content))
 
 
+def _zypp_date(content: bytes, times: Times) -> bytes | None:
+    stamp = time.asctime(time.gmtime(times.epoch)).encode()
+    return _changed(content, re.sub(rb"\A(# AutoInstalled generated )[^\n]*", rb"\g<1>" + stamp, content))
+
+
 def _sorted_lines(content: bytes, times: Times) -> bytes | None:
     return _changed(content, b"".join(sorted(content.splitlines(keepends=True))))
 
@@ -202,4 +207,5 @@ REWRITERS: Mapping[str, Callable[[bytes, Times], bytes | None]] = {
     "r-data": _r_data,
     "shadow": _shadow,
     "sorted-lines": _sorted_lines,
+    "zypp-date": _zypp_date,
 }

@@ -118,6 +118,14 @@ def test_conda_s_history_keeps_all_but_the_times() -> None:
     assert REWRITERS["conda-history"](text, TIMES) == text.replace(stamp, b"2001-09-09 01:46:40")
 
 
+def test_zypper_s_list_keeps_all_but_its_date() -> None:
+    text = b"# AutoInstalled generated Sat Nov 21 22:39:25 2026\n#\nobservatory\n# AutoInstalled generated\n"
+    after = REWRITERS["zypp-date"](text, TIMES)
+    assert after == text.replace(b"Sat Nov 21 22:39:25 2026", b"Sun Sep  9 01:46:40 2001")
+    assert REWRITERS["zypp-date"](after, TIMES) is None
+    assert REWRITERS["zypp-date"](b"observatory\n", TIMES) is None
+
+
 def test_conda_s_downloads_are_listed_in_order() -> None:
     assert REWRITERS["sorted-lines"](b"b\na\n", TIMES) == b"a\nb\n"
     assert REWRITERS["sorted-lines"](b"a\nb\n", TIMES) is None
