@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["publish", "publish_record"]
 
 
-def publish(root: str, finished: Sequence[tuple[str, str, bytes]]) -> None:
+def publish(root: str, finished: Sequence[tuple[str, str, bytes]], *, lasting: bool = True) -> None:
     """Give each (work folder, place below ``root``, content of its meta.json) its place; an existing one wins.
 
-    On any failure all works are removed and the error goes on.
+    Unless ``lasting`` a crash of the machine may take the places again, never a part of what has one. On any failure
+    all works are removed and the error goes on.
     """
     made, there = False, []
     try:
@@ -39,7 +40,7 @@ def publish(root: str, finished: Sequence[tuple[str, str, bytes]]) -> None:
             sync_file_system(finished[0][0])
         for work, place, _ in finished:
             made = _put(work, f"{root}/{place}") or made
-        for parent in {os.path.dirname(f"{root}/{place}") for _, place, _ in finished}:
+        for parent in {os.path.dirname(f"{root}/{place}") for _, place, _ in finished if lasting or made}:
             sync_folders(parent, root if made else None)
     except BaseException:
         for work, _, _ in finished:
@@ -59,6 +60,8 @@ def publish_record(store: Store, record: ImageRecord) -> str:
         await_collector(store.path)
         gone = _missing(store, record)
         if not gone:
+            if record.layers:
+                sync_folder(f"{store.path}/layers")  # not every layer's place lasts from the beginning
             os.rename(pending, store.record_path(record.digest))
             sync_folder(f"{store.path}/images")
         return gone

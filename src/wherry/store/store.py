@@ -177,17 +177,21 @@ class Store:
             os.mkdir(work)
         return work
 
-    def publish_layer(self, work: str, key: str, meta: LayerMeta) -> Layer:
-        """Make ``work`` (holding ``tree`` and ``table.zst``) the layer ``key``; an existing one wins."""
-        return self.publish_layers([(work, key, meta)])[0]
+    def publish_layer(self, work: str, key: str, meta: LayerMeta, *, lasting: bool = True) -> Layer:
+        """Make ``work`` (holding ``tree`` and ``table.zst``) the layer ``key``; an existing one wins. Unless ``lasting``
+        it may be gone after a crash of the machine, until an image's record names it."""
+        return self.publish_layers([(work, key, meta)], lasting=lasting)[0]
 
-    def publish_layers(self, finished: Iterable[tuple[str, str, LayerMeta]]) -> tuple[Layer, ...]:
+    def publish_layers(
+        self, finished: Iterable[tuple[str, str, LayerMeta]], *, lasting: bool = True
+    ) -> tuple[Layer, ...]:
         """As :meth:`publish_layer` for several, with one sync for all. On failure the works are removed."""
         from wherry.store.publish import publish
 
         items = list(finished)
         with self._reported("keep a layer"):
-            publish(self.path, [(work, f"layers/{key}", encode_meta(meta)) for work, key, meta in items])
+            found = [(work, f"layers/{key}", encode_meta(meta)) for work, key, meta in items]
+            publish(self.path, found, lasting=lasting)
         return tuple(self._published(key) for _, key, _ in items)
 
     def _published(self, key: str) -> Layer:

@@ -90,6 +90,28 @@ def test_layers_share_one_sync(store: Store, calls: list[tuple[str, str]]) -> No
     ]
 
 
+def test_a_layer_s_place_lasts_from_the_record_on_that_names_it(store: Store, calls: list[tuple[str, str]]) -> None:
+    add_layer(store, "a")
+    manifest = store.put_blob(b"{}")
+    work = store.new_work()
+    fill(work, "b")
+    calls.clear()
+    layer = store.publish_layer(work, "0b", a_meta("b"), lasting=False)
+    assert succeeded(calls) == [("syncfs", "tmp"), ("rename", "layers/0b")]
+    calls.clear()
+    store.put_image_record(ImageRecord(manifest, 1, (layer.key,)))
+    assert calls.index(("fsync", "layers")) < calls.index(("rename", f"images/{manifest.hex}"))
+
+
+def test_what_is_there_already_is_not_synced_again(store: Store, calls: list[tuple[str, str]]) -> None:
+    layer, work = add_layer(store, "a"), store.new_work()
+    fill(work, "a")
+    calls.clear()
+    assert store.publish_layer(work, layer.key, layer.meta) == layer
+    assert calls == []
+    assert left_over(store) == []
+
+
 def test_a_record_is_first_written_where_only_removers_see_it(store: Store, calls: list[tuple[str, str]]) -> None:
     layer, manifest = add_layer(store, "a"), store.put_blob(b"{}")
     calls.clear()

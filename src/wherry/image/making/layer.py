@@ -107,7 +107,7 @@ def _made(
         open_folders=tuple(changes.open),
         tar_size=size,
     )
-    layer = store.publish_layer(work, diff_id.hex, meta)
+    layer = store.publish_layer(work, diff_id.hex, meta, lasting=False)
     note_owners(store, layer, changes.owners)
     progress(Event(SUBJECT, "done", size, size))
     return MadeLayer(layer, diff_id, size, changes.entries, described)
