@@ -263,6 +263,25 @@ def test_peers_are_answered_in_their_words(ready: Ready, face: str, words: tuple
     assert bool(second.stdout) is (face == "podman" or "-q" in words)
 
 
+def test_charliecloud_is_answered_with_all_that_it_says(ready: Ready) -> None:
+    """The name that it infers, and how many instructions there were."""
+    line = ("build", "--build-arg", "WHO", str(ready.folder / "faces"))
+    env = {"WHERRY_EXPLAIN": "plan", "WHO": "me"}
+    command = ready.wherry.named("ch-image")
+    until(lambda: is_answered(command(*line, env=env)))
+    (ready.wherry.folder / "run" / "wherry" / "plans" / f"{plan_hash(('ch-image', *line))}.plan").unlink()
+    by_python, answered = command(*line, env=env), command(*line, env=env)
+    assert is_answered(answered)
+    said = by_python.stderr.partition("\n")[2]
+    assert said.startswith("inferred image name: faces\n")
+    assert said.endswith("\ngrown in 5 instructions: faces\n")
+    assert re.sub(r"\d+\.\d s\n", "0.0 s\n", said) == answered.stderr
+    other = command(*line, env={**env, "WHO": "you"})
+    assert not is_answered(other)
+    assert ready.wherry.ok("run", "faces", "cat", "/sum").endswith("you\n")
+    assert command("build", "-q", str(ready.folder / "faces")).stderr == ""
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from wherry.base.progress import Event, Progress
     from wherry.build.request import BuildOptions
     from wherry.build.unchanged import Consulted
-    from wherry.cli.buildview import View
     from wherry.containers import World
 
 __all__ = ["Answer", "answer_to", "words_of"]
@@ -49,11 +48,10 @@ class Answer:
 
         return take
 
-    def save(self, view: View, output: str) -> None:
-        """The command is done: ``view`` said this, and ``output`` went to standard output. Never fails: without it the
-        next build finds all steps by itself."""
-        said = view.again
-        if said is None or self._is_moved or not self.consulted.repeats or not (said + output).isascii():
+    def save(self, said: str, output: str) -> None:
+        """The command is done, and made nothing: ``said`` will go to standard error the next time, ``output`` went to
+        standard output. Never fails: without it the next build finds all steps by itself."""
+        if self._is_moved or not self.consulted.repeats or not (said + output).isascii():
             return
         from wherry.launch import save_answer
 

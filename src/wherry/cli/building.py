@@ -40,10 +40,17 @@ def build(given: Given) -> int:
 
 
 def build_and_tell(
-    options: BuildOptions, words: tuple[str, ...] | None, how: str, result: Callable[[Built], str]
+    options: BuildOptions,
+    words: tuple[str, ...] | None,
+    how: str,
+    result: Callable[[Built], str],
+    *,
+    before: str = "",
+    after: Callable[[Plan], str] = lambda plan: "",
 ) -> Built:
     """Build, and show it as ``how`` says; what ``result`` makes of it goes to standard output. ``words`` are the
-    command line, if it may be answered without a build as long as nothing changes."""
+    command line, if it may be answered without a build as long as nothing changes: then with what was said ``before``.
+    What ``after`` makes of the plan ends what is shown."""
     from wherry.build import building
     from wherry.cli.answering import answer_to
     from wherry.cli.buildview import view_of
@@ -52,20 +59,27 @@ def build_and_tell(
 
     world = World()
     answer = answer_to(words, options, world, how=how)
+    plans: list[Plan] = []
+
+    def planned(plan: Plan) -> None:
+        plans.append(plan)
+        view.begin(plan)
+
     with view_of(how) as view, shown(how == "quiet") as progress:
         built = building.build(
             options,
             report=view.take,
-            planned=view.begin,
+            planned=planned,
             progress=answer.heard(progress) if answer is not None else progress,
             world=world,
             consulted=answer.consulted if answer is not None else None,
         )
         view.end(built)
-    output = result(built)
+    last, output = after(plans[0]), result(built)
+    sys.stderr.write(last)
     sys.stdout.write(output)
-    if answer is not None:
-        answer.save(view, output)
+    if answer is not None and view.again is not None:
+        answer.save(f"{before}{view.again}{last}", output)
     return built
 
 

@@ -48,48 +48,38 @@ _REFUSED = {
 }
 
 
-def build(words: list[str]) -> int:
-    """Build an image; raises :class:`UsageError` by name for what is refused, and what building raises."""
+def build(words: list[str], line: list[str]) -> int:
+    """Build an image; raises :class:`UsageError` by name for what is refused, and what building raises. ``line`` are
+    all words, the verb too."""
     given = _read(words)
     if given.flag("help"):
         _print_help()
         return 0
-    if not given.text("tag") and not given.flag("quiet"):
-        print(f"inferred image name: {inferred_name(given.text('file') or '', given.word)}", file=sys.stderr)
+    quiet, before = given.flag("quiet"), ""
+    if not given.text("tag") and not quiet:
+        before = f"inferred image name: {inferred_name(given.text('file') or '', given.word)}\n"
+        sys.stderr.write(before)
     options = options_of(given)
     if given.flag("parse_only"):
         _parse(options)
         return 0
-    from wherry.build import building
 
-    quiet = given.flag("quiet")
+    def after(plan: Plan) -> str:
+        return "" if quiet else f"grown in {_instructions(plan)} instructions: {options.names[0]}\n"
+
     if given.flag("dry_run"):
+        from wherry.build.building import plan_build
         from wherry.build.showing import as_text
 
-        plan = building.plan_build(options)
+        plan = plan_build(options)
         print(as_text(plan.graph), end="")
-    else:
-        plan = _made(options, quiet=quiet)
-    if not quiet:
-        print(f"grown in {_instructions(plan)} instructions: {options.names[0]}", file=sys.stderr)
+        sys.stderr.write(after(plan))
+        return 0
+    from wherry.cli.building import build_and_tell
+
+    how = "quiet" if quiet else "auto"
+    build_and_tell(options, ("ch-image", *line), how, lambda built: "", before=before, after=after)
     return 0
-
-
-def _made(options: BuildOptions, *, quiet: bool) -> Plan:
-    """Carry it out; what was done."""
-    from wherry.build import building
-    from wherry.cli.buildview import view_of
-    from wherry.cli.moving import shown
-
-    plans: list[Plan] = []
-    with view_of("quiet" if quiet else "auto") as view, shown(quiet) as progress:
-
-        def planned(plan: Plan) -> None:
-            plans.append(plan)
-            view.begin(plan)
-
-        view.end(building.build(options, report=view.take, planned=planned, progress=progress))
-    return plans[0]
 
 
 def _instructions(plan: Plan) -> int:
@@ -163,12 +153,11 @@ def inferred_name(file: str, context: str) -> str:
     return found
 
 
-def _argument(text: str) -> tuple[str, str]:
+def _argument(text: str) -> tuple[str, str | None]:
     from wherry.cli.building import argument_of
 
     name, value = argument_of(text)
-    value = os.environ.get(name) if value is None else value
-    if value is None:
+    if value is None and name not in os.environ:
         raise UsageError(f"--build-arg: {name}: no value and not in environment", hint=f"--build-arg {name}=VALUE")
     return name, value
 

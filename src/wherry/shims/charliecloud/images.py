@@ -30,7 +30,7 @@ def image(words: list[str]) -> int:
     if words[place : place + 1] == ["build"]:
         from wherry.shims.charliecloud.building import build
 
-        return build([*words[:place], *words[place + 1 :]])
+        return build([*words[:place], *words[place + 1 :]], words)
     options, plain = _split("ch-image", words)
     verb, rest = (plain[0], plain[1:]) if plain else ("", [])
     verbs = {"pull": _pull, "list": _list, "delete": _delete, "push": _push, "import": _import}
