@@ -178,8 +178,8 @@ class Store:
         return work
 
     def publish_layer(self, work: str, key: str, meta: LayerMeta, *, lasting: bool = True) -> Layer:
-        """Make ``work`` (holding ``tree`` and ``table.zst``) the layer ``key``; an existing one wins. Unless ``lasting``
-        it may be gone after a crash of the machine, until an image's record names it."""
+        """Make ``work`` (holding ``tree`` and ``table.zst``) the layer ``key``; an existing one wins. One that is not
+        ``lasting`` may be gone after a crash of the machine, until an image's record names it."""
         return self.publish_layers([(work, key, meta)], lasting=lasting)[0]
 
     def publish_layers(
