@@ -50,10 +50,8 @@ def show(rows: Iterable[Row], columns: Columns, form: str | None, *, width: int 
         return
     assert form is not None
     if form == "json":
-        import msgspec
-
         for row in rows:
-            print(msgspec.json.encode(dict(row)).decode())
+            print(_json(dict(row)))
         return
     from wherry.cli import template
 
@@ -164,6 +162,23 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
     return str(value)
+
+
+def _json(value: Any) -> str:
+    import msgspec
+
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a name's bytes need not be text, and JSON is: they come as a table has them
+        return msgspec.json.encode(_as_text(value)).decode()
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return "".join(_escaped(letter) if "\udc80" <= letter <= "\udcff" else letter for letter in value)
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(item) for key, item in value.items()}
+    return [_as_text(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def visible(text: str) -> str:

@@ -29,6 +29,16 @@ def test_json_is_one_object_a_line_with_all_fields(capsys: pytest.CaptureFixture
     assert [json.loads(line) for line in shown(capsys, "json").splitlines()] == ROWS
 
 
+def test_bytes_that_are_no_text_come_in_json_as_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    name = b"a\xffb\n".decode("utf-8", "surrogateescape")
+    listing.show([{"Name": name, "More": [{name: (name, 1)}]}], (("NAME", "Name"),), "json")
+    listing.show([{"Name": name}], (("NAME", "Name"),), None)
+    first, *table = capsys.readouterr().out.splitlines()
+    shown = "a\\xffb\n"
+    assert json.loads(first) == {"Name": shown, "More": [{shown: [shown, 1]}]}
+    assert table == ["NAME", "a\\xffb\\n"]
+
+
 def test_a_template_is_filled_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, "{{.Name}}\\t{{.Size}}") == "a\t1MB\nlonger\t20MB\n"
 
