@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from waiting import until
 from wherry_command import Wherry
 
 
@@ -208,6 +209,23 @@ def test_a_source_that_may_not_be_read_is_named_and_leaves_nothing(box: Wherry, 
     assert f"cannot copy '{source}/b'" in result.stderr
     assert "the copy was cut" not in result.stderr
     assert box("cp", "box:/data/un", str(tmp_path / "out")).status == 125
+
+
+@pytest.mark.parametrize("script", ["sleep 600", "true"])
+def test_a_file_that_the_container_closed_comes_out_as_it_is(seeded: Wherry, tmp_path: Path, script: str) -> None:
+    closing = f"echo x > /closed; chmod 0 /closed; echo ready; {script}"
+    seeded.ok("run", "-d", "--name", "closing", "tiny", "sh", "-c", closing)
+    until(lambda: "ready" in seeded.ok("logs", "closing"))
+    if script == "true":
+        seeded.ok("wait", "closing")
+    try:
+        for target in ("one", "two"):
+            seeded.ok("cp", "closing:/closed", str(tmp_path / target))
+            assert (tmp_path / target).stat().st_mode & 0o777 == 0
+            (tmp_path / target).chmod(0o600)
+            assert (tmp_path / target).read_text() == "x\n"
+    finally:
+        seeded.ok("rm", "-f", "closing")
 
 
 def test_a_pipe_is_refused_with_what_it_is(box: Wherry, tmp_path: Path) -> None:

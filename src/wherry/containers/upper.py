@@ -10,10 +10,11 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from typing import IO
 
 import msgspec
 
-from wherry.base.errors import Conflict, HostLacks, NotFound, WherryError, reason
+from wherry.base.errors import Conflict, HostLacks, NotFound, WherryError, reason, remedy
 from wherry.containers.kept import Container
 from wherry.containers.resolving import image_of
 from wherry.containers.transfer import AS_IT_IS, Entry, Item, check_kind, check_parts, copied_name, stays, take
@@ -128,13 +129,28 @@ def _walk(view: Tree, node: Node, parts: tuple[str, ...], name: str) -> Iterator
     if stat.S_ISLNK(node.mode):
         yield Item(parts, "link", 0o777, node.mtime_ns, 0, node.target, name), iter(())
     elif node.is_file:
-        with open(node.real, "rb", buffering=0) as file:
+        with _opened(node) as file:
             size = os.fstat(file.fileno()).st_size
             yield Item(parts, "file", mode, node.mtime_ns, size, "", name), iter(lambda: file.read(_CHUNK), b"")
     elif node.is_dir:
         yield Item(parts, "dir", mode, node.mtime_ns, 0, "", name), iter(())
         for child in view.entries(node):
             yield from _walk(view, child, (*parts, child.path.rpartition("/")[2]), "")
+
+
+def _opened(node: Node) -> IO[bytes]:
+    try:
+        try:
+            return open(node.real, "rb", buffering=0)
+        except PermissionError:  # the program took the right to read from its own file; where it runs, its root has it
+            mode = stat.S_IMODE(os.lstat(node.real).st_mode)
+            os.chmod(node.real, mode | 0o400)
+            try:
+                return open(node.real, "rb", buffering=0)
+            finally:
+                os.chmod(node.real, mode)
+    except OSError as error:
+        raise WherryError(f"cannot copy '{node.path}'", why=reason(error), hint=remedy(error)) from None
 
 
 def _put(view: Tree, upper: str, path: str, item: Item, content: Iterator[bytes]) -> None:
