@@ -256,6 +256,21 @@ def test_the_cidfile_and_labels(docker: Wherry, tmp_path: Path) -> None:
     docker.ok("rm", identity)
 
 
+def test_lines_are_shown_from_a_time_and_up_to_one(docker: Wherry) -> None:
+    """``-f --until``, as in the manual, ends with the time, not with the container."""
+    docker.ok("run", "-d", "--name", "talks", "tiny", "sh", "-c", "echo one; sleep 0.1; echo two; exec sleep 60")
+    try:
+        until(lambda: len(docker.ok("logs", "talks").splitlines()) == 2)
+        first, second = (line.split()[0] for line in docker.ok("logs", "-t", "talks").splitlines())
+        assert docker.ok("logs", "--until", first, "talks") == "one\n"
+        assert docker.ok("logs", "--since", second, "talks") == "two\n"
+        assert docker.ok("logs", "--since", first, "--until", second, "talks") == "one\ntwo\n"
+        assert docker.ok("logs", "-f", "--until=0s", "talks") == "one\ntwo\n"
+        assert "'--until soon' is not a time" in docker("logs", "--until", "soon", "talks").stderr
+    finally:
+        docker.ok("rm", "-f", "talks")
+
+
 def test_a_name_that_is_taken(docker: Wherry) -> None:
     docker.ok("run", "--name", "taken", "tiny", "true")
     again = docker("run", "--name", "taken", "tiny", "true")

@@ -16,9 +16,9 @@ def show_log(given: Given) -> int:
 
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
     stamped, follow = given.flag("timestamps"), given.flag("follow")
-    since = given.text("since")
+    since, until = given.text("since"), given.text("until")
     last = sys.stdout
-    for line in containers.logs(given.word, follow=follow, tail=_tail(given.text("tail")), since=since):
+    for line in containers.logs(given.word, follow=follow, tail=_tail(given.text("tail")), since=since, until=until):
         stream = streams.get(line.stream, sys.stdout)
         if stream is not last:  # both may lead to one place (2>&1 | less), where the order of the lines counts
             last.flush()

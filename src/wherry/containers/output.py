@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -33,28 +35,31 @@ def logs(
     follow: bool = False,
     tail: int | None = None,
     since: str | None = None,
+    until: str | None = None,
     world: World | None = None,
 ) -> Iterator[LogLine]:
-    """The lines so far: all, the last ``tail``, or those after ``since`` (RFC 3339, or ``10m``: so long ago).
+    """The lines so far: all, the last ``tail``, or those after ``since`` and up to ``until`` (RFC 3339, or ``10m``: so
+    long ago).
 
-    With ``follow`` also what comes until the container ends.
+    With ``follow`` also what comes until the container ends, or until then.
 
     Raises :class:`NotFound` when there is no log: the container is not kept, or never started.
     """
     world = world or World()
     if tail is not None and tail < 0:
         raise UsageError(f"'--tail {tail}' is not a number of lines", hint="a number from 0, or all")
-    start = _moment(since) if since else 0.0
+    start = _moment(since, "--since") if since else 0.0
+    end = _moment(until, "--until") if until else math.inf
     found = find_container(world, name)
     path = f"{world.containers}/{found.id}/log.json"
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise _no_log(found) from None
-    return _lines(file, found.running if follow else None, tail, start)
+    return _lines(file, found.running if follow else None, tail, start, end)
 
 
-def _lines(file: int, running: Running | None, tail: int | None, start: float) -> Iterator[LogLine]:
+def _lines(file: int, running: Running | None, tail: int | None, start: float, end: float) -> Iterator[LogLine]:
     from wherry.containers.times import seconds
 
     decoder = msgspec.json.Decoder(LogLine)
@@ -71,19 +76,19 @@ def _lines(file: int, running: Running | None, tail: int | None, start: float) -
                         line = decoder.decode(text)
                     except msgspec.MsgspecError:
                         continue  # cut by a full disk
-                    if not start or seconds(line.time) >= start:
+                    moment = seconds(line.time) if start or end < math.inf else 0.0
+                    if start <= moment <= end:
                         yield line
-            if ended or running is None:
+            if ended or running is None or time.time() > end:
                 return
             _pause(running)
     finally:
         os.close(file)
 
 
-def _moment(text: str) -> float:
+def _moment(text: str, option: str) -> float:
     """Seconds since the epoch: an RFC 3339 time or a date, or how long ago (``90s``, ``10m``, ``1h30m``, ``2d``)."""
     import re
-    import time
 
     from wherry.containers.times import seconds
 
@@ -92,7 +97,7 @@ def _moment(text: str) -> float:
         return time.time() - sum(int(part[:-1]) * unit[part[-1]] for part in re.findall(r"\d+[smhd]", text))
     moment = seconds(text)
     if not moment:
-        raise UsageError(f"'--since {text}' is not a time", hint="as 10m, 1h30m, 2026-03-31 or 2026-03-31T12:00:00Z")
+        raise UsageError(f"'{option} {text}' is not a time", hint="as 10m, 1h30m, 2026-03-31 or 2026-03-31T12:00:00Z")
     return moment
 
 

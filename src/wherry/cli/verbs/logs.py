@@ -21,6 +21,7 @@ VERB = Verb(
         Option(("-f", "--follow"), "go on until the container ends"),
         Option(("-n", "--tail"), "only the last N lines, or all", "text", "N|all"),
         Option(("--since",), "only lines since then, as 2019-04-10T13:08:09Z or 10m", "text", "TIME"),
+        Option(("--until",), "only lines up to then, as for --since", "text", "TIME"),
         Option(("-t", "--timestamps"), "show when each line was printed"),
     ),
     arguments=(Argument("CONTAINER", complete="container"),),
