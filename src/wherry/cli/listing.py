@@ -22,6 +22,7 @@ __all__ = [
     "Row",
     "ago",
     "bytes_for_people",
+    "json_text",
     "seconds",
     "shortened",
     "show",
@@ -51,7 +52,7 @@ def show(rows: Iterable[Row], columns: Columns, form: str | None, *, width: int 
     assert form is not None
     if form == "json":
         for row in rows:
-            print(_json(dict(row)))
+            print(json_text(dict(row)))
         return
     from wherry.cli import template
 
@@ -164,12 +165,13 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """As JSON on one line. A name's bytes need not be text, and JSON is: such a name comes as a table has it."""
     import msgspec
 
     try:
         return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:  # a name's bytes need not be text, and JSON is: they come as a table has them
+    except UnicodeEncodeError:
         return msgspec.json.encode(_as_text(value)).decode()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
+from wherry.cli.listing import json_text
 
 __all__ = ["FUNCTIONS", "as_text", "is_true"]
 
@@ -59,7 +59,7 @@ def _printf(form: str, *values: Any) -> str:
 
 
 FUNCTIONS: dict[str, tuple[int, int, Any]] = {
-    "json": (1, 1, lambda value: msgspec.json.encode(value).decode()),
+    "json": (1, 1, json_text),
     "index": (1, _ANY, _index),
     "join": (2, 2, lambda value, between: between.join(as_text(item) for item in value or ())),
     "len": (1, 1, lambda value: len(value or ())),

@@ -35,6 +35,7 @@ def test_bytes_that_are_no_text_come_in_json_as_in_a_table(capsys: pytest.Captur
     listing.show([{"Name": name}], (("NAME", "Name"),), None)
     first, *table = capsys.readouterr().out.splitlines()
     shown = "a\\xffb\n"
+    assert json.loads(render("{{json .Name}}", {"Name": name})) == shown
     assert json.loads(first) == {"Name": shown, "More": [{shown: [shown, 1]}]}
     assert table == ["NAME", "a\\xffb\\n"]
 
