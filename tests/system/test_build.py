@@ -89,6 +89,13 @@ def test_a_comment_misses_nothing_and_a_changed_command_all_after_it(build: Buil
     assert build.run("cat", "/two") != two
 
 
+def test_a_command_that_sees_another_address_of_a_name_is_done_anew(build: Builder) -> None:
+    recipe = "FROM tiny\nRUN grep -w db /etc/hosts > /seen\n"
+    for address in ("10.0.0.1", "10.0.0.2"):
+        build.ok(recipe, "--add-host", f"db:{address}")
+        assert build.run("cat", "/seen").split() == [address, "db"]
+
+
 def test_without_cache_everything_is_done_anew(build: Builder) -> None:
     recipe = "FROM tiny\nRUN cat /proc/sys/kernel/random/uuid > /when\n"
     build.ok(recipe)

@@ -31,9 +31,10 @@ def run_command(site: Site, place: int, step: RunStep, done: dict[int, Made], ov
     """Raises :class:`CommandFailed` with the command's own status."""
     parent = done[step.parent]
     inputs = _inputs(site, step, done)
-    key = exact = step_key(step, parent.diff_ids, inputs, site.meaning)
+    meaning = site.meaning + "\n".join(site.here.options.hosts).encode()
+    key = exact = step_key(step, parent.diff_ids, inputs, meaning)
     if site.loses_owners:
-        key = step_key(step, parent.diff_ids, inputs, site.meaning + site.here.owners.encode())
+        key = step_key(step, parent.diff_ids, inputs, meaning + site.here.owners.encode())
 
     def fill(work: str) -> None:
         import subprocess
