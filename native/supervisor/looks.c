@@ -6,6 +6,7 @@
 
 #include "answers.h"
 #include "caller.h"
+#include "judging.h"
 #include "place.h"
 
 /* Which file, how it is looked at, and where the answer goes. */
@@ -56,8 +57,6 @@ long answer_access(const struct call *call) {
     const uint64_t *args = call->args;
     const struct person *person;
     struct place place;
-    struct stat found;
-    struct owner owner;
     bool old = false;
     if (!atomic_load(&call->world->people_differ)) return ANSWER_PASS;
 #ifdef SYS_access
@@ -71,15 +70,10 @@ long answer_access(const struct call *call) {
     if (asks.user.file == 0) return ANSWER_PASS;
     int answer = place_of_path(call, folder, old ? args[0] : args[1], flags, &place);
     int file = answer != 0 ? answer : place_open(call, &place);
-    place_leave(call, &place);
-    if (file < 0) return ANSWER_PASS;
-    answer = ANSWER_PASS;
-    if (fstat(file, &found) == 0 && !S_ISLNK(found.st_mode)) {
-        known_get(call->world->known, file, &found, &owner);
-        if (!caller_may(&asks, &owner, (unsigned)wanted & 7)) answer = -EACCES;
-    }
-    close(file);
-    return answer;
+    answer = file < 0 ? 0 : judging_use(call, &asks, file, (unsigned)wanted & 7);
+    if (file >= 0) close(file);
+    place_leave(call, &place); /* not before: paths are those of the caller's root */
+    return answer == 0 ? ANSWER_PASS : answer;
 }
 
 long answer_stat(const struct call *call) {

@@ -163,8 +163,7 @@ static int make_owned(const struct call *call, const struct making *making, int 
     if (owner.uid == 0 && owner.gid == 0 && !is_device(making)) return ANSWER_PASS;
     if (fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0)
         return making->what == MAKE_FILE ? open_there(call, making, parent, name, person, links) : -EEXIST;
-    if (!caller_may(person, &folder, 3)) return -EACCES;
-    if (person->user.file != 0 && judging_use(call, person, parent, 1) != 0) return -EACCES;
+    if (person->user.file != 0 && judging_use(call, person, parent, 3) != 0) return -EACCES;
     uint32_t mode = making->mode & 07777;
     if (making->what != MAKE_LINK) mode &= ~(uint32_t)caller_umask(call);
     int file = make(call, making, parent, name, mode);

@@ -213,6 +213,8 @@ RUN cat /opt/open && touch /tmp/mine && mv /tmp/mine /tmp/m && rm /tmp/m
 RUN cat /proc/self/status >/dev/null && : >/dev/null
 RUN --mount=type=secret,id=k,uid=7 cat /run/secrets/k
 RUN --mount=type=bind,target=/ctx cat /ctx/Dockerfile
+RUN --mount=type=cache,target=/c,uid=7 test -w /c && mkdir /c/d && echo x >/c/d/f && mv /c/d/f /c/g && cat /c/g
+RUN --mount=type=cache,target=/c,uid=7 cat /c/g && rm -r /c/g /c/d
 """
     (tmp_path / "Dockerfile").write_text(recipe)
     (tmp_path / "k").write_text("key")
