@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -171,3 +172,18 @@ def test_directories_that_are_shown_again_look_as_the_image_has_them(tmp_path: P
     Shown(lambda: str(tmp_path / "shown")).folder((("/run/wherry/ca.crt", b"x"),), below)
     found = os.stat(tmp_path / "shown/run")
     assert (found.st_mode & 0o7777, found.st_mtime) == (below.stat("/run").mode & 0o1777, 77)  # type: ignore[union-attr]
+
+
+def test_steps_that_are_shown_the_same_share_it(tmp_path: Path) -> None:
+    image = tree(tmp_path / "image", directory("run", 0o755, mtime=77), file("etc/x", b"", 0o600))
+    other = tree(tmp_path / "other", directory("run", 0o755, mtime=78))
+    shown = Shown(lambda: str(Path(tempfile.mkdtemp(dir=tmp_path))))
+    folder = shown.folder((("/run/a", b"1"),), image)
+    assert shown.folder((("/run/a", b"1"),), image) == folder
+    others = [
+        shown.folder((("/run/a", b"2"),), image),
+        shown.folder((("/run/a", b"1"),), other),
+        shown.folder((("/run/a", b"1"), ("/etc/x", b"1")), image),
+    ]
+    assert len({folder, *others}) == 4
+    assert os.stat(f"{others[2]}/etc/x").st_mode & 0o777 == 0o600
