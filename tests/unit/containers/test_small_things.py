@@ -72,11 +72,11 @@ def test_the_last_lines_of_a_long_log_are_found_from_its_end(tmp_path: Path, cou
 
 
 def test_since_is_a_time_or_how_long_ago() -> None:
-    assert abs(output._moment("1h30m") - (time.time() - 5400)) < 2
-    assert output._moment("2026-01-01T00:00:00Z") == 1767225600
+    assert abs(output._moment("1h30m", "--since") - (time.time() - 5400)) < 2
+    assert output._moment("2026-01-01T00:00:00Z", "--since") == 1767225600
     for text in ("yesterday", "10", "m", "-5m"):
         with pytest.raises(UsageError):
-            output._moment(text)
+            output._moment(text, "--since")
 
 
 def test_both_readings_of_a_name_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
