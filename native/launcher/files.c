@@ -19,7 +19,7 @@ static bool is_folder(const char *path) {
 
 int files_make_folders(const char *path, mode_t mode) {
     char partial[PATH_MAX];
-    if (mkdir(path, mode) == 0) return 0;
+    if (is_folder(path) || mkdir(path, mode) == 0) return 0; /* mostly it is there, and asking is cheaper than trying */
     if (errno == EEXIST) return is_folder(path) ? 0 : (errno = ENOTDIR, -1);
     if (errno != ENOENT) return -1;
     if (strlen(path) >= sizeof partial) return errno = ENAMETOOLONG, -1;

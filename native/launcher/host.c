@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "copy.h"
@@ -71,12 +72,10 @@ static int host_running(const struct start *start, const struct record *record, 
     make_start_line(start, host, record->field[1].s.bytes);
     host->own_start = userns_start_time(getpid());
     int length = snprintf(head, sizeof head, RUNNING_LINE, 0, 0ULL, getpid(), host->own_start);
-    struct buffer content = {0};
-    buffer_add(&content, head, (size_t)length);
-    buffer_add(&content, host->start_line.bytes, host->start_line.length);
-    bool written = !content.failed && flock(host->running, LOCK_EX | LOCK_NB) == 0 &&
-                   write(host->running, content.bytes, content.length) == (ssize_t)content.length;
-    buffer_free(&content);
+    const struct buffer *line = &host->start_line;
+    const struct iovec parts[] = {{head, (size_t)length}, {line->bytes, line->length}};
+    bool written = !line->failed && flock(host->running, LOCK_EX | LOCK_NB) == 0 &&
+                   writev(host->running, parts, 2) == (ssize_t)line->length + length;
     return written ? 0 : failure_set(failure, STEP_RUNNING, errno, path);
 }
 

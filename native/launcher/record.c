@@ -12,10 +12,12 @@
 
 #include "files.h"
 
+enum { LEAST = 3000 }; /* a start line as it mostly is, in less than a page */
+
 static bool buffer_reserve(struct buffer *buffer, size_t more) {
     if (buffer->failed) return false;
     if (buffer->capacity - buffer->length >= more) return true;
-    size_t capacity = 2 * (buffer->length + more) + 1024;
+    size_t capacity = 2 * (buffer->length + more) + LEAST;
     char *bytes = realloc(buffer->bytes, capacity);
     if (bytes == NULL) {
         buffer->failed = true;

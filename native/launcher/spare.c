@@ -17,7 +17,7 @@
 #include "slots.h"
 
 enum { UPPER_MODE = 0755 }; /* as the plan makes it */
-enum { MOST_USES = 64 };
+enum { MOST_USES = 64, PLACES = 4 };
 
 /* <linux/fs.h>: top of a hierarchy, so that the file system spreads what is made in it (ext4). */
 #define GET_FLAGS _IOR('f', 1, long)
@@ -43,11 +43,18 @@ static enum content content_of(const struct plan *plan) {
     return plan_find(plan, OP_PLAIN) != NULL ? CONTENT_SHOWN : CONTENT_NONE;
 }
 
-static bool spare_path(char path[PATH_MAX], const char *parent, enum content content) {
-    char name[32];
+/* Moves `path` to a place that is free (`away`), or what waits in a place to `path`. Ours comes first; the neighbours' are
+   for a process that came to another processor between its beginning and its end. */
+static bool move(const char *parent, const char *path, enum content content, bool away) {
+    char name[48], spare[PATH_MAX];
     int processor = sched_getcpu();
-    snprintf(name, sizeof name, "/spare.%s%d", content == CONTENT_SHOWN ? "shown." : "", processor < 0 ? 0 : processor);
-    return compose(path, parent, name);
+    if (processor < 0) processor = 0;
+    for (int i = 0; i < PLACES; i++) {
+        snprintf(name, sizeof name, "/spare.%s%d", content == CONTENT_SHOWN ? "shown." : "", processor ^ i);
+        if (!compose(spare, parent, name)) return false;
+        if ((away ? rename(path, spare) : rename(spare, path)) == 0) return true; /* none lies upon another: it is not empty */
+    }
+    return false;
 }
 
 /* Overlayfs refuses a work directory that a volatile overlay has used (work/incompat/volatile), and makes a new one where
@@ -59,9 +66,8 @@ static bool set_old_work_aside(const char *path) {
 }
 
 bool spare_take(const struct plan *plan, const char *parent, const char *path) {
-    char spare[PATH_MAX];
     enum content content = content_of(plan);
-    if (content == CONTENT_NONE || !spare_path(spare, parent, content) || rename(spare, path) != 0) return false;
+    if (content == CONTENT_NONE || !move(parent, path, content, false)) return false;
     if (content != CONTENT_OVERLAY || set_old_work_aside(path)) return true;
     files_remove_tree(path);
     return false;
@@ -178,10 +184,10 @@ static bool empty(const struct plan *plan, const char *path, enum content conten
 }
 
 bool spare_give(const struct plan *plan, const char *path) {
-    char parent[PATH_MAX], spare[PATH_MAX];
+    char parent[PATH_MAX];
     enum content content = content_of(plan);
     if (content == CONTENT_NONE || strlen(path) >= sizeof parent || !empty(plan, path, content)) return false;
     strcpy(parent, path);
     *strrchr(parent, '/') = 0;
-    return spare_path(spare, parent, content) && rename(path, spare) == 0; /* fails where there is one: it is not empty */
+    return move(parent, path, content, true);
 }

@@ -3,8 +3,8 @@
  * the work directory is removed while the next command runs, when we only wait. Without an overlay the directories that a
  * program shows inside are used again alike.
  *
- * One for each processor is kept (PARENT/spare.N, PARENT/spare.shown.N): as many as can be taken at the same time without a
- * search. After 64 uses a folder goes all the same (spare.c).
+ * About one for each processor is kept (PARENT/spare.N, PARENT/spare.shown.N): as many as can be taken at the same time
+ * without a search. After 64 uses a folder goes all the same (spare.c).
  */
 #ifndef WHERRY_SPARE_H
 #define WHERRY_SPARE_H

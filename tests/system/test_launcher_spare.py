@@ -39,6 +39,20 @@ def test_a_folder_is_used_again(box: Box) -> None:
     assert box.left() == []
 
 
+def test_a_folder_is_used_again_from_a_processor_near_by(tmp_path: Path) -> None:
+    """A start may end on another processor than it began on: its folder must find a place, and be found."""
+    usable = sorted(os.sched_getaffinity(0))
+    near = next(((one, other) for one in usable for other in usable if one < other and one ^ other < 4), None)
+    if near is None:
+        pytest.skip("there is one processor")
+    box, inodes = Box(tmp_path), set()
+    for processor in (*near, *near):
+        os.sched_setaffinity(0, {processor})
+        box.shell("true")
+        inodes.add(tuple(spare.stat().st_ino for spare in box.spare()))
+    assert len(inodes) == 1 and len(inodes.pop()) == 1
+
+
 @pytest.mark.parametrize(
     "change",
     ["touch /new", "rm /bin/ls", "chmod 700 /", "mkdir /a && chmod 0 /a", "echo more >> /bin/busybox || mv /tmp /tmp2"],

@@ -91,6 +91,17 @@ static void empties_a_folder(void) {
     assert(rmdir(in("full")) == 0);
 }
 
+static void removes_whatever_a_folder_has(void) {
+    assert(files_make_folders(in("has/locked/sub"), 0700) == 0 && chmod(in("has/locked"), 0) == 0);
+    touch(in("has/file"));
+    assert(symlink("/", in("has/link")) == 0);
+    int opened = open(in("has"), O_RDONLY | O_DIRECTORY);
+    assert(files_remove_at(opened, "locked") == 0 && access(in("has/locked"), F_OK) != 0);
+    assert(files_remove_at(opened, "file") == 0 && access(in("has/file"), F_OK) != 0);
+    assert(files_remove_at(opened, "link") == 0 && files_remove_at(opened, "missing") == 0);
+    assert(close(opened) == 0 && rmdir(in("has")) == 0);
+}
+
 static void replaces_files(void) {
     char text[8] = "";
     assert(files_replace(in("new"), "one", 3) == 0 && files_replace(in("new"), "four", 4) == 0);
@@ -145,6 +156,7 @@ int main(void) {
     removes_locked_trees_and_follows_no_link();
     removes_trees_deeper_than_descriptors();
     empties_a_folder();
+    removes_whatever_a_folder_has();
     replaces_files();
     makes_targets_behind_links();
     logs_lines();
