@@ -394,6 +394,7 @@ def test_a_shell_opens_where_a_step_failed(build: Builder) -> None:
     assert "seen-/w" in done.stdout
     assert done.returncode == 1, done.stdout
     assert "wherry run -it --fakeroot" in done.stdout
+    assert "--debug-on-failure opens" not in done.stdout  # it did
 
 
 def test_what_is_kept_of_a_failed_step_has_no_build_arguments(build: Builder) -> None:

@@ -69,17 +69,18 @@ def _inputs(site: Site, step: RunStep, done: dict[int, Made]) -> tuple[Digest, .
 
 def _failed(site: Site, step: RunStep, parent: Made, done: dict[int, Made], work: str, status: int) -> CommandFailed:
     """The error for a command that ended so; what it wrote was shown already. The files before it stay, as an image."""
-    if site.here.options.debug and sys.stdin.isatty():
+    looked = site.here.options.debug and sys.stdin.isatty()
+    if looked:
         _look_around(site, step, parent, done, work)
     text = " ".join(step.origin.text.split())
     shown = text if len(text) <= 100 else f"{text[:97]}..."
     why = f"it was killed by signal {status - 128}" if 128 < status < 193 else f"it ended with status {status}"
-    hint = "--debug-on-failure opens a shell there"
+    hint = "" if looked else "--debug-on-failure opens a shell there"
     if parent.layers:
         image = kept_state(site, step, parent)
         lacks = " (build arguments: -e NAME)" if step.arguments else ""
         how = "--writable-copy -u root" if site.drafts is not None else "--fakeroot"
-        hint = f"wherry run -it {how} {image} sh, which is as it was before{lacks}; {hint}"
+        hint = f"wherry run -it {how} {image} sh, which is as it was before{lacks}{'; ' if hint else ''}{hint}"
     return CommandFailed(
         f"{site.here.recipe}:{step.origin.position.line}: '{shown}' failed", why=why, hint=hint, status=status
     )
