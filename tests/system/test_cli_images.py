@@ -284,3 +284,23 @@ def test_prune_removes_records_that_are_not_to_be_kept(wherry: Wherry) -> None:
 
 def test_a_dry_pull_says_what_room_there_is(wherry: Wherry, tiny: str) -> None:
     assert " free there" in wherry.ok("pull", "--dry-run", tiny)
+
+
+def test_images_are_chosen_by_label_and_by_age(wherry: Wherry, tiny: str, tmp_path: Path) -> None:
+    wherry.ok("pull", "-q", tiny)
+    wherry.ok("tag", tiny, "old:1")
+    (tmp_path / "Dockerfile").write_text("FROM old:1\nLABEL org.lab.study=7\n")
+    wherry.ok("build", "-q", "-t", "new:1", str(tmp_path), env={"SOURCE_DATE_EPOCH": "4000000000"})
+
+    def chosen(*filters: str) -> set[str]:
+        words = [word for text in filters for word in ("--filter", text)]
+        names = wherry.ok("images", "--format", "{{.Repository}}:{{.Tag}}", *words).split()
+        return {name for name in names if name in ("old:1", "new:1")}
+
+    assert chosen("label=org.lab.study") == chosen("label=org.lab.study=7") == {"new:1"}
+    assert chosen("label=org.lab.study=8") == chosen("label=org.lab") == set()
+    assert chosen("before=new:1") == {"old:1"}
+    assert chosen("since=old:1") == {"new:1"}
+    assert chosen("since=old:1", "before=new:1") == set()
+    refused = wherry("images", "--filter", "since=nosuch:1")
+    assert refused.status == 125 and "nosuch:1" in refused.stderr

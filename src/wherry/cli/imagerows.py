@@ -5,7 +5,6 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from wherry.base.errors import UsageError
 from wherry.cli import listing
 
 if TYPE_CHECKING:
@@ -22,37 +21,28 @@ def image_rows(
     store: Store, pattern: str, *, filters: tuple[str, ...] = (), whole: bool = False
 ) -> list[dict[str, Any]]:
     """All names of the store and images without a name, newest image first; those that fit ``pattern`` and filters."""
+    from wherry.cli.imagefilters import read_filter, tester
     from wherry.store import listed
 
-    patterns, dangling = _read_filters(filters)
-    wanted = [text for text in (pattern, *patterns) if text]
+    chosen = [read_filter(text) for text in filters]
+    wanted = [text for text in (pattern, *(value for key, value in chosen if key == "reference")) if text]
+    dangling = next((value for key, value in chosen if key == "dangling"), "")
     found = listed(store)
     records = {record.digest: record for record in found.records}
+    holds = tester(store, chosen) if chosen else lambda record: True
     rows = []
-    if dangling is not True:
+    if dangling != "true":
         for reference, name in found.names:
-            if not wanted or all(_fits(reference, text) for text in wanted):
-                rows.append(_row(reference, name, records.get(name.digest), whole=whole))
-    if not wanted and dangling is not False:
+            record = records.get(name.digest)
+            if all(_fits(reference, text) for text in wanted) and holds(record):
+                rows.append(_row(reference, name, record, whole=whole))
+    if not wanted and dangling != "false":
         named = {name.digest for _, name in found.names}
-        rows += [_unnamed(record, whole=whole) for record in found.records if record.digest not in named]
+        nameless = (record for record in found.records if record.digest not in named and holds(record))
+        rows += [_unnamed(record, whole=whole) for record in nameless]
     rows.sort(key=lambda row: f"{row['Repository']}:{row['Tag']}")
     rows.sort(key=itemgetter("CreatedAt"), reverse=True)
     return rows
-
-
-def _read_filters(filters: tuple[str, ...]) -> tuple[list[str], bool | None]:
-    patterns, dangling = [], None
-    for text in filters:
-        key, _, value = text.partition("=")
-        if key == "reference" and value:
-            patterns.append(value)
-        elif key == "dangling" and value in ("true", "false", "1", "0"):
-            dangling = value in ("true", "1")
-        else:
-            hint = "dangling=true, dangling=false, reference=PATTERN"
-            raise UsageError(f"'--filter {text}' is not understood", hint=hint)
-    return patterns, dangling
 
 
 def _fits(reference: Reference, pattern: str) -> bool:

@@ -67,5 +67,5 @@ def test_filters_choose_as_dockers(store: Store, filters: tuple[str, ...], expec
 
 
 def test_an_unknown_filter_is_an_error(store: Store) -> None:
-    with pytest.raises(UsageError, match="since=x"):
-        image_rows(store, "", filters=("since=x",))
+    with pytest.raises(UsageError, match="sinse=x"):
+        image_rows(store, "", filters=("sinse=x",))

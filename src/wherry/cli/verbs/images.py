@@ -29,7 +29,7 @@ VERB = Verb(
         Option(("-q", "--quiet"), "print only the ids"),
         Option(("-a", "--all"), "accepted for Docker's sake: there are no hidden images"),
         Option(("--digests",), "show the digests too"),
-        Option(("-f", "--filter"), "only those that fit: dangling=true, reference=PATTERN", "many", "KEY=VALUE"),
+        Option(("-f", "--filter"), "only those by dangling, reference, label, before, since", "many", "KEY=VALUE"),
         NO_TRUNC,
         FORMAT,
     ),
