@@ -32,11 +32,13 @@ _WITHIN = 64 << 20
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What the caller knows of a file that came before: its digest, and by which header of a request (name and value)
-    its server tells that it is still the same (RFC 9110, section 13)."""
+    """What the caller knows of a file that came before: its digest, and what its server said of it, an entity tag, else
+    the time of its last change (RFC 9110, section 8.8). That time is not asked by: to most servers a file that an older
+    one took the place of has not changed since."""
 
     digest: Digest
-    condition: tuple[str, str]
+    tag: str = ""
+    modified: str = ""
 
 
 def download(
@@ -163,8 +165,8 @@ class _Download:
         headers = {"Accept": "*/*"}
         if self._position:
             headers["Range"] = f"bytes={self._position}-"
-        elif self._held is not None:
-            headers.update([self._held.condition])
+        elif self._held is not None and self._held.tag:
+            headers["If-None-Match"] = self._held.tag
         verified = self._expected is not None
         answer = self._session.transport.request(
             self._endpoint, "GET", self._url, self._asked, headers=headers, verified=verified
@@ -178,9 +180,10 @@ class _Download:
         elif answer.status == 200:
             if self._position:  # it knows no ranges, or has another file now
                 self._begin_anew(file)
-            self._total = length
+            self._unchanged = self._is_as_old(answer)
+            self._total = 0 if self._unchanged else length
             return answer
-        elif answer.status == 304 and self._held is not None and not self._position:
+        elif answer.status == 304 and self._held is not None and self._held.tag and not self._position:
             self._unchanged, self._total = True, 0
             return answer
         elif answer.status == 416 and self._position:
@@ -188,6 +191,11 @@ class _Download:
             self._begin_anew(file)
             return self._open(file)
         raise self._refused(answer)
+
+    def _is_as_old(self, answer: Answer) -> bool:
+        """Whether a file that comes whole is of the very time of what is held: then its content may stay away."""
+        held = self._held
+        return held is not None and held.modified != "" and answer.headers.get("last-modified") == held.modified
 
     def _read(self, answer: Answer, file: IO[bytes]) -> None:
         self._told(answer.headers)

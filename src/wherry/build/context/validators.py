@@ -24,23 +24,24 @@ _SETTLED = 60
 
 class _Note(msgspec.Struct, frozen=True):
     digest: str
-    condition: tuple[str, str]
+    tag: str = ""
+    modified: str = ""
 
 
 def remembered(folder: str, url: str) -> Held | None:
     """``folder`` is that of the store; empty: nothing is known."""
     note = recall(folder, _FOLDER, _key(url), _Note) if folder else None
     try:
-        return Held(Digest.parse(note.digest), note.condition) if note is not None else None
+        return Held(Digest.parse(note.digest), note.tag, note.modified) if note is not None else None
     except WherryError:
         return None
 
 
 def remember(folder: str, url: str, digest: Digest, headers: Mapping[str, str]) -> None:
     """Keep what the answer says, or forget what was known where it says nothing. Never fails."""
-    condition = _condition(headers)
-    if folder and condition is not None:
-        keep(folder, _FOLDER, _key(url), _Note(str(digest), condition))
+    tag, modified = _validators(headers)
+    if folder and (tag or modified):
+        keep(folder, _FOLDER, _key(url), _Note(str(digest), tag, modified))
     elif folder:
         forget(folder, _FOLDER, _key(url))
 
@@ -53,15 +54,16 @@ def seconds_of(date: str) -> int | None:
         return None
 
 
-def _condition(headers: Mapping[str, str]) -> tuple[str, str] | None:
+def _validators(headers: Mapping[str, str]) -> tuple[str, str]:
+    """Entity tag and date, at most one of them."""
     tag = headers.get("etag", "")
     if tag.startswith('"') and tag.endswith('"') and len(tag) > 2 and tag.isascii() and tag.isprintable():
-        return "If-None-Match", tag
+        return tag, ""
     modified, told = headers.get("last-modified", ""), headers.get("date", "")
     changed, when = seconds_of(modified), seconds_of(told)
     if changed is None or when is None or when - changed < _SETTLED:
-        return None
-    return "If-Modified-Since", modified
+        return "", ""
+    return "", modified
 
 
 def _key(url: str) -> Digest:
