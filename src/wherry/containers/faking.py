@@ -27,6 +27,9 @@ __all__ = ["devices_folder", "owners_file"]
 _KEPT = 24 * 3600
 """Seconds; a plan whose list has gone is made anew, and the list with it."""
 
+_USED_AGAIN = 3600
+"""Seconds within which a second use is not written down: saved plans that count on the file are made anew then."""
+
 
 def owners_file(
     world: World, layers: Sequence[Layer] | Below, options: RunOptions, kept: Kept | None, *, make: bool
@@ -66,7 +69,7 @@ def _kept_as(world: World, name: str, write: Callable[[str], None], *, make: boo
     """Where this name is, written if it is not there and ``make``."""
     folder = f"{world.runtime}/owners"
     path = f"{folder}/{name}"
-    if make and not os.path.exists(path):
+    if make and not _is_used(path):
         new = f"{path}.{os.getpid()}.{threading.get_ident()}"
         try:
             os.makedirs(folder, 0o700, exist_ok=True)
@@ -77,6 +80,15 @@ def _kept_as(world: World, name: str, write: Callable[[str], None], *, make: boo
             raise LaunchError(f"cannot write '{path}'", why=reason(error), hint=remedy(error)) from None
     world.outside.stat(path)
     return path
+
+
+def _is_used(path: str) -> bool:
+    """Whether it is there, and stays from now on: a step may show it for hours."""
+    with contextlib.suppress(OSError):
+        if os.stat(path).st_mtime < time.time() - _USED_AGAIN:
+            os.utime(path)
+        return True
+    return False
 
 
 def _place(new: str, path: str) -> None:
