@@ -219,7 +219,9 @@ def test_the_store_stays_below_its_limit_wherever_images_come_from(wherry: Wherr
     wherry.ok("save", "-o", f"{tmp_path}/other.tar", "other")
     wherry.ok("rm", "box")
     wherry.ok("rmi", "other")
-    for words in (("load", "-i", "other.tar"), ("import", "root.tar", "imported"), ("run", "./other.tar", "true")):
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY root.tar /\n")
+    brought = ("load", "-i", "other.tar"), ("import", "root.tar", "imported"), ("run", "./other.tar", "true")
+    for words in (*brought, ("build", "-t", "built", ".")):
         wherry.ok("pull", "-q", tiny)
         result = wherry(*words, env=limit, cwd=tmp_path)
         assert "least recently used images" in result.stderr, str(result)

@@ -177,7 +177,7 @@ def build(
         if options.push:
             _push(site, names, progress or silent)
         made = [each for place, each in done.items() if not isinstance(plan.graph.steps[place], SourceStep)]
-        return Built(
+        built = Built(
             image=image,
             names=tuple(name.familiar for name in names),
             config=image.manifest.config.digest,
@@ -186,6 +186,11 @@ def build(
             cached=sum(each.cached for each in made),
             seconds=time.monotonic() - began,
         )
+    if built.cached < built.steps and site.world.settings.number("store.max_size"):
+        from wherry.containers import keep_within
+
+        keep_within(site.world, (image,), progress or silent)
+    return built
 
 
 @contextmanager

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from wherry.containers.packing import pack, plan_pack
     from wherry.containers.peers import PEERS
     from wherry.containers.processes import processes_shown
-    from wherry.containers.pulling import fetch
+    from wherry.containers.pulling import fetch, keep_within
     from wherry.containers.ranged import with_all_ids
     from wherry.containers.records import Record, find_record, read_records, record_files
     from wherry.containers.resolving import MissingImage, Resolved, resolve, source_meant
@@ -174,6 +174,7 @@ _HOMES = {
     "is_digits": "naming",
     "is_file": "naming",
     "is_volume_name": "volumes",
+    "keep_within": "pulling",
     "kept_containers": "kept",
     "kill": "signals",
     "load": "archiving",
@@ -323,6 +324,7 @@ __all__ = [
     "is_digits",
     "is_file",
     "is_volume_name",
+    "keep_within",
     "kept_containers",
     "kill",
     "load",
