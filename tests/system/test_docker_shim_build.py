@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -379,3 +380,21 @@ def test_status_and_output_are_dockers(shim: Wherry, scratch: Path, docker: Dock
 
 def shape(text: str) -> str:
     return re.sub(r"[0-9a-f]{64}", "ID", text)
+
+
+def test_docker_builds_for_the_platform_that_its_variable_names(shim: Wherry, tmp_path: Path) -> None:
+    """Also when the same line was answered before without it; podman reads no such variable."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    time.sleep(2.1)  # of what is as young as that no answer is saved
+
+    def architecture(face: str, *more: str, **variables: str) -> str:
+        line = ("build", "-q", "-t", "for-another", *more, str(tmp_path))
+        for _ in range(2):
+            shim.named(face).ok(*line, env=variables)
+        return shim.ok("inspect", "-f", "{{.Architecture}}", "for-another").strip()
+
+    own = architecture("docker")
+    assert architecture("docker", DOCKER_DEFAULT_PLATFORM="linux/s390x") == "s390x" != own
+    assert architecture("docker") == own
+    assert architecture("docker", "--platform", "linux/arm64", DOCKER_DEFAULT_PLATFORM="linux/s390x") == "arm64"
+    assert architecture("podman", DOCKER_DEFAULT_PLATFORM="linux/s390x") == own

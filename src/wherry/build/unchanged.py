@@ -83,7 +83,7 @@ class Consulted:
 
     def _note_variables(self, options: BuildOptions) -> None:
         asked = [name for name, value in options.build_args if value is None]
-        for name in ("SOURCE_DATE_EPOCH", "_WHERRY_COMPLETE", *asked):
+        for name in ("SOURCE_DATE_EPOCH", "DOCKER_DEFAULT_PLATFORM", "_WHERRY_COMPLETE", *asked):
             self._outside.env(name)
         self._outside.envs("PYTHON")  # some of them make Python itself write
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import UsageError
@@ -81,7 +82,8 @@ def options_of(call: Call, given: Given) -> BuildOptions:
     files = given.many("file")
     if len(files) > 1:
         raise UsageError(f"'{call.face} {call.verb}' reads one recipe here", why=f"{len(files)} are named")
-    platform = given.text("platform") or _parts(given)
+    usual = None if call.is_podman else os.environ.get("DOCKER_DEFAULT_PLATFORM")
+    platform = given.text("platform") or _parts(given) or usual or None
     return BuildOptions(
         context=given.words[0] if given.words else ("." if call.is_podman else _no_context(call)),
         recipe=files[0] if files else None,
