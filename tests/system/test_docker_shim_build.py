@@ -203,7 +203,11 @@ def test_podman_finds_what_it_built_under_localhost(shim: Wherry, context: Path)
     assert podman.ok("inspect", "--format", "{{.Created}}", "localhost/local-one").startswith("2023-11-14")
     podman.ok("tag", "localhost/local-one", "localhost/local-two:1")
     assert said(podman, "local-two:1") == "hello\nnobody\n"
-    podman.ok("rmi", "localhost/local-one", "localhost/local-two:1")
+    for name in ("localhost/local-one", "local-two:1"):
+        (context / "Dockerfile").write_text(f'FROM {name}\nCMD ["cat", "/who"]\n')
+        podman.ok("build", "-t", "upon", ".", cwd=context)
+        assert said(podman, "upon") == "nobody\n"
+    podman.ok("rmi", "localhost/local-one", "localhost/local-two:1", "upon")
 
 
 def test_a_wrong_recipe_shows_its_line(shim: Wherry, context: Path) -> None:

@@ -25,12 +25,14 @@ def base_of(
 
     Raises what resolving raises; in a dry run :class:`NotFound` where it would have to be pulled.
     """
-    from wherry.containers import MissingImage, resolve
+    from wherry.containers import MissingImage, held_name, resolve
 
     reference, platform = image
     for prefix, transport in _TRANSPORTS.items():
         if reference.startswith(prefix):
             reference = transport + reference.removeprefix(prefix)
+    if pull != "always":
+        reference = held_name(world, reference)
     found = resolve(world, reference, pull=pull, platform=_asked(platform), progress=progress, dry_run=dry_run)
     if isinstance(found, MissingImage):
         raise NotFound(

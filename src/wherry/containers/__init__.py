@@ -71,7 +71,15 @@ if TYPE_CHECKING:
     from wherry.containers.logins import login, logout, plan_login, plan_logout
     from wherry.containers.lookup import Found, find_container
     from wherry.containers.measuring import Measured, measure, smallest_image
-    from wherry.containers.naming import held_image, is_digits, is_file, reference_of, reference_to_name, stored_image
+    from wherry.containers.naming import (
+        held_image,
+        held_name,
+        is_digits,
+        is_file,
+        reference_of,
+        reference_to_name,
+        stored_image,
+    )
     from wherry.containers.output import LogLine, logs
     from wherry.containers.packing import pack, plan_pack
     from wherry.containers.peers import PEERS
@@ -165,6 +173,7 @@ _HOMES = {
     "find_record": "records",
     "find_volume": "volumes",
     "held_image": "naming",
+    "held_name": "naming",
     "hidden_by": "exposing",
     "image_by_config": "configids",
     "import_image": "archiving",
@@ -315,6 +324,7 @@ __all__ = [
     "find_record",
     "find_volume",
     "held_image",
+    "held_name",
     "hidden_by",
     "image_by_config",
     "import_image",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wherry.base.errors import NotFound, UsageError
+from wherry.base.errors import InvalidName, NotFound, UsageError
 from wherry.base.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from wherry.containers.world import World
     from wherry.image import Image
 
-__all__ = ["held_image", "is_digits", "is_file", "reference_of", "reference_to_name", "stored_image"]
+__all__ = ["held_image", "held_name", "is_digits", "is_file", "reference_of", "reference_to_name", "stored_image"]
 
 _HEX = frozenset("0123456789abcdef")
+_LOCAL = "localhost/"
 
 
 def reference_of(world: World, text: str) -> Reference:
@@ -30,6 +31,25 @@ def reference_to_name(world: World, text: str) -> Reference:
     if reference.digest is not None:
         raise UsageError(f"'{text}' cannot be given as a name", why="a digest follows from the content")
     return reference
+
+
+def held_name(world: World, text: str) -> str:
+    """podman calls what it builds ``localhost/NAME``, which is NAME here: each means the other where that alone is
+    held."""
+    other = text.removeprefix(_LOCAL) if text.startswith(_LOCAL) else "" if "/" in text else f"{_LOCAL}{text}"
+    try:
+        if other and not _holds(world, text) and _holds(world, other):
+            return other
+    except (InvalidName, UsageError):  # a file, or what is no name
+        pass
+    return text
+
+
+def _holds(world: World, text: str) -> bool:
+    reference = reference_of(world, text)
+    for path in () if reference.digest else world.store.name_paths(reference):
+        world.outside.stat(path)
+    return world.store.name(reference) is not None
 
 
 def held_image(world: World, text: str) -> Image:

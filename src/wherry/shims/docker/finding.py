@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from wherry.containers import Found, World
     from wherry.image import Image
 
-__all__ = ["chosen", "container", "each", "held_name", "image", "image_name", "shown_name"]
-
-
-_LOCAL = "localhost"
+__all__ = ["chosen", "container", "each", "image", "image_name", "shown_name"]
 
 
 def container(world: World, text: str) -> Found:
@@ -66,21 +63,7 @@ def image_name(world: World, text: str) -> str:
         digest = containers.image_by_config(world, text)
         if digest is not None:
             return str(digest)
-    return held_name(world, text)
-
-
-def held_name(world: World, text: str) -> str:
-    """podman calls what it builds ``localhost/NAME``, which is NAME here: each means the other where that alone is
-    held."""
-    local = f"{_LOCAL}/"
-    other = text.removeprefix(local) if text.startswith(local) else "" if "/" in text else f"{local}{text}"
-    try:
-        if other and world.store.name(containers.reference_of(world, text)) is None:
-            held = world.store.name(containers.reference_of(world, other))
-            return text if held is None else other
-    except (InvalidName, UsageError):  # a file, or what is no name
-        pass
-    return text
+    return containers.held_name(world, text)
 
 
 def each(call: Call, words: tuple[str, ...], do: Callable[[str], str | None]) -> int:

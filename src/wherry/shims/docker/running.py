@@ -14,7 +14,6 @@ from wherry.cli.grammar import Given
 from wherry.shims.docker.asking import start_options
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import Command
-from wherry.shims.docker.finding import held_name
 from wherry.shims.docker.mounting import unfilled
 from wherry.shims.docker.startoptions import RUN, START
 
@@ -56,7 +55,7 @@ def _found(world: containers.World, options: RunOptions) -> RunOptions:
     if containers.is_digits(options.image):
         digest = containers.image_by_config(world, options.image)
         return options if digest is None else msgspec.structs.replace(options, image=str(digest))
-    name = held_name(world, options.image)
+    name = containers.held_name(world, options.image)
     return options if name == options.image else msgspec.structs.replace(options, image=name)
 
 
