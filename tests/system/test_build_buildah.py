@@ -28,6 +28,7 @@ WORKDIR follows links or belongs to a user: there BuildKit is followed, and buil
 ONLY_BUILDKITS = {" 90-92": "", 'SHELL ["/bin/sh", "-ec"]\n': ""}
 """Buildah reads these in another way: it keeps ranges of ports as written, and gives ENTRYPOINT the usual shell."""
 BUILDAHS_OWN = "io.buildah.version"
+SET_GID = 0o2000
 
 
 class Buildah:
@@ -95,4 +96,9 @@ def _tree(wherry: Wherry, name: str, folder: Path) -> dict[str, Any]:
     wherry.ok("export", "-o", f"{folder}/{name}-root.tar", name)
     with tarfile.open(folder / f"{name}-root.tar") as archive:
         # buildah mounts something in /run and leaves the place, and makes a WORKDIR only for a command.
-        return dict(entries(archive, left_out="run|w"))
+        found = entries(archive, left_out="run|w")
+    # It takes the set-group-ID bit from folders that it copies; BuildKit leaves it.
+    return {
+        path: seen._replace(mode=seen.mode & ~SET_GID) if seen.kind == tarfile.DIRTYPE else seen
+        for path, seen in found.items()
+    }
