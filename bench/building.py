@@ -42,7 +42,7 @@ def measure(at: Workplace, rounds: int) -> str:
             f"\n{STEPS} steps for the first time, each a program of Python of {length}; and the same commands in one "
             "container (must reach: steps within 5 % of that, nothing slower than BuildKit):\n"
         )
-        parts.append(_first_build(at, loops, few))
+        parts.append(_first_build(at, loops, few if loops < 500 else 2))
     remove(at.folder / "builds")
     return "\n".join(parts)
 
@@ -52,7 +52,7 @@ def _first_build(at: Workplace, loops: int, rounds: int) -> str:
     _long(folder, at, loops)
     name = "in one container (wherry run)"
     plain = Case(name, lambda n: _plain(at, folder, loops))
-    return table(interleave([plain, *_cases(at, folder, None, fresh=True)[:2]], rounds, warm=1), name)
+    return table(interleave([plain, *_cases(at, folder, None, fresh=True)[:2]], rounds, warm=int(loops < 500)), name)
 
 
 def _many(folder: Path, at: Workplace) -> None:
