@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from layers import directory, file, make_removable, symlink, tar_of
 from making import change, change_here, entries, tar_bytes
 from wherry.build.drafts import Draft, Drafts, take
+from wherry.build.tidying import Tidying
 from wherry.build.who import Ids
 from wherry.image import Rules, Told, make_layer
 from wherry.image.making.copying import layer_of_tar
@@ -84,14 +85,15 @@ class Desk:
         self.store = store
         self.layers = layers
         self.user = user
-        self.drafts = Drafts(store)
+        self.tidying = Tidying(store)
+        self.drafts = Drafts(store, self.tidying.lasting)
         self.work = ""
 
     def __enter__(self) -> Desk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.drafts.close()
+        self.tidying.close()
 
     def begin(self) -> Draft:
         self.work = self.store.new_work()

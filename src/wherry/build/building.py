@@ -345,13 +345,11 @@ def opened_site(
         if note:
             site.note(note)
         with closing(site.tidying):
-            if way != "proot":
-                yield site
-                return
-            from wherry.build.drafts import Drafts
+            if way == "proot":
+                from wherry.build.drafts import Drafts
 
-            with closing(Drafts(world.store)) as site.drafts:
-                yield site
+                site.drafts = Drafts(world.store, site.tidying.lasting)
+            yield site
 
 
 def carried_out(site: Site, plan: Plan, report: Report) -> dict[int, Made]:

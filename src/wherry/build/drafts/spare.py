@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from wherry.build.drafts.draft import Draft
@@ -15,12 +15,13 @@ __all__ = ["Drafts"]
 
 
 class Drafts:
-    """For any number of threads; each draft is one step's at a time."""
+    """For any number of threads; each draft is one step's at a time, and lies in a folder of ``lasting()``, which lasts
+    as long as the build."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lasting: Callable[[], str]) -> None:
         self._store = store
+        self._lasting = lasting
         self._lock = threading.Lock()
-        self._folders: list[str] = []
         self._spare: list[Draft] = []
         self._lent: dict[str, Draft] = {}
 
@@ -33,10 +34,7 @@ class Drafts:
         draft = self._nearest(tuple(layers))
         if draft is None:
             self._store.require_space(sum(layer.meta.size for layer in layers), "a writable copy of the files so far")
-            folder = self._store.new_work()
-            with self._lock:
-                self._folders.append(folder)
-            draft = Draft(self._store, folder)
+            draft = Draft(self._store, self._lasting())
         draft.follow(layers)
         self._lent[work] = draft
         return draft
@@ -45,10 +43,6 @@ class Drafts:
         """After its changes were taken; one whose step failed is not given back."""
         with self._lock:
             self._spare.append(self._lent.pop(work))
-
-    def close(self) -> None:
-        for folder in self._folders:
-            self._store.discard(folder)
 
     def _nearest(self, layers: tuple[Layer, ...]) -> Draft | None:
         with self._lock:
