@@ -17,7 +17,7 @@ from pathlib import Path
 from wherry.launch.codec import encode
 from wherry.launch.plan import LaunchPlan, Operation
 
-__all__ = ["NAMESPACES", "Box", "Operation", "launcher"]
+__all__ = ["NAMESPACES", "Box", "Operation", "beside_python", "launcher"]
 
 NEW_NET = 0x40000000
 NAMESPACES = 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x20000000
@@ -41,6 +41,16 @@ def launcher() -> str:
         ["cc", *flags, f'-DWHERRY_VERSION="{VERSION}"', *sources, "-o", str(program)], check=True, capture_output=True
     )
     return str(program)
+
+
+def beside_python(folder: Path, script: str) -> Path:
+    """The program in ``folder``, which is made, with ``script`` beside it where it looks for Python."""
+    folder.mkdir()
+    shutil.copy(launcher(), folder / "wherry")
+    python = folder / "wherry-python"
+    python.write_text(script)
+    python.chmod(0o755)
+    return folder / "wherry"
 
 
 class Box:

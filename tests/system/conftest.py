@@ -5,6 +5,7 @@ Every worker of a parallel run has its own registry; images are made once a mach
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,6 +74,29 @@ def seeded(tmp_path_factory: pytest.TempPathFactory, tiny: str) -> Wherry:
     command.ok("pull", "-q", tiny)
     command.ok("tag", tiny, "tiny")
     return command
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Wherry:
+    """The command in a store that has ``tiny`` and ``small``, for a module that builds upon them."""
+    wherry = Wherry(tmp_path_factory.mktemp("lab"))
+    for name in ("tiny", "small"):
+        wherry.ok("tag", wherry.ok("load", "-q", f"oci:{images.image(name)}").split()[-1], name)
+    return wherry
+
+
+@pytest.fixture
+def processors() -> Iterator[list[int]]:
+    """Those that a test may run on; it may choose among them."""
+    before = os.sched_getaffinity(0)
+    yield sorted(before)
+    os.sched_setaffinity(0, before)
+
+
+@pytest.fixture
+def one_processor(processors: list[int]) -> None:
+    """All that a test starts runs on one: launchers have a spare folder for each."""
+    os.sched_setaffinity(0, {processors[0]})
 
 
 @pytest.fixture(scope="session")

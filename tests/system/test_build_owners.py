@@ -17,15 +17,6 @@ from waiting import until
 from wherry_command import Wherry, installed
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Wherry:
-    """The command in a store that has ``tiny`` and ``small``."""
-    wherry = Wherry(tmp_path_factory.mktemp("owners"))
-    for name in ("tiny", "small"):
-        wherry.ok("tag", wherry.ok("load", "-q", f"oci:{images.image(name)}").split()[-1], name)
-    return wherry
-
-
 def build(lab: Wherry, folder: Path, recipe: str, way: str, *more: str) -> tuple[list[str], str]:
     """The diff ids of the image that was made, and what was said."""
     (folder / "Dockerfile").write_text(recipe)

@@ -8,21 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import images
 from build_recipes import RECIPES, context_in
 from hard_hosts import around
 from wherry_command import Result, Wherry, installed
 
 LOST = "files that a step gives to other users (chown) belong to its own user in the image"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Wherry:
-    """The command in a store that has ``tiny`` and ``small``."""
-    wherry = Wherry(tmp_path_factory.mktemp("proot"))
-    for name in ("tiny", "small"):
-        wherry.ok("tag", wherry.ok("load", "-q", f"oci:{images.image(name)}").split()[-1], name)
-    return wherry
 
 
 def build(lab: Wherry, folder: Path, recipe: str, *more: str, status: int = 0) -> tuple[list[str], str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from launcher_plans import Box, Operation, launcher
+from launcher_plans import Box, Operation, beside_python
 from wherry.base.outside import confined_to
 from wherry.launch.saved import plan_hash
 
@@ -22,12 +21,7 @@ class Front:
 
     def __init__(self, folder: Path) -> None:
         self.box = Box(folder / "box")
-        self.program = folder / "bin" / "wherry"
-        self.program.parent.mkdir()
-        shutil.copy(launcher(), self.program)
-        python = folder / "bin" / "wherry-python"
-        python.write_text('#!/bin/sh\necho "python $*"; grep SigIgn /proc/self/status\n')
-        python.chmod(0o755)
+        self.program = beside_python(folder / "bin", '#!/bin/sh\necho "python $*"; grep SigIgn /proc/self/status\n')
         self.environment = self.box.environment(WHERRY_EXPLAIN="plan", A="1")
 
     def save(

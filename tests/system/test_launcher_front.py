@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from launcher_plans import Box, Operation, launcher
+from launcher_plans import Box, Operation, beside_python
 
 FNV_START, FNV_PRIME, MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
@@ -30,12 +29,7 @@ class Front:
 
     def __init__(self, folder: Path) -> None:
         self.box = Box(folder / "box")
-        self.program = folder / "bin" / "wherry"
-        self.program.parent.mkdir()
-        shutil.copy(launcher(), self.program)
-        python = folder / "bin" / "wherry-python"
-        python.write_text('#!/bin/sh\necho "python ${WHERRY_FACE-} $*"\n')
-        python.chmod(0o755)
+        self.program = beside_python(folder / "bin", '#!/bin/sh\necho "python ${WHERRY_FACE-} $*"\n')
 
     def save(self, *prefix: str, inputs: tuple[Operation, ...] = (), uid: int | None = None, **changes: object) -> Path:
         path = self.box.runtime / "plans" / f"{plan_hash(*prefix)}.plan"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,17 +35,8 @@ class PointsBox(Box):
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> PointsBox:
-    made = PointsBox(tmp_path / "box")
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one processor, one spare folder
-    return made
-
-
-@pytest.fixture(autouse=True)
-def _processors() -> Iterator[None]:
-    before = os.sched_getaffinity(0)
-    yield
-    os.sched_setaffinity(0, before)
+def box(tmp_path: Path, one_processor: None) -> PointsBox:
+    return PointsBox(tmp_path / "box")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,8 @@ from launcher_plans import Box, Operation, launcher
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Box:
-    made = Box(tmp_path)
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one processor, one spare folder
-    return made
-
-
-@pytest.fixture(autouse=True)
-def _processors() -> Iterator[None]:
-    before = os.sched_getaffinity(0)
-    yield
-    os.sched_setaffinity(0, before)
+def box(tmp_path: Path, one_processor: None) -> Box:
+    return Box(tmp_path)
 
 
 def test_a_folder_is_used_again(box: Box) -> None:
@@ -39,10 +29,9 @@ def test_a_folder_is_used_again(box: Box) -> None:
     assert box.left() == []
 
 
-def test_a_folder_is_used_again_from_a_processor_near_by(tmp_path: Path) -> None:
+def test_a_folder_is_used_again_from_a_processor_near_by(tmp_path: Path, processors: list[int]) -> None:
     """A start may end on another processor than it began on: its folder must find a place, and be found."""
-    usable = sorted(os.sched_getaffinity(0))
-    near = next(((one, other) for one in usable for other in usable if one < other and one ^ other < 4), None)
+    near = next(((one, other) for one in processors for other in processors if one < other and one ^ other < 4), None)
     if near is None:
         pytest.skip("there is one processor")
     box, inodes = Box(tmp_path), set()
