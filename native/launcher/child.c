@@ -18,6 +18,7 @@
 #include "handover.h"
 #include "idmap.h"
 #include "inside.h"
+#include "turns.h"
 #include "kernel.h"
 #include "bounds.h"
 #include "mounts.h"
@@ -158,6 +159,8 @@ noreturn void child_attend(const struct start *start, char **environment, pid_t 
     if (command < 0) failure_set(&failure, STEP_FORK, errno, "");
     if (failure.step != STEP_NONE) give_up(start->reports, &failure);
     report(start->reports, REPORT_STARTED, 0, NULL);
+    turns_over(start->turns, 0); /* where it fails, these two stay where they are */
+    turns_over(start->turns, getppid());
     close_all_but(start->reports);
     int status = attend(command, false, same_group);
     report(start->reports, REPORT_ENDED, status, NULL);

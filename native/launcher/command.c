@@ -19,6 +19,7 @@
 #include "handover.h"
 #include "idmap.h"
 #include "inside.h"
+#include "turns.h"
 #include "supervise.h"
 #include "targets.h"
 
@@ -258,6 +259,10 @@ static void become(const struct start *start, char **environment, int terminal, 
     bool set_inside = start->inside != NULL && start->handover == NULL;
     if (!set_inside) sigprocmask(SIG_SETMASK, &start->caller_mask, NULL);
     if (wrap != NULL) return execute_wrapped(start, wrap, environment, failure);
+    if (start->turns != NULL && !turns_over(start->turns, 0)) {
+        failure_set(failure, STEP_AFFINITY, errno, "");
+        return;
+    }
     execute(start->command, environment, failure);
 }
 

@@ -10,6 +10,7 @@
 
 #include "child.h"
 #include "handover.h"
+#include "turns.h"
 
 static uint64_t mask_bits(const sigset_t *set) {
     uint64_t bits = 0;
@@ -27,6 +28,7 @@ char **inside_arguments(const struct start *start, size_t variables, pid_t first
                 asprintf(&words[INSIDE_VARIABLES - 1], "%zu", variables) > 0 &&
                 asprintf(&words[INSIDE_MASK - 1], "%" PRIx64, mask_bits(&start->caller_mask)) > 0;
     words[INSIDE_GROUP - 1] = (start->stdio & STDIO_TERMINAL) == 0 ? "1" : "0";
+    words[INSIDE_TURNS - 1] = (char *)(plan_find(start->plan, OP_TURNS) != NULL ? turns_begin() : "");
     words[INSIDE_MAKE - 1] = folder != NULL && folder->field[1].u == 1 ? "1" : "0";
     words[INSIDE_FOLDER - 1] = (char *)path;
     return made ? words : (failure_set(failure, STEP_MEMORY, 0, ""), NULL);
@@ -74,6 +76,7 @@ noreturn void inside_run(int argc, char **argv, char **environment) {
     folder->field[1].u = argv[INSIDE_MAKE][0] == '1';
     memcpy(&start.caller_mask, &mask, sizeof mask);
     start.command = argv + INSIDE_COMMAND;
+    start.turns = argv[INSIDE_TURNS];
     if (handed) child_handed(&start, environment);
     for (int own = atoi(argv[INSIDE_VARIABLES]); own > 0 && *environment != NULL; own--) environment++;
     child_attend(&start, environment, atoi(argv[INSIDE_FIRST]), argv[INSIDE_GROUP][0] == '1');

@@ -14,11 +14,11 @@
 #define INSIDE_NAME "wherry-inside"
 
 /* What stands between our path and the command: report pipe, process 1, how many variables of the environment are the
-   wrapper's own, whether the command is in the caller's process group, the caller's signal mask, whether to make the
-   directory, the directory. */
+   wrapper's own, whether the command is in the caller's process group, the caller's signal mask, where it may run
+   (turns.h), whether to make the directory, the directory. */
 /* (Or our path and where the files of HANDOVER are shown: see handover.h.) */
-enum { INSIDE_REPORTS = 1, INSIDE_FIRST, INSIDE_VARIABLES, INSIDE_GROUP, INSIDE_MASK, INSIDE_MAKE, INSIDE_FOLDER,
-       INSIDE_COMMAND, INSIDE_HANDED = 2 };
+enum { INSIDE_REPORTS = 1, INSIDE_FIRST, INSIDE_VARIABLES, INSIDE_GROUP, INSIDE_MASK, INSIDE_TURNS, INSIDE_MAKE,
+       INSIDE_FOLDER, INSIDE_COMMAND, INSIDE_HANDED = 2 };
 
 /* Those arguments for a start, INSIDE_COMMAND - 1 of them; NULL with the failure set. */
 char **inside_arguments(const struct start *start, size_t variables, pid_t first, struct failure *failure);

@@ -11,6 +11,7 @@
  *       plain.c              or a subreaper without any
  *       idmap.c              with other ids than the caller's
  *       inside.c copy.c        and what it needs, such as ourselves once more inside,
+ *       turns.c                on one processor while it starts,
  *       handover.c             by files where no words and descriptors come through
  *     mounts.c overlay.c   the container's file system
  *       binds.c targets.c

@@ -14,10 +14,12 @@ enum {
     BIND_REPLACE_LINK = 64,
     BIND_SLAVE = 128,
     BIND_ABSENT = 256,
+    BIND_PLAIN = 512,
     OVERLAY_USERXATTR = 1,
     OVERLAY_VOLATILE = 2,
     OVERLAY_NUMBERS = 4,
     OVERLAY_POINTS = 8,
+    OVERLAY_UNWRITTEN = 16,
 };
 
 /* In the launcher: touches the source of every BIND, so that automounts happen before the namespaces are made, and

@@ -105,8 +105,12 @@ int overlay_mount(const struct start *start, const struct record *record, struct
         .bits = record->field[4].u,
     };
     if (overlay.layers == NULL || overlay.upper == NULL || overlay.work == NULL || overlay.point == NULL) return -1;
-    const char *points = (overlay.bits & OVERLAY_POINTS) == 0 ? NULL : points_layer(start, overlay.layers);
+    bool complete = false;
+    bool wanted = (overlay.bits & (OVERLAY_POINTS | OVERLAY_UNWRITTEN)) != 0;
+    const char *points = wanted ? points_layer(start, overlay.layers, &complete) : NULL;
     if (points != NULL) overlay.layers = put_on_top(overlay.layers, points);
+    bool several = overlay.layers[0] != NULL && overlay.layers[1] != NULL; /* overlayfs takes no single one */
+    if ((overlay.bits & OVERLAY_UNWRITTEN) != 0 && complete && several) overlay.upper = overlay.work = "";
     int answer = kernel_is_old() ? 1 : mount_by_parts(&overlay);
     if (answer == 1) return mount_by_page(&overlay, failure);
     return answer == 0 ? 0 : failure_set(failure, STEP_OVERLAY, errno, overlay.point);

@@ -30,9 +30,10 @@ struct node {
 struct nodes {
     struct node node[MOST];
     size_t count;
+    bool incomplete; /* some mount point is left to its mount, which makes it */
 };
 
-enum found { FOUND_NOTHING, FOUND_FOLDER, FOUND_OTHER };
+enum found { FOUND_NOTHING, FOUND_FOLDER, FOUND_FILE, FOUND_OTHER };
 
 /* What the layers have at `path`. A whiteout is no directory, and what an opaque directory hides is taken for there: then
    too little is made. */
@@ -46,6 +47,7 @@ static enum found look(char *const *layers, const char *path, mode_t *mode) {
             if (errno != ENOENT) return FOUND_OTHER;
             continue;
         }
+        if (S_ISREG(found.st_mode) && answer == FOUND_NOTHING) return FOUND_FILE;
         if (!S_ISDIR(found.st_mode)) return FOUND_OTHER;
         if (answer == FOUND_NOTHING) *mode = (found.st_mode & 07777) | 0700;
         answer = FOUND_FOLDER;
@@ -77,7 +79,8 @@ static bool add(struct nodes *nodes, char *const *layers, const char *target, bo
         if (next != NULL) *next = 0;
         mode_t mode = MODE;
         if (found == FOUND_FOLDER) found = look(layers, path, &mode);
-        if (found == FOUND_OTHER) break;
+        if (found == FOUND_FILE && next != NULL) found = FOUND_OTHER;
+        if (found == FOUND_FILE || found == FOUND_OTHER) break;
         *slash = 0;
         if (find(nodes, path, slash + 1) == NULL) {
             if (nodes->count == MOST) return false;
@@ -91,6 +94,7 @@ static bool add(struct nodes *nodes, char *const *layers, const char *target, bo
         slash = next;
     }
     if (found != FOUND_NOTHING) nodes->count = before;
+    nodes->incomplete = nodes->incomplete || found == FOUND_OTHER || (found != FOUND_NOTHING && (found == FOUND_FILE) == folder);
     return true;
 }
 
@@ -100,6 +104,7 @@ static bool is_within(const struct start *start, size_t index, const char *targe
     for (size_t i = 0; i < index; i++) {
         const struct record *record = &start->plan->records[i];
         if (record->kind != OP_BIND && record->kind != OP_MOUNT) continue;
+        if (record->kind == OP_BIND && start->source_kinds[i] == SOURCE_NONE) continue;
         const char *around = start_text(start, record, record->kind == OP_BIND ? 1 : 4, &ignored);
         size_t length = around == NULL ? 0 : strlen(around);
         if (length > 0 && strncmp(target, around, length) == 0 && (target[length] == '/' || target[length] == 0)) return true;
@@ -107,17 +112,33 @@ static bool is_within(const struct start *start, size_t index, const char *targe
     return false;
 }
 
+/* Which text of an operation is a path in the root that it may have to make; -1: none. */
+static int target_field(enum record_kind kind) {
+    switch (kind) {
+    case OP_DIRECTORY: return 0;
+    case OP_BIND:
+    case OP_SYMLINK: return 1;
+    case OP_MOUNT: return 4;
+    default: return -1;
+    }
+}
+
 static bool collect(const struct start *start, char *const *layers, struct nodes *nodes) {
     struct failure ignored;
+    mode_t mode;
     bool inside = false;
     for (size_t i = 0; i < start->plan->count; i++) {
         const struct record *record = &start->plan->records[i];
+        int field = target_field(record->kind);
         inside = inside || record->kind == OP_ROOT;
-        if (!inside || record->kind != OP_BIND || start->source_kinds[i] == SOURCE_NONE) continue;
-        if ((record->field[2].u & (BIND_ABSENT | BIND_REPLACE_LINK)) != 0) continue;
-        const char *target = start_text(start, record, 1, &ignored);
-        if (target == NULL || !is_plain(target) || is_within(start, i, target)) continue;
-        if (!add(nodes, layers, target, start->source_kinds[i] == SOURCE_DIRECTORY)) return false;
+        if (!inside || field < 0 || (record->kind == OP_BIND && start->source_kinds[i] == SOURCE_NONE)) continue;
+        const char *target = start_text(start, record, field, &ignored);
+        if (target == NULL || is_within(start, i, target)) continue;
+        bool ours = record->kind == OP_BIND && (record->field[2].u & (BIND_ABSENT | BIND_REPLACE_LINK)) == 0;
+        if (!ours || !is_plain(target))
+            nodes->incomplete = nodes->incomplete || !is_plain(target) || look(layers, target, &mode) != FOUND_FOLDER;
+        else if (!add(nodes, layers, target, start->source_kinds[i] == SOURCE_DIRECTORY))
+            return false;
     }
     return true;
 }
@@ -222,21 +243,26 @@ static bool arrange_all(struct nodes *nodes, const char *place, mode_t mode) {
     return arrange(nodes, open(place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "") == 0;
 }
 
-const char *points_layer(const struct start *start, char *const *layers) {
+const char *points_layer(const struct start *start, char *const *layers, bool *complete) {
     struct nodes nodes;
     char *place = NULL, was[MOST_NOTED + 1];
     const char *scratch = start->slots.scratch;
     mode_t mode = MODE;
     nodes.count = 0;
-    if (scratch == NULL || !collect(start, layers, &nodes) || nodes.count == 0) return NULL;
+    nodes.incomplete = *complete = false;
+    if (scratch == NULL || !collect(start, layers, &nodes)) return NULL;
+    *complete = nodes.count == 0 && !nodes.incomplete;
+    if (nodes.count == 0) return NULL;
     if (asprintf(&place, "%s/points", scratch) < 0 || look(layers, "", &mode) != FOUND_FOLDER) return NULL;
     char *wanted = describe(&nodes, mode);
     if (wanted == NULL) return NULL;
     ssize_t length = getxattr(scratch, NOTE, was, MOST_NOTED);
     was[length < 0 ? 0 : length] = 0;
+    *complete = !nodes.incomplete;
     if (strcmp(was, wanted) == 0) return place;
     bool done = rename_last(place, was, wanted) || arrange_all(&nodes, place, mode);
     /* A note is true of every folder that is used again: one whose start breaks off here is not. */
     if (!done || setxattr(scratch, NOTE, wanted, strlen(wanted), 0) != 0) removexattr(scratch, NOTE);
+    *complete = *complete && done;
     return done ? place : NULL;
 }

@@ -13,7 +13,7 @@
 #include "start.h"
 
 /* The layer's folder, for `layers` from top to bottom; NULL where none is needed, or none can be made. Before the overlay
-   is mounted. */
-const char *points_layer(const struct start *start, char *const *layers);
+   is mounted. `complete`: with it no mount needs to make anything in the root. */
+const char *points_layer(const struct start *start, char *const *layers, bool *complete);
 
 #endif

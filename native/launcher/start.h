@@ -28,6 +28,7 @@ struct start {
     int packed;                  /* with MOUNTED: the image's mount, where it is in another namespace; else -1 */
     int supervisor;              /* with SUPERVISE: the socket to it, or -1 */
     pid_t supervisor_process;    /* 0: none */
+    const char *turns;           /* from inside: where the command may run (turns.h), or NULL */
     int reports;                 /* with inside: what process 1 would report is written here from inside */
     sigset_t caller_mask;
     mode_t caller_umask;

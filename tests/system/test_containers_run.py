@@ -277,6 +277,44 @@ def test_read_only_leaves_tmp_and_home_out(seeded: Wherry) -> None:
     assert "ead-only" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def many(lab: Wherry, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image whose layers share ``/opt``, and in it one has a directory with many files alone."""
+    recipe = tmp_path_factory.mktemp("many") / "Dockerfile"
+    recipe.write_text(
+        "FROM tiny\nRUN mkdir -p /opt/a /opt/b && touch /opt/a/old\n"
+        "RUN mkdir -p /opt/many && cd /opt/many && for n in $(seq 300); do echo $n > $n; done && ln -s 7 seven\n"
+    )
+    return lab.ok("build", "-q", str(recipe.parent)).strip()
+
+
+def test_read_only_shows_what_one_layer_holds_alone_without_the_overlay(lab: Wherry, many: str) -> None:
+    """The same files as ever, by a plain mount, which cannot be written either."""
+    look = "cd /opt; find . | sort | xargs ls -ldn; cat many/seven; grep ' /opt' /proc/mounts | cut -d' ' -f2,3"
+    usual = lab.ok("run", many, "sh", "-c", look)
+    plain = lab.ok("run", "--read-only", many, "sh", "-c", look)
+    assert plain.startswith(usual)
+    path, kind = plain[len(usual) :].split()
+    assert path == "/opt/many"
+    assert kind != "overlay"
+    for target in ("/opt/many/7", "/opt/many/new", "/opt/new", "/etc/new"):
+        assert "ead-only" in lab("run", "--read-only", many, "sh", "-c", f"echo x > {target}").stderr
+
+
+def test_read_only_still_takes_mounts_at_paths_that_the_image_lacks(lab: Wherry, many: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("mine")
+    options = ("-v", f"{tmp_path}:/opt/many/deep/er", "--tmpfs", "/opt/many/fresh", "-v", f"{tmp_path}/f:/opt/file")
+    script = "touch /opt/many/fresh/x && cat /opt/many/deep/er/f /opt/file /opt/many/7"
+    assert lab.ok("run", "--read-only", *options, many, "sh", "-c", script) == "minemine7\n"
+    here = lab.ok("run", "--read-only", "--here", many, "sh", "-c", "pwd; cat f", cwd=tmp_path)
+    assert here == f"{tmp_path}\nmine"
+
+
+def test_read_only_gives_the_home_and_tmp_as_the_image_has_them(lab: Wherry, many: str) -> None:
+    assert "ead-only" in lab("run", "--read-only", many, "sh", "-c", "echo x > /tmp/x").stderr
+    assert lab.ok("run", "--read-only", "--tmpfs", "/tmp", many, "sh", "-c", "echo x > /tmp/x; cat /tmp/x") == "x\n"
+
+
 def test_the_root_is_writable_and_forgotten(seeded: Wherry) -> None:
     assert seeded.ok("run", "tiny", "sh", "-c", "echo x > /etc/new; rm /bin/ls; cat /etc/new") == "x\n"
     assert seeded.ok("run", "tiny", "sh", "-c", "ls /etc/new 2>/dev/null || echo gone") == "gone\n"

@@ -9,16 +9,19 @@ import pytest
 
 from launcher_plans import Box, Operation
 
-POINTS = 8
+POINTS, UNWRITTEN = 8, 16
+PLAIN = 512
 
 
 class PointsBox(Box):
     """Its overlay has the layer."""
 
+    more = POINTS
+
     def operations(self, **changes: object) -> list[Operation]:  # type: ignore[override]
         made = super().operations(**changes)  # type: ignore[arg-type]
         return [
-            Operation("OVERLAY", (*item.fields[:4], int(str(item.fields[4])) | POINTS))
+            Operation("OVERLAY", (*item.fields[:4], int(str(item.fields[4])) | self.more))
             if item.kind == "OVERLAY"
             else item
             for item in made
@@ -162,3 +165,64 @@ def test_a_target_within_another_bind_is_that_binds_own(box: PointsBox, data: Pa
     late = [bind(data, "/data"), bind(data / "f", "/data/sub/f")]
     assert box.shell("cat /data/sub/f", late=late) == "mine"
     assert box.held() == ["data"]
+
+
+class UnwrittenBox(PointsBox):
+    """Nobody writes to its root."""
+
+    more = POINTS | UNWRITTEN
+    mounted = "awk '$2 == \"/\" { print $4 }' /proc/mounts"
+
+    def operations(self, **changes: object) -> list[Operation]:  # type: ignore[override]
+        top = self.folder / "names"
+        (top / "etc").mkdir(parents=True, exist_ok=True)
+        return super().operations(**{"layers": [str(top), str(self.tree)], **changes})
+
+
+@pytest.fixture
+def unwritten(tmp_path: Path, one_processor: None) -> UnwrittenBox:
+    made = UnwrittenBox(tmp_path / "unwritten")
+    (made.tree / "bin/awk").symlink_to("busybox")
+    return made
+
+
+@pytest.mark.parametrize("variables", [{}, {"WHERRY_TEST_CLASSIC_MOUNTS": "1"}], ids=["new", "classic"])
+def test_a_root_that_nobody_writes_has_no_upper_directory(
+    unwritten: UnwrittenBox, data: Path, variables: dict[str, str]
+) -> None:
+    late = [bind(data, "/scratch/run"), bind(data / "f", "/tmp/file")]
+    script = f"{unwritten.mounted}; cat /scratch/run/f /tmp/file; echo x > /etc/new"
+    done = unwritten.run("sh", "-c", script, late=late, variables=variables)
+    options, found = done.stdout.splitlines()
+    assert "upperdir" not in options
+    assert found == "minemine"
+    assert "Read-only file system" in done.stderr
+    assert unwritten.held() == ["scratch", "scratch/run", "tmp", "tmp/file"]
+    assert unwritten.left() == []
+
+
+def test_it_keeps_one_where_a_mount_point_must_be_made_in_it(unwritten: UnwrittenBox, data: Path) -> None:
+    (unwritten.tree / "dangling").symlink_to("made")
+    late = [bind(data, "/dangling/there")]
+    options, found = unwritten.shell(f"{unwritten.mounted}; cat /made/there/f", late=late).splitlines()
+    assert "upperdir" in options
+    assert found == "mine"
+    late = [Operation("MOUNT", ("tmpfs", "tmpfs", 2, "", "/missing/one"))]
+    assert "upperdir" in unwritten.shell(f"{unwritten.mounted}; touch /missing/one/x", late=late)
+    many = [bind(data, f"/many/{n}") for n in range(80)]
+    assert "upperdir" in unwritten.shell(f"{unwritten.mounted}; cat /many/79/f", late=many)
+
+
+def test_a_plain_directory_gives_way_to_the_current_one_within(
+    unwritten: UnwrittenBox, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could hold no mount point for it."""
+    around = f"{unwritten.tree}{data.parent}"
+    os.makedirs(around)
+    Path(around, "theirs").touch()
+    monkeypatch.chdir(data)
+    plain, here = bind(Path(around), str(data.parent), PLAIN | 32 | 1), bind(Path("\x02"), "\x02")
+    seen = f"grep -c ' {data.parent} ' /proc/mounts; ls {data.parent}"
+    assert unwritten.run("sh", "-c", seen, late=[plain, bind(data, "/data")]).stdout.split() == ["1", "theirs"]
+    shown = unwritten.run("sh", "-c", f"{seen}; cat {data}/f", late=[plain, here]).stdout.split()
+    assert shown == ["0", "data", "theirs", "mine"]

@@ -161,6 +161,22 @@ class Tree:
         found = (self._child(directory, name) for name in sorted(names))
         return [entry for entry in found if entry is not None]
 
+    def holds(self, path: str, least: int) -> bool:
+        """Whether the directories that make up ``path`` hold so many entries, their own and those one level below."""
+        found = self.stat(path)
+        count = 0
+        for _, folder in found.folders if found else ():
+            below = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+            count += len(os.listdir(folder))
+            for entry in below:
+                if count >= least:
+                    return True
+                try:
+                    count += len(os.listdir(entry.path))
+                except PermissionError:
+                    continue
+        return count >= least
+
     @cached_property
     def root(self) -> Entry:
         """The view's root directory."""

@@ -14,6 +14,7 @@ __all__ = [
     "BIND_NOEXEC",
     "BIND_NOSUID",
     "BIND_OPTIONAL",
+    "BIND_PLAIN",
     "BIND_READ_ONLY",
     "BIND_REPLACES_LINK",
     "BIND_SHALLOW",
@@ -23,6 +24,7 @@ __all__ = [
 
 BIND_READ_ONLY, BIND_NOSUID, BIND_NODEV, BIND_NOEXEC, BIND_SHALLOW = 1, 2, 4, 8, 16
 BIND_OPTIONAL, BIND_REPLACES_LINK, BIND_SLAVE = 32, 64, 128
+BIND_PLAIN = 512
 
 _TMPFS_FLAGS = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 1024, "nodiratime": 2048}
 _TMPFS_CLEAR = {"rw": 1, "suid": 2, "dev": 4, "exec": 8, "atime": 1024, "diratime": 2048}

@@ -21,6 +21,7 @@ __all__ = [
     "limit_name",
     "limit_operations",
     "seccomp_operation",
+    "takes_turns",
 ]
 
 _EVERY = (
@@ -115,6 +116,11 @@ def seccomp_operation(choice: str | None, profile: bytes, host: Host, lacking: t
     else:
         found = seccomp.default_filter(host.architecture)
     return _filter(found)
+
+
+def takes_turns(choice: str | None) -> bool:
+    """Whether TURNS may be part of a plan: a filter of the user's own could keep the command on its processor."""
+    return choice in (None, "", "unconfined")
 
 
 def _filter(found: Filter) -> Operation:

@@ -8,7 +8,7 @@ from wherry import __version__
 from wherry.base.decimals import decimal
 from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
-from wherry.launch.confine import capability_bits, seccomp_operation
+from wherry.launch.confine import capability_bits, seccomp_operation, takes_turns
 from wherry.launch.fragment import Bounds, Joinable, Membership, Wrapped, exec_fragment
 from wherry.launch.identity import check_id
 from wherry.launch.idmap import become
@@ -106,11 +106,12 @@ def _entering(membership: Membership, running: str, scratch: str, name: str) -> 
         )
 
     words = (INSIDE[1], f"{INSIDE[0]}/{SHORT_ID}") if wrapped.handed else ()
-
+    traced = wrapped.inside and not wrapped.handed
     return [
         Operation("PLAIN"),
         Operation("WRAP", ((*filled(wrapped.argv), *words), filled(wrapped.variables))),
         *([Operation("INSIDE")] if wrapped.inside else []),
+        *([Operation("TURNS")] if traced and takes_turns(membership.join.seccomp) else []),
         *([Operation("HANDOVER", (f"{scratch}{HANDED[1:]}/{SHORT_ID}",))] if wrapped.handed else []),
         Operation("FOLLOW", (running,)),
     ]

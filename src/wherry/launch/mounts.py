@@ -20,6 +20,7 @@ from wherry.launch.binds import (
 from wherry.launch.job import Job
 from wherry.launch.names import NamesLayer
 from wherry.launch.options import RunOptions
+from wherry.launch.plain import plain_binds, shows_plainly
 from wherry.launch.plan import SCRATCH, Operation, Paths
 from wherry.launch.underlay import underlay
 from wherry.launch.views import Image, Tree
@@ -28,6 +29,7 @@ __all__ = [
     "MS_NODEV",
     "MS_NOEXEC",
     "MS_NOSUID",
+    "OVERLAY_UNWRITTEN",
     "Root",
     "choose_root",
     "inside_operations",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+OVERLAY_USERXATTR, OVERLAY_VOLATILE, OVERLAY_NUMBERS, OVERLAY_POINTS, OVERLAY_UNWRITTEN = 1, 2, 4, 8, 16
 _COPY = f"{SCRATCH}/copy"
 _STRICT = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
@@ -122,6 +125,7 @@ def inside_operations(kind: str, job: Job) -> list[Operation]:
         steps += [
             _layers(kind, job, point, binds=any(step.kind == "BIND" for step in mounts)),
             Operation("ROOT", (point,)),
+            *plain_binds(job, map(str, targets)),
         ]
     if not any(target == "/dev" for target in targets):
         steps += _devices(shared_ipc=options.shared_ipc)
@@ -177,8 +181,12 @@ def _layers(kind: str, job: Job, point: str, *, binds: bool) -> Operation:
     upper, work = written_folders(options)
     if kind == Root.OVERLAY:
         stays = job.kept is not None or options.upper is not None
-        bits = 1 | (2 if host.volatile and not stays else 0) | (4 if options.fakeroot else 0)
-        bits |= 8 if binds and not stays and not options.fakeroot else 0
+        bits = OVERLAY_USERXATTR | (OVERLAY_NUMBERS if options.fakeroot else 0)
+        bits |= OVERLAY_VOLATILE if host.volatile and not stays else 0
+        bits |= OVERLAY_POINTS if binds and not stays and not options.fakeroot else 0
+        # What a whiteout hides the launcher would take for there, and make nothing.
+        unwritten = shows_plainly(job) and not any(layer.meta.whiteouts for layer in image.layers)
+        bits |= OVERLAY_UNWRITTEN if unwritten else 0
         return Operation("OVERLAY", (layers, upper, work, point, bits))
     for path in layers:
         if ":" in path or "," in path:

@@ -82,6 +82,7 @@ OPERATIONS: dict[str, Kind] = {
     "MOUNTED": _kind(129, "HOST", "sl", "prefix variables"),
     "SUPERVISE": _kind(130, "HOST", "sssuul", "program owners upper uid gid groups"),
     "PARENT": _kind(131, "HOST", "u", "process"),
+    "TURNS": _kind(132, "HOST", ""),
     "FAILED": _kind(135, "HOST", "u", "status"),
     "SAY": _kind(140, "HOST", "s", "text"),
     "USED": _kind(141, "HOST", "l", "paths"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from wherry.launch.binds import BIND_PLAIN
 from wherry.launch.confine import limit_name
 from wherry.launch.fragment import wrapped_of
+from wherry.launch.mounts import OVERLAY_UNWRITTEN
 from wherry.launch.plan import CURRENT, DIRECTORY, ID, MOUNT, SCRATCH, SELF, Field, LaunchPlan, Operation
 from wherry.launch.records import INPUTS, OPERATIONS, Kind
 
@@ -144,13 +146,17 @@ def _made(plan: LaunchPlan) -> list[str]:
 def _seen(item: Operation) -> str:
     fields = [_text(field) if isinstance(field, str) else "" for field in item.fields]
     if item.kind == "OVERLAY":
-        return f"/  the image's layers ({len(_words(item.fields[0])) - 1}), changes go to {fields[1]}"
+        layers = f"/  the image's layers ({len(_words(item.fields[0])) - 1})"
+        unwritten = isinstance(item.fields[4], int) and item.fields[4] & OVERLAY_UNWRITTEN
+        return layers if unwritten else f"{layers}, changes go to {fields[1]}"
     if item.kind == "FUSE":
         return "/  the image's layers, by fuse-overlayfs"
     if item.kind == "TREE":
         return f"/  {fields[0]}"
     if item.kind == "BIND":
         bits = item.fields[2]
+        if isinstance(bits, int) and bits & BIND_PLAIN:
+            return f"{fields[1]}  as the layer has it, past the overlay"
         notes = [name for bit, name in _BIND_BITS if isinstance(bits, int) and bits & bit]
         return f"{fields[1]}  the host's {fields[0]}" + (f" ({', '.join(notes)})" if notes else "")
     if item.kind == "MOUNT":

@@ -11,10 +11,13 @@ __all__ = ["Config", "Entry", "Image", "ImageConfig", "Layer", "LayerFacts", "Tr
 
 
 class LayerFacts(Protocol):
-    """``open_folders`` are the directories that all may write, with their modes, where the tree on disk lacks them."""
+    """``open_folders`` are the directories that all may write, with their modes, where the tree on disk lacks them;
+    ``whiteouts`` is how many entries hide something below."""
 
     @property
     def overlay(self) -> bool: ...
+    @property
+    def whiteouts(self) -> int: ...
     @property
     def open_folders(self) -> Sequence[tuple[str, int]]: ...
 
@@ -66,6 +69,10 @@ class Image(Protocol):
 
 
 class Entry(Protocol):
+    """``folders`` are the positions and host paths of the directories that make up a merged one, upper first."""
+
+    @property
+    def folders(self) -> Sequence[tuple[int, str]]: ...
     @property
     def is_dir(self) -> bool: ...
     @property
@@ -85,3 +92,6 @@ class Tree(Protocol):
 
     def listdir(self, path: str) -> Sequence[str]:
         """The names in a directory, none when it is not one."""
+
+    def holds(self, path: str, least: int) -> bool:
+        """Whether a directory holds so many entries, its own and those one level below."""

@@ -22,6 +22,7 @@ GROUP = b"root:x:0:\ndaemon:x:1:\nusers:x:100:\n"
 
 class Meta(msgspec.Struct, frozen=True):
     overlay: bool = True
+    whiteouts: int = 0
     open_folders: tuple[tuple[str, int], ...] = ()
 
 
@@ -54,12 +55,19 @@ class FakeImage(msgspec.Struct, frozen=True):
 class FakeEntry(msgspec.Struct, frozen=True):
     is_dir: bool
     mode: int = 0o755
+    folders: tuple[tuple[int, str], ...] = ()
 
 
 class FakeTree:
-    """``files`` maps paths to content (None: a directory, ``-> x``: a symbolic link)."""
+    """``files`` maps paths to content (None: a directory, ``-> x``: a symbolic link), ``folders`` those of
+    directories to what makes them up on the host; all are large."""
 
-    def __init__(self, files: dict[str, bytes | str | None] | None = None) -> None:
+    def __init__(
+        self,
+        files: dict[str, bytes | str | None] | None = None,
+        folders: dict[str, tuple[tuple[int, str], ...]] | None = None,
+    ) -> None:
+        self.folders = folders or {}
         self.files: dict[str, bytes | str | None] = {
             "/bin": "-> /usr/bin",
             "/etc/passwd": PASSWD,
@@ -84,7 +92,13 @@ class FakeTree:
         return done or "/"
 
     def stat(self, path: str) -> FakeEntry | None:
-        return FakeEntry(self.files.get(self.resolve(path)) is None) if self.exists(path) else None
+        if not self.exists(path):
+            return None
+        real = self.resolve(path)
+        return FakeEntry(self.files.get(real) is None, folders=self.folders.get(real, ()))
+
+    def holds(self, path: str, least: int) -> bool:
+        return True
 
     def exists(self, path: str) -> bool:
         real = self.resolve(path)

@@ -11,7 +11,7 @@ import msgspec
 from wherry.base.errors import HostLacks, UsageError
 from wherry.host import Host
 from wherry.launch.binds import BIND_OPTIONAL, BIND_READ_ONLY, user_mounts
-from wherry.launch.confine import limit_operations, seccomp_operation
+from wherry.launch.confine import limit_operations, seccomp_operation, takes_turns
 from wherry.launch.fragment import Wrapped, joinable_of
 from wherry.launch.job import Job
 from wherry.launch.opening import books, command, opening, streams
@@ -106,6 +106,7 @@ def plain_plan(
         Operation("PLAIN"),
         Operation("WRAP", (wrap.argv, wrap.variables)),
         *([Operation("INSIDE")] if wrap.inside else []),
+        *([Operation("TURNS")] if wrap.inside and takes_turns(job.options.seccomp) else []),
         *limit_operations(job.options),
         *environment,
         Operation("CWD", (job.directory, 1)),
