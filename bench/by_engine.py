@@ -62,6 +62,11 @@ def _job(at: Workplace, rounds: int, code: str) -> str:
                 lambda n: wherry.start(at, "science", argv, "--engine", "proot"),
                 rounds=min(rounds, SLOW),
             ),
+            Case(
+                "wherry, engine proot, --cpus 1",
+                lambda n: wherry.start(at, "science", argv, "--engine", "proot", "--cpus", "1"),
+                rounds=min(rounds, SLOW),
+            ),
             Case("proot", lambda n: _proot(at, "science", argv), rounds=min(rounds, SLOW)),
         ],
         rounds,

@@ -411,6 +411,18 @@ def test_a_saved_plan_is_used_again(box: Box) -> None:
 
 
 @pytest.mark.parametrize("box", HERE, indirect=True, ids=lambda engine: engine.name)
+def test_a_command_may_run_on_all_processors_that_its_caller_may(box: Box) -> None:
+    """Also where its start was kept on one, as under proot; so may the process above it, and what ``exec`` starts."""
+    allowed = re.findall(r"Cpus_allowed_list:.*", Path("/proc/self/status").read_text())
+    look = "sleep 0.3; grep -h Cpus_allowed_list /proc/self/status /proc/$PPID/status"
+    for more in ((), ("--security-opt", "seccomp=unconfined")):
+        assert box.ok(*more, script=look).splitlines() == allowed * 2
+    with box.detached("sleep 60") as name:
+        own = look.replace(" /proc/$PPID/status", "")
+        assert box.wherry.ok("exec", name, "sh", "-c", own).splitlines() == allowed
+
+
+@pytest.mark.parametrize("box", HERE, indirect=True, ids=lambda engine: engine.name)
 def test_the_record_names_the_engine(box: Box) -> None:
     box.ok("-l", "of=this-test", script="true")
     lines = [line for path in (box.wherry.folder / "state").rglob("*.jsonl") for line in path.read_text().splitlines()]

@@ -135,6 +135,15 @@ def test_nothing_of_the_namespace_engine_is_in_the_plan() -> None:
     assert not kinds & {"NAMESPACE", "OVERLAY", "ROOT", "BIND", "MOUNT", "CAPS", "COPY"}
 
 
+@pytest.mark.parametrize(("choice", "turns"), [(None, True), ("unconfined", True), ("/own.json", False)])
+def test_a_start_takes_turns_unless_a_filter_of_the_users_own_could_keep_it_there(
+    choice: str | None, turns: bool
+) -> None:
+    profile = Surroundings(profile=b'{"defaultAction": "SCMP_ACT_ALLOW"}')
+    plan = planned(RunOptions(image="x", seccomp=choice), surroundings=profile)
+    assert bool(plan.find("TURNS")) == turns
+
+
 def test_its_acceleration_is_used_where_it_was_seen_to_work() -> None:
     plain = msgspec.structs.replace(GOOD, proot=Proot("/usr/bin/proot", works=True, seccomp=False))
     assert planned().find("WRAP")[0].fields[1] == ("PROOT_TMP_DIR=\x01",)
