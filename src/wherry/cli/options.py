@@ -93,7 +93,7 @@ _FILES = (
         ("--mount",), "bind or tmpfs mount, as type=bind,source=/data,target=/data,readonly", "many", "KEY=VALUE,..."
     ),
     Option(("--tmpfs",), "a directory in memory at DST", "many", "DST[:OPTIONS]"),
-    Option(("--read-only",), "make the container's root read-only"),
+    Option(("--read-only",), "make the container's root read-only (its files are then read as fast as any)"),
 )
 
 _IDENTITY = (

@@ -24,7 +24,8 @@ _SLOW_PROOT = Obstacle(
     "proot-seccomp",
     "proot works without its seccomp acceleration only, on this kernel or as it was built",
     "export WHERRY_ENGINE_PROOT=/path/to/another/proot",
-    "every system call is traced: programs that open many files take 2 to 4 times as long",
+    "every system call is traced: programs that open many files take 2 to 6 times as long (those of one processor less "
+    "with --cpus 1)",
     yours=True,
 )
 

@@ -35,7 +35,6 @@ def shows_plainly(job: Job) -> bool:
     return (
         options.read_only
         and job.kept is None
-        and job.paths.mounted is None
         and not (options.upper or options.extra_layers or options.fakeroot or options.named)
     )
 
@@ -47,16 +46,19 @@ def plain_binds(job: Job, targets: Iterable[str]) -> list[Operation]:
     place = len(job.names.tree)
     made = [file.path[place:] for file in job.names.files if file.path != job.names.tree]
     made += [job.tree.resolve(target) for target in targets if target.startswith("/") and not job.tree.exists(target)]
-    return [Operation("BIND", (real, path, _BITS)) for path, real in plain_folders(job.image, job.tree, made)]
+    found = plain_folders(job.image, job.tree, made, mounted=job.paths.mounted is not None)
+    return [Operation("BIND", (real, path, _BITS)) for path, real in found]
 
 
-def plain_folders(image: Image, tree: Tree, made: Iterable[str]) -> list[tuple[str, str]]:
+def plain_folders(image: Image, tree: Tree, made: Iterable[str], *, mounted: bool = False) -> list[tuple[str, str]]:
     """Paths inside and on the host of the directories that one layer holds alone, none within another.
 
     ``made`` are the paths inside that something else adds; a layer with whiteouts is left to the overlay, which knows
-    what they are.
+    what they are. ``mounted``: the image is a file with one tree, which the plan names by a slot.
     """
     known = tuple(made)
+    if mounted:
+        return [(path, f"{image.layers[0].tree}{path}") for path, _ in _below(tree, "/", ("/",), known, 1)[:_MOST]]
     clean = tuple(f"{layer.tree}/" for layer in image.layers if layer.meta.overlay and not layer.meta.whiteouts)
     return _below(tree, "/", clean, known, 1)[:_MOST]
 

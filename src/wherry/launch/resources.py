@@ -112,7 +112,7 @@ def _keep(options: RunOptions, control: Control, controllers: tuple[str, ...], *
     if options.memory:
         _keep_memory(kept, options.memory, options.memory_swap, controllers)
     if options.cpus:
-        _keep_processors(kept, options.cpus, controllers)
+        _keep_processors(kept, options.cpus, controllers, namespaces=namespaces)
     if options.pids_limit:
         _keep_processes(kept, options.pids_limit, controllers, counts=control.counts and namespaces)
     return kept
@@ -131,8 +131,10 @@ def _keep_memory(kept: _Kept, limit: int, total: int | None, controllers: tuple[
         kept.lacking.append("swap space is not limited")
 
 
-def _keep_processors(kept: _Kept, count: float, controllers: tuple[str, ...]) -> None:
+def _keep_processors(kept: _Kept, count: float, controllers: tuple[str, ...], *, namespaces: bool) -> None:
     if "cpu" in controllers:
+        if count <= 1 and not namespaces:
+            kept.affinity = 1  # a tracer and what it traces take turns, fastest on one processor (turns.h)
         kept.files.append(f"cpu.max={round(count * _PERIOD)} {_PERIOD}")
         return
     kept.affinity = whole = math.ceil(count)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
-from launch_fakes import FakeImage, FakeLayer, FakeTree, Meta, make_plan
+from launch_fakes import PATHS, FakeImage, FakeLayer, FakeTree, Meta, make_plan
 
 from wherry.launch import Bind, Kept, LaunchPlan, RunOptions
 from wherry.launch.binds import BIND_PLAIN, BIND_READ_ONLY
 from wherry.launch.mounts import OVERLAY_UNWRITTEN
+from wherry.launch.plan import MOUNT, Mounted
 
 LOW, HIGH = "/store/layers/aa/tree", "/store/layers/bb/tree"
 FOLDERS = {
@@ -96,3 +98,11 @@ def test_a_layer_with_whiteouts_is_left_to_the_overlay() -> None:
 def test_a_layer_of_a_like_name_is_not_meant() -> None:
     folders = {"/usr": ((1, "/store/layers/aa/tree-of-another/usr"),)}
     assert plain(make_plan(READ_ONLY, tree=FakeTree(FILES, folders))) == {}
+
+
+def test_an_image_that_is_mounted_is_named_by_its_slot() -> None:
+    image = FakeImage(layers=(FakeLayer(f"{MOUNT}/tree"),))
+    paths = msgspec.structs.replace(PATHS, mounted=Mounted("/run/user/1001/wherry/mounts/abc"))
+    folders = {"/usr": ((0, "/run/user/1001/wherry/mounts/abc/tree/usr"),)}
+    plan = make_plan(READ_ONLY, image=image, tree=FakeTree(FILES, folders), paths=paths)
+    assert plain(plan) == {"/usr": f"{MOUNT}/tree/usr"}
