@@ -80,6 +80,24 @@ def test_a_file_runs_in_each_way_and_all_in_it_is_the_users(
     until(lambda: is_clean(wherry))
 
 
+@pytest.mark.parametrize("way", ["namespace", "host"])
+def test_what_is_not_written_is_shown_without_an_overlay(wherry: Wherry, tmp_path: Path, way: str) -> None:
+    many = images.Layer().directory("opt/many").symlink("opt/many/link", "7")
+    for number in range(250):
+        many = many.file(f"opt/many/{number}", b"%d\n" % number)
+    file = aged(squashfs_of_tiny(tmp_path / "many.sqfs", many.tar()))
+    wherry = by(wherry, WHERRY_RUN_MOUNT=way)
+    look = "grep ' /opt/many\\| /opt ' /proc/mounts | cut -d' ' -f2,3; cat /opt/many/link; ls /opt/many | wc -l"
+    words = ("run", "--read-only", str(file), "sh", "-c")
+    for explain in ({}, {"WHERRY_EXPLAIN": "plan"}):
+        done = wherry(*words, look, env=explain)
+        shown, *rest = done.stdout.splitlines()
+        assert shown.startswith("/opt fuse") and "overlay" not in shown, str(done)
+        assert rest == ["7", "251"]
+    assert "ead-only" in wherry(*words, "echo x > /opt/many/7").stderr
+    until(lambda: is_clean(wherry))
+
+
 def test_the_second_start_needs_no_python_and_a_job_of_its_own_has_a_mount_of_its_own(
     wherry: Wherry, roots: Path
 ) -> None:
