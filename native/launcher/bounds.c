@@ -10,6 +10,14 @@
 
 enum { MOST_PROCESSORS = 1 << 16 };
 
+bool bounds_processors(uint64_t wanted) {
+    size_t size = CPU_ALLOC_SIZE(MOST_PROCESSORS);
+    cpu_set_t *set = calloc(1, size);
+    bool enough = set != NULL && sched_getaffinity(0, size, set) == 0 && (uint64_t)CPU_COUNT_S(size, set) >= wanted;
+    free(set);
+    return enough;
+}
+
 void bounds_watch(struct bounds *bounds, const struct record *record) {
     bounds->bytes = record->field[0].u;
     bounds->tasks = record->field[1].u;

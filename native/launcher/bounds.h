@@ -24,6 +24,9 @@ struct bounds {
 /* WATCH. */
 void bounds_watch(struct bounds *bounds, const struct record *record);
 
+/* PROCESSORS: whether this process may use so many. */
+bool bounds_processors(uint64_t wanted);
+
 /* AFFINITY, in process 1: keeps to some of the processors that we may use. */
 int bounds_affinity(const struct start *start, struct failure *failure);
 

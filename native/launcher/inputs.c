@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "front.h"
 
 /* `flags` as fstatat(2) has them. */
@@ -196,6 +197,7 @@ static const char *changed(const struct record *record, char **environment, cons
     case INPUT_TERMINAL: return field[1].u == (uint64_t)isatty((int)field[0].u) ? NULL : "it was made for other streams";
     case INPUT_MACHINE: return machine_holds(*subject) ? NULL : "it was made for the machine";
     case INPUT_AROUND: return around_holds(*subject) ? NULL : "it was made in the surroundings";
+    case INPUT_PROCESSORS: return bounds_processors(field[0].u) ? NULL : "you may use fewer processors now";
     case INPUT_FREE: return lock_is_free(*subject) ? NULL : "somebody else holds";
     default: return NULL;
     }

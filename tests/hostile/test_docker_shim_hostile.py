@@ -33,6 +33,7 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Wherry:
         ("run", "--mount", "", "tiny", "true"),
         ("run", "--cpuset-cpus", "9999", "tiny", "true"),
         ("run", "--cpuset-cpus", "a-b", "tiny", "true"),
+        ("run", "--cpus", "1e300", "tiny", "true"),
         ("run", "--memory", "lots", "tiny", "true"),
         ("run", "--cap-add", "NOSUCH", "-u", "root", "tiny", "true"),
         ("run", "--device", "/dev/nosuch", "tiny", "true"),

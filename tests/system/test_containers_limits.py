@@ -104,6 +104,32 @@ def test_processors_are_whole_ones(seeded: Wherry) -> None:
     assert "it keeps to 1 processor instead of 0.5, which others use too" in done.stderr
 
 
+def test_more_processors_than_there_are_are_refused(seeded: Wherry) -> None:
+    """Said by a setting, which is for machines of many sizes, they are as many as there are."""
+    most = len(os.sched_getaffinity(0))
+    for verb in ("run", "create"):
+        refused = seeded(verb, "--cpus", f"{most + 0.5}", "tiny", "true")
+        assert refused.status == 125
+        assert f"'--cpus {most}.5' is more processors than there are" in refused.stderr
+        assert f"--cpus {most}\n" in refused.stderr
+    seeded.ok("run", "--cpus", f"{most}", "tiny", "true")
+    found = seeded.ok("run", "tiny", "nproc", env={"WHERRY_RESOURCES_CPUS": f"{most + 1}"})
+    assert found == f"{most}\n"
+
+
+def test_a_start_with_fewer_processors_than_the_one_before_is_refused_too(seeded: Wherry) -> None:
+    """Although its plan was saved: a job may have fewer than the one before."""
+    own = os.sched_getaffinity(0)
+    line = ("run", "--cpus", f"{len(own)}", "tiny", "true")
+    seeded.ok(*line)
+    try:
+        os.sched_setaffinity(0, sorted(own)[:-1])
+        refused = seeded(*line)
+    finally:
+        os.sched_setaffinity(0, own)
+    assert refused.status == 125 and "is more processors than there are" in refused.stderr
+
+
 def test_what_exec_starts_has_the_limits_of_the_container(seeded: Wherry, container: str) -> None:
     seeded.ok("run", "-d", "--name", container, "--cpus", "1", "--pids-limit", "6", "tiny", "sleep", "60")
     mask = seeded.ok("exec", container, "grep", "Cpus_allowed:", "/proc/self/status")

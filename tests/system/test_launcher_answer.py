@@ -93,6 +93,7 @@ def test_each_kind_of_input_that_builds_have(front: Front, tmp_path: Path) -> No
         (Operation("REAL", ("/proc/self/..", "/proc")), Operation("REAL", (link, link)), "it leads elsewhere now"),
         (Operation("TERMINAL", (2, 0)), Operation("TERMINAL", (2, 1)), "it was made for other streams"),
         (Operation("MACHINE", (os.uname().machine,)), Operation("MACHINE", ("vax",)), "for the machine 'vax'"),
+        (Operation("PROCESSORS", (1,)), Operation("PROCESSORS", (1 << 40,)), "you may use fewer processors now"),
         (Operation("AROUND", (confined_to(),)), Operation("AROUND", ("1 Seccomp:\t2",)), "in the surroundings"),
     ]
     for holds, differs, reason in cases:

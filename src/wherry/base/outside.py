@@ -53,26 +53,27 @@ class Identity(msgspec.Struct, frozen=True):
 class Input(msgspec.Struct, frozen=True):
     """One thing that planning consulted: its kind, its name and what it read.
 
-    ======== ==================== ===========================================================
-    kind     name                 value
-    ======== ==================== ===========================================================
-    file     absolute path        :class:`Stamp`
-    env      variable             text, or None when it was not set
-    envs     prefix               the ``NAME=value`` lines of all variables with that prefix, sorted
-    identity ``""``               :class:`Identity`
-    node     ``""``               the node's name (uname)
-    boot     ``""``               the boot id
-    cwd      ``""``               the current directory, absolute
-    nearest  file name            the path found walking up from the current directory, or ``""``
-    local    file name            True when the current directory holds a regular file of that name
-    apart    ``""``               directories in none of which (nor below) the current directory lies
-    entry    absolute path        :class:`Stamp` of a symbolic link itself
-    content  absolute path        its bytes, whatever its stamp
-    real     absolute path        where it leads, all symbolic links followed
-    terminal descriptor           True for a terminal
-    machine  ``""``               uname's machine
-    around   ``""``               :func:`confined_to`
-    ======== ==================== ===========================================================
+    ========== ================== ===========================================================
+    kind       name               value
+    ========== ================== ===========================================================
+    file       absolute path      :class:`Stamp`
+    env        variable           text, or None when it was not set
+    envs       prefix             the ``NAME=value`` lines of all variables with that prefix, sorted
+    identity   ``""``             :class:`Identity`
+    node       ``""``             the node's name (uname)
+    boot       ``""``             the boot id
+    cwd        ``""``             the current directory, absolute
+    nearest    file name          the path found walking up from the current directory, or ``""``
+    local      file name          True when the current directory holds a regular file of that name
+    apart      ``""``             directories in none of which (nor below) the current directory lies
+    entry      absolute path      :class:`Stamp` of a symbolic link itself
+    content    absolute path      its bytes, whatever its stamp
+    real       absolute path      where it leads, all symbolic links followed
+    terminal   descriptor         True for a terminal
+    machine    ``""``             uname's machine
+    around     ``""``             :func:`confined_to`
+    processors how many           True: so many may be used
+    ========== ================== ===========================================================
     """
 
     kind: str
@@ -224,6 +225,11 @@ class Outside:
         text = confined_to()
         self._remember("around", "", text)
         return text
+
+    def processors(self, wanted: int) -> int:
+        """How many this process may use; a saved plan holds while they are not fewer than ``wanted``."""
+        self._remember("processors", str(wanted), True)
+        return len(os.sched_getaffinity(0))
 
     def machine(self) -> str:
         """What uname(2) calls this machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,12 +27,22 @@ def complete(options: RunOptions, settings: Settings, outside: Outside) -> RunOp
     """
     if settings.locked:
         _check_locks(options, settings)
+    if options.cpus:
+        _check_processors(options.cpus, outside)
     options = _with_ids(_limited(options, settings), settings)
     if settings.flag("run.interactive") and not options.detach:
         options = msgspec.structs.replace(options, interactive=True)
     taken = {bind.target for bind in options.binds} | {target for target, _ in options.tmpfs}
     added = tuple(bind for bind in _binds(settings, outside) if not _is_taken(bind, taken, settings))
     return msgspec.structs.replace(options, binds=(*added, *options.binds)) if added else options
+
+
+def _check_processors(count: float, outside: Outside) -> None:
+    """Docker refuses it, too. A setting is for machines of many sizes: there the most is what there is."""
+    available = outside.processors(math.ceil(count))
+    if count > available:
+        why = f"only {available} can be used here" if available > 1 else "only one can be used here"
+        raise UsageError(f"'--cpus {count:g}' is more processors than there are", why=why, hint=f"--cpus {available}")
 
 
 def _limited(options: RunOptions, settings: Settings) -> RunOptions:

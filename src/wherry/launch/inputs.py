@@ -80,6 +80,8 @@ def _record(consulted: Input, outside: Outside, now: int) -> Operation | None:
         return Operation("APART", (value,))
     if kind == "real":
         return Operation("REAL", (name, str(value)))
+    if kind == "processors":
+        return Operation("PROCESSORS", (int(name),))
     if kind == "terminal":
         return Operation("TERMINAL", (int(name), int(bool(value))))
     return Operation(_NAMES[kind], (str(value),))

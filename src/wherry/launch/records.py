@@ -47,6 +47,7 @@ INPUTS: dict[str, Kind] = {
     "TERMINAL": _kind(17, "INPUT", "uu", "descriptor is_terminal"),
     "MACHINE": _kind(18, "INPUT", "s", "name"),
     "AROUND": _kind(19, "INPUT", "s", "text"),
+    "PROCESSORS": _kind(20, "INPUT", "u", "count"),
 }
 
 OPERATIONS: dict[str, Kind] = {

@@ -95,6 +95,7 @@ def test_all_kinds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     outside.terminal(2)
     outside.machine()
     outside.around()
+    assert outside.processors(1) == len(os.sched_getaffinity(0))
     found = {(item.kind, *item.fields) for item in with_inputs(EMPTY, outside).inputs}
     assert ("ENV", "A", 1, "1") in found
     assert ("ENV", "B", 0, "") in found
@@ -110,6 +111,7 @@ def test_all_kinds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert ("TERMINAL", 2, int(os.isatty(2))) in found
     assert ("MACHINE", os.uname().machine) in found
     assert ("AROUND", confined_to()) in found
+    assert ("PROCESSORS", 1) in found
     assert confined_to().startswith(f"{os.stat('/proc/self/ns/user').st_ino} Seccomp:")
 
 

@@ -31,6 +31,8 @@ def _run(call: Call, given: Given) -> int:
     options = _writable(given, world, _found(world, start_options(call, given, world)))
     _fill(given, world, options)
     own = _own_settings(given)
+    if given.text("cpuset_cpus") and options.cpus:  # there are no more now
+        options = msgspec.structs.replace(options, cpus=min(options.cpus, len(os.sched_getaffinity(0))))
     if options.detach or options.name or not options.remove:
         options = _named(call, given, world, options)
         own = True
