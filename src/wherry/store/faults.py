@@ -8,9 +8,10 @@ from types import TracebackType
 
 from wherry.base.errors import StoreError, StoreFull, reason
 
-__all__ = ["reported", "translated"]
+__all__ = ["ANOTHER_PLACE", "reported", "translated"]
 
 _ELSEWHERE = "or keep images elsewhere: export WHERRY_STORE=/a/folder/on/a/larger/file/system"
+ANOTHER_PLACE = "name a folder that you may write: export WHERRY_STORE=/your/folder"
 
 
 class reported:  # noqa: N801 - reads as a verb: with reported("write a blob", path)
@@ -48,14 +49,16 @@ def translated(error: OSError, doing: str, path: str) -> StoreError:
         )
     words = reason(error)
     if error.errno == errno.EROFS:
-        return StoreError(f"cannot {doing} in '{path}'", why="the file system is read-only", hint=_own_store())
+        return StoreError(f"cannot {doing} in '{path}'", why="the file system is read-only", hint=ANOTHER_PLACE)
     if error.errno in (errno.EACCES, errno.EPERM):
         where = f" at '{error.filename}'" if error.filename else ""
-        return StoreError(f"cannot {doing} in '{path}'", why=f"permission denied{where}", hint=_own_store())
+        return StoreError(f"cannot {doing} in '{path}'", why=f"permission denied{where}", hint=ANOTHER_PLACE)
     if error.errno in (errno.ESTALE, errno.EIO):
         return StoreError(f"cannot {doing} in '{path}'", why=words, hint="the file system has a problem; try again")
     where = f" ('{error.filename}')" if error.filename else ""
-    return StoreError(f"cannot {doing} in '{path}'", why=f"{words}{where}")
+    if error.errno == errno.EEXIST and where and not os.path.isdir(error.filename):
+        words, where = f"'{error.filename}' is not a folder", ""
+    return StoreError(f"cannot {doing} in '{path}'", why=f"{words}{where}", hint=ANOTHER_PLACE)
 
 
 def _what_is_full(path: str) -> str:
@@ -68,7 +71,3 @@ def _what_is_full(path: str) -> str:
     from wherry.store.space import human
 
     return f"no space is left on the file system ({human(found.f_bavail * found.f_frsize)} free)"
-
-
-def _own_store() -> str:
-    return "name a folder that you may write: export WHERRY_STORE=/your/folder"

@@ -62,7 +62,10 @@ def check_format(path: str) -> bool:
         return False
     text = content.decode(errors="replace").strip()
     if not text.isdecimal() or int(text) < 1:
-        raise StoreError(f"cannot open the store '{path}'", why=f"its file 'format' says '{text[:20]}', not a number")
+        from wherry.store.faults import ANOTHER_PLACE
+
+        why = f"its file 'format' says '{text[:20]}', not a number"
+        raise StoreError(f"cannot open the store '{path}'", why=why, hint=ANOTHER_PLACE)
     if int(text) > FORMAT:
         raise StoreVersion(
             f"cannot open the store '{path}'",
@@ -75,12 +78,13 @@ def check_format(path: str) -> bool:
 def create(path: str) -> None:
     """Make a store at ``path``, folders 0700. Any number of processes may do so at once."""
     from wherry.store.durable import make_folder, sync_folder
-    from wherry.store.faults import reported
+    from wherry.store.faults import ANOTHER_PLACE, reported
     from wherry.store.processes import tmp_name
 
     with reported("make a store", path):
         if os.path.lexists(path) and not os.path.isdir(path):
-            raise StoreError(f"cannot make a store at '{path}'", why="it is not a folder" + _dangling(path))
+            why = "it is not a folder" + _dangling(path)
+            raise StoreError(f"cannot make a store at '{path}'", why=why, hint=ANOTHER_PLACE)
         make_folder(os.path.dirname(path))
         try:
             os.mkdir(path, 0o700)
@@ -134,7 +138,8 @@ def _expanded(text: str, source: str, outside: Outside) -> str:
     def value(match: re.Match[str]) -> str:
         found = outside.env(match[1] or match[2])
         if found is None:
-            raise SettingsError(f"{source} gives the store as '{text}'", why=f"'{match[0]}' is not set")
+            hint = f"export {match[1] or match[2]}=..., or WHERRY_STORE=/your/folder"
+            raise SettingsError(f"{source} gives the store as '{text}'", why=f"'{match[0]}' is not set", hint=hint)
         return found
 
     return re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, text)

@@ -62,6 +62,7 @@ def test_a_format_that_is_no_number_is_an_error(tmp_path: Path, text: str) -> No
     with pytest.raises(StoreError, match="cannot open the store") as caught:
         open_at(str(tmp_path))
     assert not isinstance(caught.value, StoreVersion)
+    assert "WHERRY_STORE" in caught.value.hint
 
 
 def test_a_newer_site_store_is_refused(tmp_path: Path) -> None:
@@ -109,8 +110,16 @@ def test_what_a_killed_creator_left_does_not_stop_the_next(tmp_path: Path) -> No
 
 def test_a_file_in_the_stores_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "s").touch()
-    with pytest.raises(StoreError):
-        open_at(str(tmp_path / "s"))
+    for place in ("s", "s/below", "s/far/below"):
+        with pytest.raises(StoreError, match=r"not a (folder|directory)") as caught:
+            open_at(str(tmp_path / place))
+        assert "WHERRY_STORE" in caught.value.hint
+
+
+def test_a_place_where_nothing_can_be_made_says_what_to_do() -> None:
+    with pytest.raises(StoreError, match="cannot make a store in '/proc/foo'") as caught:
+        open_at("/proc/foo")
+    assert "WHERRY_STORE" in caught.value.hint
 
 
 def test_a_dangling_link_in_the_stores_place_is_named(tmp_path: Path) -> None:
