@@ -69,7 +69,10 @@ def test_few_variables_come_in(docker: Wherry) -> None:
 
 def test_a_container_stays_until_it_is_removed(docker: Wherry) -> None:
     removed(docker)
-    assert docker.ok("run", "tiny", "echo", "hello") == "hello\n"
+    assert docker.ok("run", "tiny", "sh", "-c", "head -c 1000000 /dev/zero >/file; echo hello") == "hello\n"
+    size = docker.ok("ps", "-as").split()[-1]
+    assert re.fullmatch(r"1(\.\d+)?MB", size)
+    assert docker.ok("ps", "-a", "--format", "{{.State}} {{.Size}}") == f"exited {size}\n"
     row = docker.ok("ps", "-a", "--format", "{{.ID}} {{.Names}} {{.Image}} {{.State}}").split()
     assert re.fullmatch(r"[0-9a-f]{12}", row[0])
     assert re.fullmatch(r"[a-z]+_[a-z]+\d*", row[1])
@@ -188,6 +191,7 @@ def test_a_path_alone_is_a_directory_of_the_containers(docker: Wherry) -> None:
         (("--entrypoint", "/bin/echo"), ("a",), "a\n"),
         (("--device", "/dev/null:/dev/nil"), ("test", "-c", "/dev/nil"), ""),
         (("--cpuset-cpus", "0"), ("nproc",), "1\n"),
+        (("--cpuset-cpus", "0", "--cpus", "1.5"), ("nproc",), "1\n"),
         (("-e", "A=1", "--env", "B=2"), ("sh", "-c", "echo $A$B"), "12\n"),
         (("--init", "--sig-proxy=true", "--log-driver=none", "--no-healthcheck"), ("echo", "a"), "a\n"),
         (("--security-opt", "label=disable", "--security-opt=apparmor=unconfined"), ("echo", "a"), "a\n"),

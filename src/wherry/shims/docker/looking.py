@@ -9,6 +9,7 @@ from wherry import containers
 from wherry.base.errors import Conflict, NotFound, UsageError
 from wherry.cli import listing
 from wherry.cli.grammar import Given
+from wherry.cli.template import fields
 from wherry.shims.docker.call import Call
 from wherry.shims.docker.command import MANY, TEXT, Asked, Command, done
 from wherry.shims.docker.finding import chosen, container, shown_name
@@ -35,6 +36,7 @@ def _ps(call: Call, given: Given) -> int:
     columns = list(_COLUMNS)
     if given.flag("size"):
         columns.append(("SIZE", "Size"))
+    if not given.flag("quiet") and (given.flag("size") or "Size" in fields(given.text("format") or "")):
         _add_sizes(rows)
     if given.flag("quiet"):
         print("".join(f"{row['ID']}\n" for row in rows), end="")
