@@ -68,11 +68,12 @@ def _unneeded(world: World, trees: Mapping[str, str]) -> list[str]:
 
 
 def _trees(folder: str) -> list[str]:
-    """The names layers of this user: named by 32 hex digits."""
+    """The names layers of this user: named by 32 hex digits; behind a dot more, while one is made."""
     found = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if len(entry.name) == 32 and set(entry.name) <= _DIGITS and entry.is_dir(follow_symlinks=False):
+            name = entry.name.partition(".")[0]
+            if len(name) == 32 and set(name) <= _DIGITS and entry.is_dir(follow_symlinks=False):
                 found += [entry.path] if entry.stat(follow_symlinks=False).st_uid == os.geteuid() else []
     return found
 

@@ -12,7 +12,7 @@ import msgspec
 from wherry.base.errors import LaunchError, reason
 from wherry.launch.codec import encode
 from wherry.launch.inputs import with_inputs
-from wherry.launch.plan import LaunchPlan, Operation
+from wherry.launch.plan import LaunchPlan, Operation, PlanFile
 
 if TYPE_CHECKING:
     from wherry.base.outside import Outside
@@ -76,7 +76,8 @@ def plan_hash(words: tuple[str, ...]) -> str:
 def write_files(plan: LaunchPlan) -> None:
     """Write the small files and directories that the plan shows; those that exist are left (named by their content).
 
-    Their folder is marked as used before, so that ``prune`` leaves it: by the mtime of ``.NAME`` beside it.
+    Their folder is marked as used before, so that ``prune`` leaves it: by the mtime of ``.NAME`` beside it. It appears as
+    a whole: many may begin at once, and each one's plan holds only while nobody changes it.
     """
     if not plan.files:
         return
@@ -104,15 +105,30 @@ def _mark_used(place: str) -> None:
 
 
 def _write_missing(plan: LaunchPlan) -> None:
+    place = plan.files[0].path
+    if plan.files[0].content is None and not os.path.lexists(place):
+        new = f"{place}.{os.getpid()}-{os.urandom(4).hex()}"
+        try:
+            for file in plan.files:
+                _write_file(file, new + file.path.removeprefix(place))
+            os.rename(new, place)
+        except OSError:
+            import shutil
+
+            shutil.rmtree(new, ignore_errors=True)
+            if not os.path.isdir(place):  # else somebody else's came first
+                raise
     for file in plan.files:
-        if os.path.lexists(file.path):
-            continue
-        if file.content is None:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(file.path, 0o700)
-                os.chmod(file.path, file.mode)  # whatever the umask
-        else:
-            _write(file.path, file.content, file.mode)
+        if not os.path.lexists(file.path):
+            _write_file(file, file.path)
+
+
+def _write_file(file: PlanFile, path: str) -> None:
+    if file.content is not None:
+        return _write(path, file.content, file.mode)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        os.chmod(path, file.mode)  # whatever the umask
 
 
 def _write(path: str, content: bytes, mode: int = 0o600) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import stat
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -94,6 +96,25 @@ def test_files_are_written_once(tmp_path: Path) -> None:
     write_files(plan)
     assert os.stat(file.path).st_mtime_ns == 1
     assert Path(file.path).read_bytes() == b"alice"
+
+
+def _stamps(plan: LaunchPlan) -> list[tuple[int, int]]:
+    write_files(plan)
+    found = [os.stat(file.path) for file in plan.files]
+    return [(entry.st_ino, entry.st_ctime_ns) for entry in found]
+
+
+def test_who_begins_at_once_sees_files_that_nobody_changes_any_more(tmp_path: Path) -> None:
+    """The stamps become part of each one's plan, which would be out of date before it is carried out."""
+    with ProcessPoolExecutor(8, multiprocessing.get_context("fork")) as pool:
+        for number in range(40):
+            top = f"{tmp_path}/files/{number:032x}"
+            files = [PlanFile(top, None, 0o755), PlanFile(f"{top}/etc", None, 0o755)]
+            files += [PlanFile(f"{top}/etc/{name}", b"x") for name in "abcdef"]
+            plan = msgspec.structs.replace(PLAN, files=tuple(files))
+            seen = list(pool.map(_stamps, [plan] * 8))
+            assert seen == [_stamps(plan)] * 8
+    assert all(len(name.lstrip(".")) == 32 for name in os.listdir(tmp_path / "files")), "none is left unfinished"
 
 
 def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
