@@ -76,8 +76,8 @@ def plan_hash(words: tuple[str, ...]) -> str:
 def write_files(plan: LaunchPlan) -> None:
     """Write the small files and directories that the plan shows; those that exist are left (named by their content).
 
-    Their folder is marked as used before, so that ``prune`` leaves it: by the mtime of ``.NAME`` beside it. It appears as
-    a whole: many may begin at once, and each one's plan holds only while nobody changes it.
+    Their folder is marked as used before, so that ``prune`` leaves it: by the mtime of ``.NAME`` beside it. It appears
+    as a whole: many may begin at once, and each one's plan holds only while nobody changes it.
     """
     if not plan.files:
         return
@@ -125,7 +125,8 @@ def _write_missing(plan: LaunchPlan) -> None:
 
 def _write_file(file: PlanFile, path: str) -> None:
     if file.content is not None:
-        return _write(path, file.content, file.mode)
+        _write(path, file.content, file.mode)
+        return
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
         os.chmod(path, file.mode)  # whatever the umask
