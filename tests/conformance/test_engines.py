@@ -441,6 +441,20 @@ def test_where_namespaces_are_off_proot_is_chosen_and_said(stocked: Wherry, tmp_
 
 
 @pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
+def test_proot_writes_no_loader_of_its_own_for_a_start(stocked: Wherry, tmp_path: Path) -> None:
+    """It would stay in /tmp where proot is killed. Without the one that is kept, proot does write its own."""
+    command = Wherry(tmp_path, {"WHERRY_STORE": stocked.environment["WHERRY_STORE"]})
+    line = ("run", "--engine", "proot", "tiny", "cat", "/proc/self/maps")
+    mapped = command.ok(*line)
+    kept = re.search(r"/\S+/proot-loader-[0-9a-f]+", mapped)
+    assert kept and "/prooted-" not in mapped
+    assert kept[0] in command.ok(*line)
+    os.unlink(kept[0])
+    mapped = command.ok(*line)
+    assert "/prooted-" in mapped and "/proot-loader-" not in mapped
+
+
+@pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
 def test_when_namespaces_come_back_they_are_used_again(stocked: Wherry, tmp_path: Path) -> None:
     command = Wherry(tmp_path, {"WHERRY_STORE": stocked.environment["WHERRY_STORE"]})
     words = ("run", "tiny", "cat", "/proc/1/cmdline")

@@ -6,7 +6,10 @@ calls that an older proot lets through with the path untranslated, so that a pro
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -15,6 +18,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from wherry.host.facts import Program, Proot
+from wherry.host.places import remember
 
 __all__ = ["try_interpose", "try_proot", "try_runtimes"]
 
@@ -69,9 +73,12 @@ def try_proot(path: str, folder: str) -> Proot:
     """
     problem, missed = _run(path, folder, {})
     if not problem:
-        return Proot(path, works=True, seccomp=_is_accelerated(path), untranslated=missed)
-    slower, missed = _run(path, folder, {"PROOT_NO_SECCOMP": "1"})
-    return Proot(path, works=not slower, seccomp=False, untranslated=missed, problem=slower or problem)
+        loader = _keep_loader(path, folder, {})
+        return Proot(path, works=True, seccomp=_is_accelerated(path), untranslated=missed, loader=loader)
+    plain = {"PROOT_NO_SECCOMP": "1"}
+    slower, missed = _run(path, folder, plain)
+    loader = "" if slower else _keep_loader(path, folder, plain)
+    return Proot(path, works=not slower, seccomp=False, untranslated=missed, loader=loader, problem=slower or problem)
 
 
 def try_interpose(program: str, folder: str) -> str:
@@ -181,13 +188,53 @@ def _run(path: str, folder: str, environ: Mapping[str, str]) -> tuple[str, tuple
         shutil.rmtree(place, ignore_errors=True)
 
 
+def _keep_loader(path: str, folder: str, environ: Mapping[str, str]) -> str:
+    """Keep in ``folder`` the program that proot writes to a temporary file for each start, and that stays there when it
+    is killed. Its path, or ``""`` where proot writes none or does not take this one."""
+    with contextlib.suppress(OSError):
+        content = _written_loader(path, environ)
+        if not content:
+            return ""
+        kept = f"{folder}/proot-loader-{hashlib.sha256(content).hexdigest()[:16]}"
+        if not os.path.exists(kept):  # whole, if it is there; and plans depend on its stamp
+            remember(kept, content)
+            os.chmod(kept, 0o500)
+        if not _command([path, "/bin/sh", "-c", ":"], {**environ, "PROOT_LOADER": kept})[0]:
+            return kept
+        os.unlink(kept)
+    return ""
+
+
+def _written_loader(path: str, environ: Mapping[str, str]) -> bytes:
+    """What a traced program is from outside, where proot wrote it (as ``prooted-PID-...``)."""
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(
+        [path, "cat"], bufsize=0, stdin=pipe, stdout=pipe, stderr=null, env=_environment(environ)
+    ) as tracer:
+        assert tracer.stdin is not None and tracer.stdout is not None
+        tracer.stdin.write(b"x")
+        if not (select.select([tracer.stdout], [], [], _PATIENCE)[0] and tracer.stdout.read(1) == b"x"):
+            tracer.kill()
+            return b""
+        with open(f"/proc/{tracer.pid}/task/{tracer.pid}/children") as file:
+            traced = f"/proc/{file.read().split()[0]}/exe"
+        if not os.path.basename(os.readlink(traced)).startswith("prooted"):
+            return b""
+        with open(traced, "rb") as program:
+            return program.read()
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PROOT_TMP_DIR", "TMPDIR", "PROOT_LOADER") if name in os.environ}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", **kept, **environ}
+
+
 def _command(command: list[str], environ: Mapping[str, str]) -> tuple[str, str]:
     """What went wrong (or ``""``), and what the command printed."""
-    kept = {name: os.environ[name] for name in ("PROOT_TMP_DIR", "TMPDIR", "PROOT_LOADER") if name in os.environ}
     try:
         done = subprocess.run(
             command,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", **kept, **environ},
+            env=_environment(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE,

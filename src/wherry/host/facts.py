@@ -189,12 +189,14 @@ class Proot(msgspec.Struct, frozen=True):
     """``path`` is empty where none was found. ``works``: programs ran under it; ``seccomp``: with its acceleration too
     (else set ``PROOT_NO_SECCOMP=1``). ``untranslated`` names the system calls that it lets through with the path as it
     is, so that the host's file is meant: they must be answered with ENOSYS, upon which C libraries take older ones.
+    ``loader`` is a copy of the program that it else writes for each start (``PROOT_LOADER``); empty where none worked.
     ``problem`` says what went wrong."""
 
     path: str = ""
     works: bool = False
     seccomp: bool = False
     untranslated: tuple[str, ...] = ()
+    loader: str = ""
     problem: str = ""
 
 

@@ -91,7 +91,7 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
         cgroup=cgroups.find_cgroup(host.uid),
         tracing=found.tracing,
         security=security.find_security(found.landlock),
-        proot=found.proot,
+        proot=_with_loader(found.proot, outside),
         interpose=interpose,
         interpose_problem=found.interpose_problem,
         squashfuse=shown.low or shown.high,
@@ -105,6 +105,13 @@ def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | No
         batch=batch,
         distribution=switches.distribution(),
     )
+
+
+def _with_loader(proot: Proot, outside: Outside) -> Proot:
+    """Its loader lies in a folder that may be cleaned; a plan that names it depends on it."""
+    if not proot.loader or outside.stat(proot.loader).exists:
+        return proot
+    return msgspec.structs.replace(proot, loader="")
 
 
 def _find(host: Host, runtime: str, proot: str, interpose: str, runtimes: tuple[Program, ...]) -> _Found:

@@ -162,6 +162,12 @@ def test_its_acceleration_is_used_where_it_was_seen_to_work() -> None:
     assert "PROOT_NO_SECCOMP=1" in slow.find("WRAP")[0].fields[1]  # type: ignore[operator]
 
 
+def test_its_loader_is_the_one_that_is_kept() -> None:
+    kept = msgspec.structs.replace(GOOD, proot=Proot("/usr/bin/proot", True, True, loader="/run/l"))
+    plan = make_plan(choice=Choice("proot", machine=kept), paths=FLAT)
+    assert plan.find("WRAP")[0].fields[1] == ("PROOT_TMP_DIR=\x01", "PROOT_LOADER=/run/l")
+
+
 @pytest.mark.parametrize(
     ("options", "kind"),
     [

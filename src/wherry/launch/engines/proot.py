@@ -83,10 +83,14 @@ def _argv(job: Job, root: str, shown: tuple[Shown, ...]) -> tuple[str, ...]:
 
 
 def _variables(job: Job) -> tuple[str, ...]:
-    """Its own files go with the container's; without its acceleration where that was not seen to work."""
+    """Its own files go with the container's. An old one knows only /tmp, where it writes its loader if given none.
+
+    Without its acceleration where that was not seen to work.
+    """
     assert job.machine is not None
-    own = f"PROOT_TMP_DIR={SCRATCH}"
-    return (own,) if job.machine.proot.seccomp else (own, "PROOT_NO_SECCOMP=1")
+    found = job.machine.proot
+    loader = (f"PROOT_LOADER={found.loader}",) if found.loader else ()
+    return (f"PROOT_TMP_DIR={SCRATCH}", *loader, *(() if found.seccomp else ("PROOT_NO_SECCOMP=1",)))
 
 
 def _untranslated(job: Job) -> tuple[str, ...]:
