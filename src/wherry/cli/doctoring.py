@@ -39,7 +39,7 @@ def show_diagnosis(given: Given) -> int:
         raise UsageError(
             f"'wherry doctor' takes '{given.word}' only to measure with", hint="wherry doctor --measure IMAGE"
         )
-    found = diagnose(World(make_store=False))
+    found = diagnose(World(make_store=False), anew=True)  # who asks the doctor does not want to hear of yesterday
     measured = _measure(found, given) if given.flag("measure") else ()
     form = given.text("format")
     if form in (None, "table"):

@@ -35,10 +35,10 @@ class Diagnosis(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def diagnose(world: World) -> Diagnosis:
-    """Survey this machine, with the store's and the scratch folders; trials that are known are not repeated."""
+def diagnose(world: World, *, anew: bool = False) -> Diagnosis:
+    """Survey this machine, with the store's and the scratch folders; known trials are only repeated when ``anew``."""
     problems: list[str] = []
-    machine = survey(world.outside, world.settings, _folders(world, problems))
+    machine = survey(world.outside, world.settings, _folders(world, problems), anew=anew)
     wanted = world.settings.text("run.engine")
     return judge(machine, "" if wanted == "auto" else wanted, tuple(problems))
 

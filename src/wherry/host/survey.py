@@ -65,20 +65,22 @@ class _Kept(msgspec.Struct, frozen=True):
     found: _Found
 
 
-def survey(outside: Outside, settings: Settings, folders: Mapping[str, str] | None = None) -> Machine:
-    """All that is known of this machine. Trials take about a second once; what is read is read at each call.
+def survey(
+    outside: Outside, settings: Settings, folders: Mapping[str, str] | None = None, *, anew: bool = False
+) -> Machine:
+    """All that is known of this machine. Trials take about a second, once or ``anew``; what is read is read each time.
 
     ``folders`` (``store``, ``scratch``) and the home directory are described in ``storage``. Raises
     :class:`SettingsError` when ``engine.proot`` or ``engine.site`` names no program.
     """
-    host = machine.probe(outside)
+    host = machine.probe(outside, anew=anew)
     runtime = runtime_dir(outside)
     namespaces = switches.read_namespaces()
     proot = programs.find_program("proot", setting=settings.text("engine.proot"), data_home=_data_home(outside))
     interpose = programs.find_interpose()
     runtimes = programs.find_runtimes()
     asked = _asked(outside, host, namespaces, (proot, interpose, *(each.path for each in runtimes)))
-    found = _known(f"{runtime}/machine.json", asked)
+    found = None if anew else _known(f"{runtime}/machine.json", asked)
     if found is None:
         found = _find(host, runtime, proot, interpose, runtimes)
         remember(f"{runtime}/machine.json", msgspec.json.encode(_Kept(asked, _now(), found)))
