@@ -172,6 +172,11 @@ static void explain(const char *path, int error, struct failure *failure) {
         failure_detail(failure, STEP_INTERPRETER, error, path, interpreter);
 }
 
+/* The error by which the words (fail.c) know what was meant: an option too late, a whole line in quotes, a name. */
+static int mistaken(const char *name) {
+    return *name == '-' ? EINVAL : strchr(name, ' ') != NULL ? E2BIG : ENOENT;
+}
+
 /* execvpe() with the container's PATH, remembering the most telling failure. */
 static void execute(char **argv, char **environment, struct failure *failure) {
     const char *name = argv[0], *path = front_variable(environment, "PATH");
@@ -181,7 +186,7 @@ static void execute(char **argv, char **environment, struct failure *failure) {
         return explain(name, errno, failure);
     }
     if (path == NULL) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    failure_set(failure, STEP_SEARCH, ENOENT, name);
+    failure_set(failure, STEP_SEARCH, mistaken(name), name);
     if (*name == 0) return;
     for (const char *at = path, *end; at != NULL; at = *end == 0 ? NULL : end + 1) {
         end = strchrnul(at, ':');
@@ -195,7 +200,7 @@ static void execute(char **argv, char **environment, struct failure *failure) {
         explain(candidate, error, failure);
         if (error != EACCES || failure->error == EISDIR) {
             if (failure->error != EISDIR) return;
-            failure_set(failure, STEP_SEARCH, ENOENT, name); /* a directory of that name is no program */
+            failure_set(failure, STEP_SEARCH, mistaken(name), name); /* a directory of that name is no program */
         }
     }
 }

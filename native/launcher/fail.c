@@ -95,6 +95,8 @@ static const struct reason reasons[] = {
     {STEP_CWD, ENOENT, "the container has no such directory", "name one that exists with -w"},
     {STEP_CWD, EACCES, "you may not enter it", "name another with -w"},
     {STEP_NO_COMMAND, 0, "", "add a command after the image's name"},
+    {STEP_SEARCH, EINVAL, "the image has no such program", "options stand before the image's name, the command after it"},
+    {STEP_SEARCH, E2BIG, "the image has no such program", "give the words of the command one by one, not quoted as a whole"},
     {STEP_SEARCH, 0, "the image has no such program", "check the spelling, or give its full path"},
     {STEP_EXEC, ENOENT, "the container has no such file", "check the spelling of the path inside the container"},
     {STEP_EXEC, EACCES, "it is not an executable file",

@@ -165,6 +165,9 @@ def test_start_directory_is_made_only_when_asked(box: Box) -> None:
     ("command", "status", "words"),
     [
         ("nothing-such", 127, "cannot find 'nothing-such' in the container's PATH"),
+        ("nothing-such", 127, "next: check the spelling"),
+        ("--rm", 127, "next: options stand before the image's name"),
+        ("ls -l", 127, "next: give the words of the command one by one"),
         ("/nothing/such", 127, "the container has no such file"),
         ("/etc", 126, "it is a directory"),
         ("/etc/plain", 126, "it is not an executable file"),
