@@ -263,6 +263,9 @@ def test_settings_name_their_sources(wherry: Wherry) -> None:
     assert sources["run.network"] == ("host", "built in")
     assert sources["registry.registry.example.org.insecure"] == ("true", str(path))
     assert wherry.ok("settings", "run.pull", env={"WHERRY_RUN_PULL": "always"}) == "always\n"
+    long = "/" + "x" * 100
+    assert wherry.ok("settings", "run.scratch", env={"WHERRY_SCRATCH": long}) == f"{long}\n"
+    assert max(map(len, wherry.ok("settings", env={"WHERRY_SCRATCH": long}).splitlines())) < 140
 
 
 def test_completion_offers_images(seeded: Wherry) -> None:

@@ -248,7 +248,7 @@ def _declared(name: str, path: str = "") -> Key:
             return key
     import difflib
 
-    near = difflib.get_close_matches(name, [key.name for key in keys()], 1)
+    near = difflib.get_close_matches(name, [key.name for key in keys()], 1, 0.7)
     raise SettingsError(
         f"there is no setting '{name}'" + (f" (in '{path}')" if path else ""),
         hint=f"did you mean '{near[0]}'?" if near else "'wherry settings' lists them all",

@@ -25,7 +25,7 @@ _INTRODUCTION = """Rootless, daemonless containers for scientific computing."""
 _EXAMPLES = """\
   wherry pull debian:12                               fetch an image
   wherry run debian:12 cat /etc/os-release            run a command in it
-  wherry run --here python:3.12 python3 analyse.py    work on the files of this directory
+  wherry run --here python:3.12 python3 analyse.py    work on your files here
   wherry shell --here python:3.12                     look around
 """
 

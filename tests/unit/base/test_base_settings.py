@@ -208,6 +208,21 @@ def test_a_mistake_names_file_and_cause(files: Files, text: str, told: str) -> N
     assert str(files.user) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("imgae", "did you mean 'run.image'?"),
+        ("detach", "did you mean 'run.detached'?"),
+        ("here", "'wherry settings' lists them all"),
+    ],
+)
+def test_only_what_is_near_is_offered(files: Files, name: str, hint: str) -> None:
+    files.user.write_text(f"[run]\n{name} = 'x'")
+    with pytest.raises(SettingsError) as caught:
+        files.load()
+    assert caught.value.hint == hint
+
+
 def test_a_file_that_is_no_text_is_an_error(files: Files) -> None:
     files.user.write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="cannot read"):

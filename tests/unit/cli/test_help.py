@@ -72,6 +72,7 @@ def test_the_help_of_wherry_shows_every_verb_under_its_heading(capsys: pytest.Ca
     assert positions == sorted(positions)
     for name in NAMES:
         assert f"\n  {name} " in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_every_verb_module_is_in_the_catalogue() -> None:

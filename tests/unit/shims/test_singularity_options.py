@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.base.errors import HostLacks, UsageError, WherryError
+from wherry.base.errors import HostLacks, NotFound, UsageError, WherryError
 from wherry.base.outside import Outside
 from wherry.cli.parse import parse
 from wherry.containers import World
@@ -264,3 +264,13 @@ def test_archives_and_layouts_are_named_with_two_slashes_or_none(slashes: str) -
     for scheme in ("docker-archive", "oci-archive", "oci", "docker-daemon"):
         assert image_meant(f"{scheme}:{slashes}here.tar", Outside({})).name == f"{scheme}:here.tar"
         assert image_meant(f"{scheme}:{slashes}/there/x.tar", Outside({})).name == f"{scheme}:/there/x.tar"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("debian:12", "docker://debian:12"), ("./debian", "path"), ("/no/lab", "path"), ("lab.sif", "path")],
+)
+def test_a_registry_is_offered_for_what_may_be_a_name_there(text: str, hint: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        image_meant(text, Outside({}))
+    assert hint in caught.value.hint

@@ -21,6 +21,8 @@ def _run(given: Given) -> int:
         print(rows[0]["Value"])
         return 0
     columns = (("SETTING", "Name"), ("VALUE", "Value"), ("SOURCE", "Source"), ("VARIABLE", "Variable"))
+    if given.text("format") in (None, "table"):  # one long list would push all sources out of sight
+        rows = [{**row, "Value": listing.shortened(row["Value"], 40, whole=False)} for row in rows]
     listing.show(rows, columns, given.text("format"))
     return 0
 

@@ -26,6 +26,10 @@ _LOCAL = ("oci", "oci-archive", "docker-archive", "docker-daemon")
 """Schemes that may be followed by a colon alone; the manuals also write them with two slashes."""
 
 
+_SUFFIXES = (".sif", ".simg", ".img", ".sqfs", ".squashfs", ".tar", ".gz")
+"""Of what is meant to be a file, and is no image of a registry."""
+
+
 class Meant(msgspec.Struct, frozen=True):
     """``name`` is what :func:`wherry.containers.resolve` takes; ``shown`` what programs inside are told."""
 
@@ -67,9 +71,10 @@ def image_meant(text: str, outside: Outside) -> Meant:
         raise UsageError(f"'{text}' has an unknown scheme", hint=f"known are: {', '.join((*_PLACES, *_LOCAL))}")
     path = posixpath.normpath(text if text.startswith("/") else posixpath.join(outside.cwd(), text))
     if not os.path.exists(path):
+        is_path = text.startswith((".", "/")) or posixpath.splitext(text)[1] in _SUFFIXES
         raise NotFound(
             f"there is no image '{text}'",
             why=f"'{path}' does not exist",
-            hint=f"an image of a registry is docker://{text}",
+            hint="check the spelling of the path" if is_path else f"an image of a registry is docker://{text}",
         )
     return Meant(f"{path}/" if os.path.isdir(path) else path, path)
