@@ -86,6 +86,8 @@ class _InLog:
     def _line(event: Event) -> str:
         from wherry.cli.listing import bytes_for_people
 
+        if event.message.startswith(event.stage):  # "waiting for a build that shares it" says it all
+            return f"{event.item}: {event.message}" if event.item else event.message
         text = f"{event.item}: {event.stage}" if event.item else event.stage
         if event.total and event.current and event.stage not in _FINAL:
             text += f" {bytes_for_people(event.current)} of {bytes_for_people(event.total)}"

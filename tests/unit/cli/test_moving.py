@@ -53,7 +53,8 @@ def test_the_same_message_is_not_repeated_at_every_heartbeat(capsys: pytest.Capt
     with moving.shown(False) as progress:
         for _ in range(5):
             progress(Event("x", "waiting", message="for node7, process 4123"))
-    assert capsys.readouterr().err == "x: waiting (for node7, process 4123)\n"
+        progress(Event("x", "waiting", message="waiting for node8, process 17"))
+    assert capsys.readouterr().err == "x: waiting (for node7, process 4123)\nx: waiting for node8, process 17\n"
 
 
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
