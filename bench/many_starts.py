@@ -13,10 +13,12 @@ SLOW = 100  # starts of those that take a hundred times longer; the rate is what
 
 
 MEMORY = "wherry, scratch on tmpfs"
-COUNTS = {"wherry": STARTS, MEMORY: STARTS, "ch-run": STARTS, "bwrap": STARTS, "docker": SLOW, "udocker": SLOW}
+READ_ONLY = "wherry --read-only"
+COUNTS = dict.fromkeys(("wherry", MEMORY, READ_ONLY, "ch-run", "bwrap"), STARTS) | {"docker": SLOW, "udocker": SLOW}
 STARTERS = {
     "wherry": wherry.start,
     MEMORY: wherry.start_in_memory,
+    READ_ONLY: lambda at, name, argv: wherry.start(at, name, argv, "--read-only"),
     "ch-run": chrun.start,
     "bwrap": bwrap.start,
     "docker": docker.start,
