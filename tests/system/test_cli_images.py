@@ -265,7 +265,7 @@ def test_settings_name_their_sources(wherry: Wherry) -> None:
     assert wherry.ok("settings", "run.pull", env={"WHERRY_RUN_PULL": "always"}) == "always\n"
     long = "/" + "x" * 100
     assert wherry.ok("settings", "run.scratch", env={"WHERRY_SCRATCH": long}) == f"{long}\n"
-    assert max(map(len, wherry.ok("settings", env={"WHERRY_SCRATCH": long}).splitlines())) < 140
+    assert f"/{'x' * 38}…   WHERRY_SCRATCH" in wherry.ok("settings", env={"WHERRY_SCRATCH": long})
 
 
 def test_completion_offers_images(seeded: Wherry) -> None:
