@@ -38,12 +38,12 @@ static bool changes(uint64_t bits, bool folder) {
     return attributes_of(bits) != 0 || (folder && (bits & BIND_SLAVE) == 0);
 }
 
-/* A detached copy of what `source` shows, with its flags; -1 with errno. */
-static int clone_tree(const char *source, uint64_t bits, bool folder) {
+/* A detached copy of what `source` shows, from `at` on (an empty one is that itself), with its flags; -1 with errno. */
+static int clone_tree(int at, const char *source, uint64_t bits, bool folder) {
     unsigned recursive = bits & BIND_SINGLE ? 0 : TREE_RECURSIVE;
     struct kernel_mount_attr attributes = {.set = attributes_of(bits),
                                            .propagation = bits & BIND_SLAVE ? MS_SLAVE : MS_PRIVATE};
-    int tree = kernel_open_tree(AT_FDCWD, source, TREE_CLONE | recursive);
+    int tree = kernel_open_tree(at, source, TREE_CLONE | recursive | (*source == 0 ? TREE_EMPTY_PATH : 0U));
     if (tree < 0 || !changes(bits, folder)) return tree;
     if (kernel_mount_setattr(tree, "", TREE_EMPTY_PATH | recursive, &attributes) == 0) return tree;
     int error = errno;
@@ -51,10 +51,9 @@ static int clone_tree(const char *source, uint64_t bits, bool folder) {
     return errno = error, -1;
 }
 
-/* The path that an open file has, without symbolic links. */
-static char *resolve(const char *source) {
+/* The path of an open file, which is closed, without symbolic links. */
+static char *resolve(int file) {
     char magic[40], path[PATH_MAX];
-    int file = open(source, O_PATH | O_CLOEXEC);
     if (file < 0) return NULL;
     snprintf(magic, sizeof magic, "/proc/self/fd/%d", file);
     ssize_t length = readlink(magic, path, sizeof path - 1);
@@ -65,19 +64,56 @@ static char *resolve(const char *source) {
     return strdup(path);
 }
 
+/* The directory of a layer that BIND_PLAIN shows where it lies there. Since the plan was made, a program that may write to
+   an unpacked image may have put a symbolic link in its place, which would lead to the host's own files. */
+static int open_plain(const char *source, const char *target) {
+    char part[PATH_MAX];
+    size_t whole = strlen(source), length = strlen(target);
+    if (whole <= length || whole >= sizeof part || strcmp(source + whole - length, target) != 0) return -1;
+    snprintf(part, sizeof part, "%.*s", (int)(whole - length), source);
+    int folder = open(part, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    while (folder >= 0 && *target != 0) {
+        length = strcspn(++target, "/");
+        snprintf(part, sizeof part, "%.*s", (int)length, target);
+        int next = openat(folder, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        close(folder);
+        folder = next;
+        target += length;
+    }
+    return folder;
+}
+
+/* As take_source(), for BIND_PLAIN: what cannot be had is left to the overlay. */
+static int take_plain(struct binds *binds, size_t index, struct failure *failure) {
+    const struct record *record = &binds->start->plan->records[index];
+    const char *source = start_text(binds->start, record, 0, failure), *target = start_text(binds->start, record, 1, failure);
+    int folder = source == NULL || target == NULL ? -1 : open_plain(source, target);
+    if (!binds->classic && folder >= 0) {
+        binds->trees[index] = clone_tree(folder, "", record->field[2].u, true);
+        binds->classic = binds->trees[index] < 0 && kernel_lacks_it();
+    }
+    if (binds->classic)
+        binds->paths[index] = resolve(folder);
+    else if (folder >= 0)
+        close(folder);
+    if (binds->trees[index] < 0 && binds->paths[index] == NULL) binds->start->source_kinds[index] = SOURCE_NONE;
+    return source == NULL || target == NULL ? -1 : 0;
+}
+
 /* Takes hold of one source, in the new way or, when the kernel lacks that, the classic one. */
 static int take_source(struct binds *binds, size_t index, struct failure *failure) {
     const struct record *record = &binds->start->plan->records[index];
+    if (record->kind == OP_BIND && (record->field[2].u & BIND_PLAIN) != 0) return take_plain(binds, index, failure);
     bool is_mask = record->kind == OP_MASK, folder = binds->start->source_kinds[index] == SOURCE_DIRECTORY;
     const char *source = is_mask ? "/dev/null" : start_text(binds->start, record, 0, failure);
     if (source == NULL) return -1;
     if (!binds->classic) {
-        binds->trees[index] = clone_tree(source, is_mask ? BIND_SINGLE : record->field[2].u, folder);
+        binds->trees[index] = clone_tree(AT_FDCWD, source, is_mask ? BIND_SINGLE : record->field[2].u, folder);
         if (binds->trees[index] >= 0) return 0;
         if (!kernel_lacks_it()) return failure_set(failure, STEP_SOURCE, errno, source);
         binds->classic = true;
     }
-    binds->paths[index] = resolve(source);
+    binds->paths[index] = resolve(open(source, O_PATH | O_CLOEXEC));
     return binds->paths[index] != NULL ? 0 : failure_set(failure, STEP_SOURCE, errno, source);
 }
 
@@ -223,6 +259,25 @@ static int bind_taken(struct binds *binds, size_t index, const char *target, uin
     return attach(binds, index, target, bits) == 0 ? 0 : failure_set(failure, STEP_BIND, errno, target);
 }
 
+/* Whether a symbolic link of the image is on the way to where the current directory will be shown. */
+static bool is_here_behind_link(const struct start *start) {
+    char path[PATH_MAX];
+    struct failure ignored;
+    struct stat found;
+    for (size_t i = 0; i < start->plan->count; i++) {
+        const struct record *record = &start->plan->records[i];
+        if (record->kind != OP_BIND || record->field[1].s.bytes[0] != SLOT_CWD) continue;
+        const char *target = start_text(start, record, 1, &ignored);
+        for (const char *end = target; end != NULL && *end != 0;) {
+            end = strchrnul(end + 1, '/');
+            snprintf(path, sizeof path, "%.*s", (int)(end - target), target);
+            if (lstat(path, &found) != 0) break;
+            if (S_ISLNK(found.st_mode)) return true;
+        }
+    }
+    return false;
+}
+
 int binds_bind(struct binds *binds, size_t index, struct failure *failure) {
     const struct record *record = &binds->start->plan->records[index];
     if (binds->start->source_kinds[index] == SOURCE_NONE) return 0; /* optional, and missing */
@@ -231,7 +286,8 @@ int binds_bind(struct binds *binds, size_t index, struct failure *failure) {
     if (target == NULL) return -1;
     if (binds->new_root < 0 && take_source(binds, index, failure) != 0) return -1;
     bool absent = (record->field[2].u & BIND_ABSENT) != 0;
-    int answer = absent && lstat(target, &found) == 0
+    bool needless = (record->field[2].u & BIND_PLAIN) != 0 && is_here_behind_link(binds->start);
+    int answer = needless || (absent && lstat(target, &found) == 0)
                      ? 0
                      : bind_taken(binds, index, target, record->field[2].u, failure);
     if (binds->trees[index] >= 0) close(binds->trees[index]);
@@ -246,7 +302,7 @@ int binds_tree(struct binds *binds, const struct record *record, struct failure 
     uint64_t bits = record->field[2].u;
     if (tree == NULL || point == NULL) return -1;
     if (!binds->classic) {
-        int clone = clone_tree(tree, bits, true);
+        int clone = clone_tree(AT_FDCWD, tree, bits, true);
         int answer = clone < 0 ? -1 : kernel_move_mount(clone, point, MOVE_TO_FOLLOW);
         int error = errno;
         if (clone >= 0) close(clone);

@@ -131,6 +131,7 @@ static bool collect(const struct start *start, char *const *layers, struct nodes
         const struct record *record = &start->plan->records[i];
         int field = target_field(record->kind);
         inside = inside || record->kind == OP_ROOT;
+        nodes->incomplete = nodes->incomplete || record->kind == OP_OWNER; /* it is changed */
         if (!inside || field < 0 || (record->kind == OP_BIND && start->source_kinds[i] == SOURCE_NONE)) continue;
         const char *target = start_text(start, record, field, &ignored);
         if (target == NULL || is_within(start, i, target)) continue;

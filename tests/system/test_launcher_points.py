@@ -226,3 +226,21 @@ def test_a_plain_directory_gives_way_to_the_current_one_within(
     assert unwritten.run("sh", "-c", seen, late=[plain, bind(data, "/data")]).stdout.split() == ["1", "theirs"]
     shown = unwritten.run("sh", "-c", f"{seen}; cat {data}/f", late=[plain, here]).stdout.split()
     assert shown == ["0", "data", "theirs", "mine"]
+
+
+@pytest.mark.parametrize("variables", [{}, {"WHERRY_TEST_CLASSIC_MOUNTS": "1"}], ids=["new", "classic"])
+@pytest.mark.parametrize("changed", ["opt/large", "opt"])
+def test_a_plain_directory_that_became_a_link_is_left_to_the_overlay(
+    unwritten: UnwrittenBox, data: Path, variables: dict[str, str], changed: str
+) -> None:
+    """It would show the host's files."""
+    (unwritten.tree / "opt/large").mkdir(parents=True)
+    (unwritten.tree / "opt/large/theirs").touch()
+    (data / "large").mkdir()
+    (data / "large/hosts").touch()
+    late = [bind(unwritten.tree / "opt/large", "/opt/large", PLAIN | 32 | 1)]
+    script = "grep -c ' /opt/large ' /proc/mounts; ls /opt/large/"
+    assert unwritten.run("sh", "-c", script, late=late, variables=variables).stdout == "1\ntheirs\n"
+    (unwritten.tree / changed).rename(unwritten.tree / "was")
+    (unwritten.tree / changed).symlink_to(data if changed == "opt" else data / "large")
+    assert unwritten.run("sh", "-c", script, late=late, variables=variables).stdout == "0\n"

@@ -164,17 +164,16 @@ class Tree:
     def holds(self, path: str, least: int) -> bool:
         """Whether the directories that make up ``path`` hold so many entries, their own and those one level below."""
         found = self.stat(path)
+        todo = [(folder, True) for _, folder in found.folders] if found else []
         count = 0
-        for _, folder in found.folders if found else ():
-            below = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
-            count += len(os.listdir(folder))
-            for entry in below:
-                if count >= least:
-                    return True
-                try:
-                    count += len(os.listdir(entry.path))
-                except PermissionError:
-                    continue
+        while todo and count < least:
+            folder, further = todo.pop()
+            try:
+                entries = list(os.scandir(folder))
+            except PermissionError:
+                continue
+            count += len(entries)
+            todo += [(entry.path, False) for entry in entries if further and entry.is_dir(follow_symlinks=False)]
         return count >= least
 
     @cached_property

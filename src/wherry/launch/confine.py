@@ -20,6 +20,7 @@ __all__ = [
     "confine_operations",
     "limit_name",
     "limit_operations",
+    "may_mount",
     "seccomp_operation",
     "takes_turns",
 ]
@@ -86,6 +87,11 @@ def _named_bits(names: tuple[str, ...]) -> int:
 def capability_names(bits: int) -> tuple[str, ...]:
     """As capabilities(7) has them."""
     return tuple(f"CAP_{name}" for number, name in enumerate(_EVERY) if bits >> number & 1)
+
+
+def may_mount(options: RunOptions) -> bool:
+    """Whether root inside, also one who comes by ``exec``, has SYS_ADMIN over the container's own namespaces."""
+    return bool(capability_bits(0, options.cap_add, options.cap_drop) >> _EVERY.index("SYS_ADMIN") & 1)
 
 
 def confine_operations(options: RunOptions, uid: int, surroundings: Surroundings, host: Host) -> list[Operation]:

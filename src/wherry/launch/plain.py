@@ -11,6 +11,7 @@ import posixpath
 from collections.abc import Iterable
 
 from wherry.launch.binds import BIND_NODEV, BIND_NOSUID, BIND_OPTIONAL, BIND_PLAIN, BIND_READ_ONLY, BIND_SHALLOW
+from wherry.launch.confine import may_mount
 from wherry.launch.job import Job
 from wherry.launch.plan import Operation
 from wherry.launch.views import Image, Tree
@@ -29,13 +30,16 @@ def shows_plainly(job: Job) -> bool:
     """Whether nothing of this start needs to come into the image's directories.
 
     ``cp`` writes into the upper directory of a container that stays, the supervisor keeps owners there, and under
-    ``named`` the host's files come where the image lacks them.
+    ``named`` the host's files come where the image lacks them. Who may mount inside could make a bind writable, and
+    with it the store. A file system by FUSE serves who mounted it alone; through the overlay it is that one who asks.
     """
     options = job.options
+    others = job.paths.mounted is not None and job.surroundings.subordinate is not None
     return (
         options.read_only
         and job.kept is None
         and not (options.upper or options.extra_layers or options.fakeroot or options.named)
+        and not (others or job.surroundings.noexec or may_mount(options))
     )
 
 

@@ -17,7 +17,7 @@ from wherry.launch.views import Image
 if TYPE_CHECKING:
     from wherry.host import Control, Subordinate, Survival
 
-__all__ = ["Surroundings", "survey", "wants_here", "wants_home"]
+__all__ = ["Surroundings", "is_noexec", "survey", "wants_here", "wants_home"]
 
 SYSTEM_FOLDERS = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr")
 """Where ``--here`` would hide the image's own files behind the host's."""
@@ -28,10 +28,11 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     ``hosts``, ``resolver`` (resolv.conf) and ``localtime`` are files of the host, None where it has none; ``passwd``,
     ``group`` and ``profile`` (for seccomp) are read only where an option needs them. ``foreign``: layers belong to
-    another user (a site's store). ``absent`` are sources of optional binds that do not exist, where that was looked at.
-    ``open_tree``: a directory is used as image that the caller may write to. ``control`` is what can bound a container
-    here, where a limit was asked for; ``lifetime`` how long a detached one lives. ``subordinate`` are the ids that the
-    container gets beside the caller's own, None where it gets none (``--userns one``).
+    another user (a site's store). ``noexec``: programs in a layer can be executed through an overlay alone. ``absent``
+    are sources of optional binds that do not exist, where that was looked at. ``open_tree``: a directory is used as
+    image that the caller may write to. ``control`` is what can bound a container here, where a limit was asked for;
+    ``lifetime`` how long a detached one lives. ``subordinate`` are the ids that the container gets beside the caller's
+    own, None where it gets none (``--userns one``).
     """
 
     locale: tuple[tuple[str, str], ...] = ()
@@ -43,6 +44,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     group: bytes = b""
     profile: bytes = b""
     foreign: bool = False
+    noexec: bool = False
     absent: frozenset[str] = frozenset()
     open_tree: bool = False
     control: Control | None = None
@@ -69,6 +71,7 @@ def survey(
         )
     locale = {name: value for name in ("LANG", "LANGUAGE") if (value := outside.env(name))}
     locale.update((name, value) for name, value in sorted(outside.envs("LC_").items()) if value)
+    _watch_directory(outside, options, image)
     return Surroundings(
         locale=tuple(locale.items()),
         zone=_zone(),
@@ -79,6 +82,7 @@ def survey(
         group=(_file(outside, "/etc/group") or b"") if options.hostauth else b"",
         profile=_profile(outside, options),
         foreign=_is_foreign(image, host),
+        noexec=options.read_only and is_noexec(image),
         absent=_absent(outside, options) if sources else frozenset(),
         open_tree=_is_open(image),
         control=_control(outside, options, settings, host),
@@ -173,3 +177,29 @@ def _is_foreign(image: Image, host: Host) -> bool:
         except OSError:
             continue
     return False
+
+
+def is_noexec(image: Image) -> bool:
+    """Whether a layer lies where nothing can be executed but through an overlay."""
+    for layer in image.layers:
+        try:
+            if os.statvfs(layer.tree).f_flag & os.ST_NOEXEC:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _watch_directory(outside: Outside, options: RunOptions, image: Image) -> None:
+    """What a read-only start shows past the overlay of an unpacked image, and which mount points that has, is planned
+    by what its directories hold now."""
+    if not options.read_only or not image.reference.endswith("/"):
+        return
+    tree = image.layers[0].tree
+    targets = [bind.target for bind in (*options.first_binds, *options.binds)]
+    targets += [path for path, _ in (*options.first_tmpfs, *options.tmpfs)]
+    parents = {f"{tree}{os.path.dirname(os.path.normpath(target))}" for target in targets if target.startswith("/")}
+    with os.scandir(tree) as entries:
+        parents.update(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+    for path in sorted(parents):
+        outside.stat(path)

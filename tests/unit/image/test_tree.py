@@ -213,3 +213,16 @@ def test_a_changed_tree_does_not_give_back_another_tar(tmp_path: Path) -> None:
         Path(f"{layer.tree}/f").write_bytes(content)
         with pytest.raises(DigestMismatch, match="was changed"):
             list(rebuild(layer))
+
+
+def test_what_cannot_be_listed_holds_nothing_that_is_known(tmp_path: Path) -> None:
+    """As another user's 0700 directory in a site's store."""
+    files = [file(path, b"") for path in ("a/0", "a/1", "a/2", "a/b/c")]
+    view = _view(tmp_path, [directory("a"), directory("a/b"), *files])
+    assert [view.holds("/a", least) for least in (4, 5, 6)] == [True, True, False]
+    folder = view.stat("/a").folders[0][1]  # type: ignore[union-attr]
+    for closed, held in ((f"{folder}/b", 4), (folder, 0)):
+        os.chmod(closed, 0)
+        found = [view.holds("/a", least) for least in (held, held + 1)]
+        os.chmod(closed, 0o755)
+        assert found == [True, False]

@@ -155,6 +155,17 @@ def test_who_asks_for_one_processor_gets_one_that_tracer_and_command_share(
     assert [item.fields for item in plan.find("AFFINITY")] == kept
 
 
+@pytest.mark.parametrize("engine", ["namespace", "fakechroot", "oci"])
+def test_who_is_not_traced_may_run_on_all_of_them(engine: str) -> None:
+    """Jobs of one processor each would else share one, where they were started on the same."""
+    control = Control("/sys/fs/cgroup", "/sys/fs/cgroup/mine", ("cpu", "memory", "pids"))
+    choice = Choice(engine, machine=GOOD)
+    surroundings = Surroundings(control=control)
+    plan = make_plan(RunOptions(image="x", cpus=1.0), choice=choice, paths=FLAT, surroundings=surroundings)
+    assert plan.find("CGROUP")
+    assert not plan.find("AFFINITY")
+
+
 def test_its_acceleration_is_used_where_it_was_seen_to_work() -> None:
     plain = msgspec.structs.replace(GOOD, proot=Proot("/usr/bin/proot", works=True, seccomp=False))
     assert planned().find("WRAP")[0].fields[1] == ("PROOT_TMP_DIR=\x01",)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import msgspec
 import pytest
-from launch_fakes import PATHS, FakeImage, FakeLayer, FakeTree, Meta, make_plan
+from launch_fakes import HOST, PATHS, FakeImage, FakeLayer, FakeTree, Meta, make_plan
 
-from wherry.launch import Bind, Kept, LaunchPlan, RunOptions
+from wherry.base.outside import Outside
+from wherry.base.settings import Settings
+from wherry.host import Subordinate
+from wherry.launch import Bind, Kept, LaunchPlan, RunOptions, Surroundings, survey
 from wherry.launch.binds import BIND_PLAIN, BIND_READ_ONLY
 from wherry.launch.mounts import OVERLAY_UNWRITTEN
 from wherry.launch.plan import MOUNT, Mounted
@@ -76,9 +84,13 @@ def test_a_directory_for_memory_that_the_image_lacks_counts_too() -> None:
         RunOptions(read_only=True, upper="/changes"),
         RunOptions(read_only=True, extra_layers=("/more",)),
         RunOptions(read_only=True, named=("/opt",)),
+        RunOptions(read_only=True, cap_add=("SYS_ADMIN",)),
+        RunOptions(read_only=True, cap_add=("ALL",)),
     ],
 )
-def test_nothing_is_bound_where_something_may_come_into_the_image(options: RunOptions) -> None:
+def test_nothing_is_bound_where_something_may_come_into_the_image_or_it_could_be_made_writable(
+    options: RunOptions,
+) -> None:
     plan = make_plan(options, tree=tree())
     assert plain(plan) == {}
     assert not overlay_bits(plan) & OVERLAY_UNWRITTEN
@@ -106,3 +118,36 @@ def test_an_image_that_is_mounted_is_named_by_its_slot() -> None:
     folders = {"/usr": ((0, "/run/user/1001/wherry/mounts/abc/tree/usr"),)}
     plan = make_plan(READ_ONLY, image=image, tree=FakeTree(FILES, folders), paths=paths)
     assert plain(plan) == {"/usr": f"{MOUNT}/tree/usr"}
+
+
+def test_a_mounted_image_is_read_through_the_overlay_by_other_users() -> None:
+    """FUSE serves who mounted it alone."""
+    image = FakeImage(layers=(FakeLayer(f"{MOUNT}/tree"),))
+    paths = msgspec.structs.replace(PATHS, mounted=Mounted("/run/user/1001/wherry/mounts/abc"))
+    folders = {"/usr": ((0, "/run/user/1001/wherry/mounts/abc/tree/usr"),)}
+    others = Surroundings(subordinate=Subordinate(((100000, 65536),), ((100000, 65536),), "newuidmap", "newgidmap"))
+    plan = make_plan(READ_ONLY, image=image, tree=FakeTree(FILES, folders), paths=paths, surroundings=others)
+    assert plain(plan) == {}
+
+
+def test_where_the_store_lets_nothing_be_executed_the_overlay_does(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from wherry.launch.surroundings import is_noexec; from launch_fakes import *; "
+        "print(is_noexec(FakeImage(layers=(FakeLayer('/'), FakeLayer(sys.argv[1])))))"
+    )
+    mounting = f"mount -t tmpfs -o noexec tmpfs {tmp_path}; "
+    for before, seen in ((mounting, "True\n"), ("", "False\n")):
+        inside = ["unshare", "-Urm", "sh", "-c", f'{before}exec "$0" "$@"', sys.executable, "-c", script, str(tmp_path)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        assert subprocess.run(inside, env=environment, capture_output=True, text=True, check=True).stdout == seen
+    assert plain(make_plan(READ_ONLY, tree=tree(), surroundings=Surroundings(noexec=True))) == {}
+
+
+def test_a_plan_for_an_unpacked_image_looks_at_the_directories_that_it_depends_on(tmp_path: Path) -> None:
+    (tmp_path / "opt/some").mkdir(parents=True)
+    image = FakeImage(reference=f"{tmp_path}/", layers=(FakeLayer(str(tmp_path)),))
+    options = RunOptions(read_only=True, binds=(Bind("/data", "/opt/some/data"),))
+    outside = Outside()
+    survey(outside, options, Settings({}), image, HOST)
+    seen = {item.name for item in outside.inputs if item.kind == "file"}
+    assert {f"{tmp_path}/opt", f"{tmp_path}/opt/some"} <= seen
