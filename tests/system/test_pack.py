@@ -169,8 +169,17 @@ def test_its_scripts_set_the_images_variables(wherry: Wherry, scripted: Path) ->
     script = 'unset QUOTED; exec /.singularity.d/actions/exec sh -c \'printf "%s|%s" "$QUOTED" "$PLAIN"\''
     run = ("run", "-e", "PLAIN=mine", "--entrypoint", "/bin/sh", str(scripted), "-c", script)
     assert wherry.ok(*run) == "a \"b\" $c `d` \\e 'f'|mine"
-    labels = wherry.ok("run", "--entrypoint", "cat", str(scripted), "/.singularity.d/labels.json")
-    assert json.loads(labels) == {"kind": "scripted"}
+
+
+def test_its_labels_are_the_images_and_apptainers(wherry: Wherry, scripted: Path) -> None:
+    """The same in the file as in its table; an image that is made of it has its own alone."""
+    labels = json.loads(wherry.ok("run", "--entrypoint", "cat", str(scripted), "/.singularity.d/labels.json"))
+    assert {"kind": "scripted", "org.label-schema.schema-version": "1.0"}.items() <= labels.items()
+    assert labels["org.label-schema.build-arch"] in ("amd64", "arm64")
+    assert packed_facts(str(scripted)).labels == labels
+    digest = wherry.ok("load", "-q", "-i", str(scripted)).split()[-1]
+    wherry.ok("tag", digest.rpartition(":")[2], "again")
+    assert json.loads(wherry.ok("inspect", "again"))[0]["Config"]["Labels"] == {"kind": "scripted"}
 
 
 def test_a_killed_pack_leaves_what_was_there(seeded: Wherry, tmp_path: Path, small_image: str) -> None:

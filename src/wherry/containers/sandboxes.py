@@ -27,7 +27,8 @@ def unpack(name: str, folder: str, *, world: World, platform: str | None = None,
     os.chmod(folder, 0o755)
     if os.path.lexists(f"{folder}/.singularity.d"):
         return
-    for path, (mode, content) in scaffold(found.image.config.config, found.shown).items():
+    config = found.image.config
+    for path, (mode, content) in scaffold(config.config, config.architecture, found.shown).items():
         place = f"{folder}/{path}"
         os.makedirs(os.path.dirname(place), exist_ok=True)
         with open(place, "xb") as file:

@@ -124,7 +124,7 @@ def _text(value: str | int | float | bool) -> str:
     return str(value).encode("utf-8", "replace").decode()
 
 
-def scaffold(config: ContainerConfig, source: str) -> Mapping[str, tuple[int, bytes]]:
+def scaffold(config: ContainerConfig, architecture: str, source: str) -> Mapping[str, tuple[int, bytes]]:
     """The files of ``.singularity.d`` that let Apptainer and Singularity run an OCI image as it says: mode and content.
 
     Entry point and command are executed as they are; no shell evaluates them again. ``source`` is the image's name.
@@ -150,12 +150,25 @@ def scaffold(config: ContainerConfig, source: str) -> Mapping[str, tuple[int, by
     found = {
         f"{FOLDER}/{name}": (0o755, shell + text.encode("utf-8", "surrogateescape")) for name, text in scripts.items()
     }
-    labels = json.dumps(config.labels, indent="\t", sort_keys=True, ensure_ascii=False).encode(
-        "utf-8", "surrogateescape"
-    )
-    found[_LABELS] = (0o644, labels)
+    labels = labels_of(config, architecture, source)
+    text = json.dumps(labels, indent="\t", sort_keys=True, ensure_ascii=False)
+    found[_LABELS] = (0o644, text.encode("utf-8", "surrogateescape"))
     found[DEFINITION] = (0o644, definition_of(source))
     return found
+
+
+def labels_of(config: ContainerConfig, architecture: str, source: str) -> dict[str, str]:
+    """The image's labels and, over them, those of Apptainer's that say what this image is.
+
+    Not when it was put together, nor by which version of Apptainer: the same image is the same file on any day.
+    """
+    own = {
+        "schema-version": "1.0",
+        "build-arch": architecture,
+        "usage.singularity.deffile.bootstrap": "docker",
+        "usage.singularity.deffile.from": source,
+    }
+    return {**config.labels, **{f"org.label-schema.{name}": value for name, value in own.items()}}
 
 
 def definition_of(source: str) -> bytes:

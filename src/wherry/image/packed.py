@@ -127,9 +127,10 @@ def _sif_facts(file: int, path: str, size: int, beginning: bytes) -> PackedImage
         note = _sif_note(file, found, path)
     superblock = read_superblock(os.pread(file, SIZE, item.offset), item.size, path)
     facts = _described(file, path, "sif", item.offset, superblock, architecture, note)
+    shown = _sif_labels(file, found)
     return msgspec.structs.replace(
         facts,
-        labels=facts.labels or _sif_labels(file, found),
+        labels={**facts.labels, **shown} if note else facts.labels or shown,
         definition=_text(file, found, sif.DEFINITION) or facts.definition,
     )
 

@@ -152,7 +152,8 @@ def _extra(image: Image, tree: Tree, created: int) -> list[tuple[Member, bytes]]
         return found
     folders = ("", "/actions", "/env", "/libs")
     found += [(Member(apptainer.FOLDER + folder, "dir", 0o755, mtime_ns=mtime), b"") for folder in folders]
-    for path, (mode, content) in sorted(apptainer.scaffold(image.config.config, _source(image)).items()):
+    config = image.config
+    for path, (mode, content) in sorted(apptainer.scaffold(config.config, config.architecture, _source(image)).items()):
         found.append((Member(path, "file", mode, size=len(content), mtime_ns=mtime), content))
     return found
 
@@ -166,12 +167,12 @@ def _source(image: Image) -> str:
 def _objects(image: Image, note: Note) -> list[tuple[sif.NewObject, bytes]]:
     """What comes before the file system, in the order that Apptainer has."""
     config = json.loads(note.config).get("config") or {}
-    labels = json.dumps(image.config.config.labels, sort_keys=True, ensure_ascii=False).encode()
+    labels = apptainer.labels_of(image.config.config, image.config.architecture, _source(image))
     pieces = (
         (sif.DEFINITION, "", apptainer.definition_of(_source(image))),
         (sif.JSON, "oci-config.json", json.dumps(config, sort_keys=True, ensure_ascii=False).encode()),
         (sif.JSON, NOTE_NAME, msgspec.json.encode(note)),
-        (sif.LABELS, "", labels),
+        (sif.LABELS, "", json.dumps(labels, sort_keys=True, ensure_ascii=False).encode()),
     )
     return [(sif.NewObject(kind, len(data), name), data) for kind, name, data in pieces]
 

@@ -20,7 +20,7 @@ WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",
 
 def script(config: ContainerConfig, name: str, tmp_path: Path) -> Path:
     path = tmp_path / "script"
-    path.write_bytes(scaffold(config, "lab:1")[f".singularity.d/{name}"][1])
+    path.write_bytes(scaffold(config, "amd64", "lab:1")[f".singularity.d/{name}"][1])
     return path
 
 
@@ -61,8 +61,15 @@ def test_an_image_without_words_gets_a_shell(tmp_path: Path) -> None:
 
 def test_labels_are_json() -> None:
     config = ContainerConfig(labels={"b": "ü", "a": "1"})
-    data = scaffold(config, "lab:1")[".singularity.d/labels.json"][1]
-    assert json.loads(data) == {"a": "1", "b": "ü"}
+    data = scaffold(config, "arm64", "lab:1")[".singularity.d/labels.json"][1]
+    assert json.loads(data) == {
+        "a": "1",
+        "b": "ü",
+        "org.label-schema.schema-version": "1.0",
+        "org.label-schema.build-arch": "arm64",
+        "org.label-schema.usage.singularity.deffile.bootstrap": "docker",
+        "org.label-schema.usage.singularity.deffile.from": "lab:1",
+    }
 
 
 @pytest.mark.parametrize(
