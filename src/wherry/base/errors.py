@@ -87,6 +87,8 @@ def remedy(error: OSError, *, write: bool = False) -> str:
         return "name a place of your own" if write else "'ls -l' shows who may read it"
     if error.errno == errno.EROFS:
         return "name a place that can be written"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space there, or name a file on another file system"
     return "name a file in it" if error.errno == errno.EISDIR else ""
 
 

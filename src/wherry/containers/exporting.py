@@ -55,7 +55,8 @@ def export_bundle(
                 file.write(content)
         os.rename(work, folder)
     except OSError as error:
-        raise StoreError(f"cannot write the bundle '{folder}'", why=reason(error), hint=remedy(error)) from None
+        hint = remedy(error, write=True)
+        raise StoreError(f"cannot write the bundle '{folder}'", why=reason(error), hint=hint) from None
     finally:
         if os.path.isdir(work):
             remove_tree(work)

@@ -77,7 +77,7 @@ def _kept_as(world: World, name: str, write: Callable[[str], None], *, make: boo
             write(new)
             _place(new, path)
         except OSError as error:
-            raise LaunchError(f"cannot write '{path}'", why=reason(error), hint=remedy(error)) from None
+            raise LaunchError(f"cannot write '{path}'", why=reason(error), hint=remedy(error, write=True)) from None
     world.outside.stat(path)
     return path
 

@@ -49,7 +49,7 @@ def test_a_mistake_is_answered_with_the_next_step(mistake: Callable[[], object],
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EROFS, errno.EISDIR])
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("write", [False, True])
 def test_common_faults_of_files_have_a_remedy(number: int, write: bool) -> None:
     assert remedy(OSError(number, "x"), write=write)
