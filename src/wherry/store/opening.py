@@ -7,6 +7,7 @@ the user's is ever taken for the store's (``WHERRY_STORE=$HOME`` must not end in
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from wherry.base.errors import SettingsError, StoreError, StoreVersion
@@ -96,7 +97,7 @@ def create(path: str) -> None:
                 raise StoreError(
                     f"'{path}' is not a store, and not empty",
                     why=f"it holds '{foreign[0]}'" + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""),
-                    hint=f"use a folder of its own: export WHERRY_STORE={path.rstrip('/')}/wherry",
+                    hint=_instead(path, foreign),
                 ) from None
         temporary = f"{path}/.format.{tmp_name()}"
         with open(temporary, "xb", buffering=0) as file:
@@ -114,6 +115,21 @@ def create(path: str) -> None:
 def _is_tried(path: str, name: str) -> bool:
     """Whether it is the empty folder of one who only looked (``--dry-run``) whether writable layers could lie here."""
     return name == "scratch" and os.path.isdir(f"{path}/scratch") and not os.listdir(f"{path}/scratch")
+
+
+def _instead(path: str, found: list[str]) -> str:
+    folder = shlex.quote(path.rstrip("/"))
+    if _REMAINS.issuperset(found) and not ("scratch" in found and _others_scratch(f"{path}/scratch")):
+        return f"if it is what 'rm -rf' left of a store: chmod -R u+rwX {folder}, then rm -rf {folder}"
+    return f"use a folder of its own: export WHERRY_STORE={folder}/wherry"
+
+
+_REMAINS = {"building", "containers", "flat", "layers", "scratch"}
+"""Folders of a store that hold some which their own owner may not enter or empty: ``rm -rf`` stops there."""
+
+
+def _others_scratch(path: str) -> bool:
+    return not os.path.isdir(path) or not all(name.startswith("spare.") for name in os.listdir(path))
 
 
 def _dangling(path: str) -> str:

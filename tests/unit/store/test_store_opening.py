@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import stat
+import subprocess
 from pathlib import Path
 from typing import NoReturn
 
@@ -100,6 +102,20 @@ def test_a_folder_with_somebodys_scratch_does_not(tmp_path: Path) -> None:
     (tmp_path / "scratch" / "data").touch()
     with pytest.raises(StoreError, match="not a store, and not empty"):
         open_at(str(tmp_path))
+
+
+def test_what_rm_left_of_a_store_is_told_with_the_line_that_removes_it(tmp_path: Path) -> None:
+    """Overlayfs leaves folders that nobody may enter, images have some that nobody may write."""
+    path = tmp_path / "store"
+    for name in ("scratch/spare.1/work/work", "layers/1234/tree/opt"):
+        (path / name).mkdir(parents=True)
+        (path / name / "x").touch()
+        (path / name).chmod(0)
+    with pytest.raises(StoreError, match="not a store, and not empty") as caught:
+        open_at(str(path))
+    lines = caught.value.hint.partition(": ")[2].split(", then ")
+    assert [subprocess.run(shlex.split(line)).returncode for line in lines] == [0, 0]
+    open_at(str(path))
 
 
 def test_what_a_killed_creator_left_does_not_stop_the_next(tmp_path: Path) -> None:
