@@ -200,12 +200,7 @@ int mounts_look_at_sources(struct start *start, struct failure *failure) {
     if (start->source_kinds == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
     for (size_t i = 0; i < plan->count; i++) {
         if (plan->records[i].kind != OP_BIND) continue;
-        bool plain = (plan->records[i].field[2].u & BIND_PLAIN) != 0;
-        if (plain && is_around_here(start, i)) continue;
-        if (plain && start->packed >= 0 && plan->records[i].field[0].s.bytes[0] == SLOT_MOUNT) {
-            start->source_kinds[i] = SOURCE_DIRECTORY; /* in a mount that is nowhere attached yet */
-            continue;
-        }
+        if ((plan->records[i].field[2].u & BIND_PLAIN) != 0 && is_around_here(start, i)) continue;
         const char *source = start_text(start, &plan->records[i], 0, failure);
         if (source == NULL) return -1;
         struct stat found;

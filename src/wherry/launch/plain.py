@@ -31,38 +31,38 @@ def shows_plainly(job: Job) -> bool:
 
     ``cp`` writes into the upper directory of a container that stays, the supervisor keeps owners there, and under
     ``named`` the host's files come where the image lacks them. Who may mount inside could make a bind writable, and
-    with it the store. A file system by FUSE serves who mounted it alone; through the overlay it is that one who asks.
+    with it the store.
     """
     options = job.options
-    others = job.paths.mounted is not None and job.surroundings.subordinate is not None
     return (
         options.read_only
         and job.kept is None
         and not (options.upper or options.extra_layers or options.fakeroot or options.named)
-        and not (others or job.surroundings.noexec or may_mount(options))
+        and not (job.surroundings.noexec or may_mount(options))
     )
 
 
 def plain_binds(job: Job, targets: Iterable[str]) -> list[Operation]:
-    """The binds; ``targets`` will be mounted later. What lies there by a slot, the launcher looks at (BIND_PLAIN)."""
-    if not shows_plainly(job):
+    """The binds; ``targets`` will be mounted later. What lies there by a slot, the launcher looks at (BIND_PLAIN).
+
+    None of an image file that is mounted: a file system by FUSE serves who mounted it alone, and says yes to whatever
+    access(2) asks; through the overlay the modes count.
+    """
+    if not shows_plainly(job) or job.paths.mounted is not None:
         return []
     place = len(job.names.tree)
     made = [file.path[place:] for file in job.names.files if file.path != job.names.tree]
     made += [job.tree.resolve(target) for target in targets if target.startswith("/") and not job.tree.exists(target)]
-    found = plain_folders(job.image, job.tree, made, mounted=job.paths.mounted is not None)
-    return [Operation("BIND", (real, path, _BITS)) for path, real in found]
+    return [Operation("BIND", (real, path, _BITS)) for path, real in plain_folders(job.image, job.tree, made)]
 
 
-def plain_folders(image: Image, tree: Tree, made: Iterable[str], *, mounted: bool = False) -> list[tuple[str, str]]:
+def plain_folders(image: Image, tree: Tree, made: Iterable[str]) -> list[tuple[str, str]]:
     """Paths inside and on the host of the directories that one layer holds alone, none within another.
 
     ``made`` are the paths inside that something else adds; a layer with whiteouts is left to the overlay, which knows
-    what they are. ``mounted``: the image is a file with one tree, which the plan names by a slot.
+    what they are.
     """
     known = tuple(made)
-    if mounted:
-        return [(path, f"{image.layers[0].tree}{path}") for path, _ in _below(tree, "/", ("/",), known, 1)[:_MOST]]
     clean = tuple(f"{layer.tree}/" for layer in image.layers if layer.meta.overlay and not layer.meta.whiteouts)
     return _below(tree, "/", clean, known, 1)[:_MOST]
 

@@ -13,7 +13,6 @@ from launch_fakes import HOST, PATHS, FakeImage, FakeLayer, FakeTree, Meta, make
 
 from wherry.base.outside import Outside
 from wherry.base.settings import Settings
-from wherry.host import Subordinate
 from wherry.launch import Bind, Kept, LaunchPlan, RunOptions, Surroundings, survey
 from wherry.launch.binds import BIND_PLAIN, BIND_READ_ONLY
 from wherry.launch.mounts import OVERLAY_UNWRITTEN
@@ -112,22 +111,14 @@ def test_a_layer_of_a_like_name_is_not_meant() -> None:
     assert plain(make_plan(READ_ONLY, tree=FakeTree(FILES, folders))) == {}
 
 
-def test_an_image_that_is_mounted_is_named_by_its_slot() -> None:
+def test_a_mounted_image_is_read_through_the_overlay() -> None:
+    """FUSE serves who mounted it alone, and does not look at modes."""
     image = FakeImage(layers=(FakeLayer(f"{MOUNT}/tree"),))
     paths = msgspec.structs.replace(PATHS, mounted=Mounted("/run/user/1001/wherry/mounts/abc"))
     folders = {"/usr": ((0, "/run/user/1001/wherry/mounts/abc/tree/usr"),)}
     plan = make_plan(READ_ONLY, image=image, tree=FakeTree(FILES, folders), paths=paths)
-    assert plain(plan) == {"/usr": f"{MOUNT}/tree/usr"}
-
-
-def test_a_mounted_image_is_read_through_the_overlay_by_other_users() -> None:
-    """FUSE serves who mounted it alone."""
-    image = FakeImage(layers=(FakeLayer(f"{MOUNT}/tree"),))
-    paths = msgspec.structs.replace(PATHS, mounted=Mounted("/run/user/1001/wherry/mounts/abc"))
-    folders = {"/usr": ((0, "/run/user/1001/wherry/mounts/abc/tree/usr"),)}
-    others = Surroundings(subordinate=Subordinate(((100000, 65536),), ((100000, 65536),), "newuidmap", "newgidmap"))
-    plan = make_plan(READ_ONLY, image=image, tree=FakeTree(FILES, folders), paths=paths, surroundings=others)
     assert plain(plan) == {}
+    assert overlay_bits(plan) & OVERLAY_UNWRITTEN
 
 
 def test_where_the_store_lets_nothing_be_executed_the_overlay_does(tmp_path: Path) -> None:
