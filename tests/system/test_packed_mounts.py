@@ -227,6 +227,15 @@ def test_engines_without_namespaces_use_a_mount_of_the_host(wherry: Wherry, imag
     until(lambda: is_clean(wherry))
 
 
+@pytest.mark.parametrize("user", ["33:33", "root"])
+def test_each_user_of_a_range_runs_programs_of_a_mount(wherry: Wherry, roots: Path, user: str) -> None:
+    """Pages of a program are read as who runs it, and FUSE knows the ids of its own namespace alone."""
+    assert wherry.ok("run", "--userns", "range", "-u", user, str(roots), "cat", "/etc/marked") == "one\n"
+    refused = by(wherry, WHERRY_RUN_MOUNT="namespace")("run", "--userns", "range", "-u", user, str(roots), "true")
+    assert refused.status == 125
+    assert "other users than you could not read it there" in refused.stderr
+
+
 def test_a_range_of_ids_works_on_a_mount(wherry: Wherry, image: Path) -> None:
     script = "cat /etc/marked && touch /home/j/new && ls -ld /home/j/new"
     done = wherry("run", "--userns", "range", "-u", "root", str(image), "sh", "-c", script)

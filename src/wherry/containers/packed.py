@@ -46,18 +46,20 @@ def open_packed(world: World, path: str, *, dry_run: bool = False, progress: Pro
 
 
 def fitting(world: World, image: Image, options: RunOptions, engine: str) -> Image:
-    """The image mounted so that this engine can use it: only namespaces can take a mount from other namespaces, and
-    only into an overlay."""
+    """The image mounted so that this engine can use it: only namespaces can take a mount from other namespaces, only
+    into an overlay, and only for the caller: FUSE knows no other id there; programs of others crash."""
     found = world.mounts.get(directory_of(image))
     if found is None or found.helper:
         return image
     overlay = world.host.overlay or bool(world.host.fuse_overlayfs)
-    if engine == "namespace" and overlay and not options.copy:
+    ranged = options.userns == "range"
+    if engine == "namespace" and overlay and not (options.copy or ranged):
         return image
     if world.settings.text("run.mount") == "namespace":
+        why = "its containers could not reach the mount" if overlay else "this machine has no overlayfs"
         raise HostLacks(
             f"'{found.path}' cannot be mounted in a namespace for the engine '{engine}'",
-            why="its containers could not reach the mount" if overlay else "this machine has no overlayfs",
+            why="other users than you could not read it there (--userns range)" if ranged else why,
             hint="set run.mount to auto",
         )
     return _open(world, found.path, ("host", "unpack"), silent)

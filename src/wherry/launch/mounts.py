@@ -17,6 +17,7 @@ from wherry.launch.binds import (
     BIND_SHALLOW,
     user_mounts,
 )
+from wherry.launch.confine import may_mount
 from wherry.launch.job import Job
 from wherry.launch.names import NamesLayer
 from wherry.launch.options import RunOptions
@@ -82,6 +83,12 @@ def choose_root(options: RunOptions, image: Image, host: Host, paths: Paths) -> 
         raise HostLacks("cannot lay a directory over the image", why="it takes overlayfs, which is not possible here")
     if options.copy:
         return Root.COPY, ()
+    if may_mount(options):
+        raise HostLacks(
+            f"cannot show '{image.reference}' to who may mount",
+            why="it is shown from the store where overlayfs is not possible, and could be made writable there",
+            hint="--writable-copy gives the container a copy of its own; or leave out --privileged and --cap-add",
+        )
     reason = (
         "this kernel has no overlayfs for users" if overlay_layers else "the store's file system cannot hold layers"
     )

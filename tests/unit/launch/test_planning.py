@@ -359,6 +359,18 @@ def test_a_flattened_tree_where_nothing_else_works() -> None:
     assert "-v DIRECTORY:PATH" in plan.notes[0]
 
 
+def test_a_flattened_tree_is_not_shown_to_who_could_make_it_writable() -> None:
+    """With the right to mount, a remount inside would open the store."""
+    host, paths = (
+        msgspec.structs.replace(HOST, overlay=False),
+        msgspec.structs.replace(PATHS, flat="/store/flat/f/tree"),
+    )
+    with pytest.raises(HostLacks, match="who may mount") as raised:
+        make_plan(RunOptions(user="root", cap_add=("ALL",)), host=host, paths=paths)
+    assert "--writable-copy" in (raised.value.hint or "")
+    make_plan(RunOptions(user="root", cap_add=("ALL",), copy=True), host=host, paths=paths)
+
+
 def test_where_nothing_else_works_a_private_copy_can_be_written() -> None:
     """Nothing is shown read-only but the names; what a start needs is made in the copy."""
     host = msgspec.structs.replace(HOST, overlay=False)
