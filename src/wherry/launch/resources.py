@@ -75,7 +75,7 @@ def bounded(
 
 def _limited(plan: LaunchPlan, options: RunOptions, control: Control) -> LaunchPlan:
     place = _place(options, control)
-    kept = _keep(options, control, place.controllers if place else (), plan)
+    kept = _keep(options, control, place.controllers if place else (), namespaces=bool(plan.find("NAMESPACE")))
     found: list[Operation] = []
     if place is not None:
         files = (control.root, place.parent, place.bits, tuple(kept.files), tuple(kept.optional))
@@ -107,15 +107,14 @@ def _place(options: RunOptions, control: Control) -> _Place | None:
     return _Place("", _OWN, control.manager, scope_of(control)) if needed & set(control.manager) else None
 
 
-def _keep(options: RunOptions, control: Control, controllers: tuple[str, ...], plan: LaunchPlan) -> _Kept:
+def _keep(options: RunOptions, control: Control, controllers: tuple[str, ...], *, namespaces: bool) -> _Kept:
     kept = _Kept()
     if options.memory:
         _keep_memory(kept, options.memory, options.memory_swap, controllers)
     if options.cpus:
-        traced = plan.find("INSIDE") and not plan.find("HANDOVER")
-        _keep_processors(kept, options.cpus, controllers, traced=bool(traced))
+        _keep_processors(kept, options.cpus, controllers)
     if options.pids_limit:
-        _keep_processes(kept, options.pids_limit, controllers, counts=control.counts and bool(plan.find("NAMESPACE")))
+        _keep_processes(kept, options.pids_limit, controllers, counts=control.counts and namespaces)
     return kept
 
 
@@ -132,10 +131,8 @@ def _keep_memory(kept: _Kept, limit: int, total: int | None, controllers: tuple[
         kept.lacking.append("swap space is not limited")
 
 
-def _keep_processors(kept: _Kept, count: float, controllers: tuple[str, ...], *, traced: bool) -> None:
+def _keep_processors(kept: _Kept, count: float, controllers: tuple[str, ...]) -> None:
     if "cpu" in controllers:
-        if count <= 1 and traced:
-            kept.affinity = 1  # the tracer and what it traces take turns, fastest on one processor (turns.h)
         kept.files.append(f"cpu.max={round(count * _PERIOD)} {_PERIOD}")
         return
     kept.affinity = whole = math.ceil(count)

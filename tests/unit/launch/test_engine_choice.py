@@ -10,7 +10,7 @@ from machines import GOOD, refused
 from wherry.base.errors import HostLacks, UsageError
 from wherry.base.outside import Outside
 from wherry.base.settings import Settings
-from wherry.host import Control, Host, Machine
+from wherry.host import Host, Machine
 from wherry.host.facts import Proot
 from wherry.launch import (
     Bind,
@@ -142,28 +142,6 @@ def test_a_start_takes_turns_unless_a_filter_of_the_users_own_could_keep_it_ther
     profile = Surroundings(profile=b'{"defaultAction": "SCMP_ACT_ALLOW"}')
     plan = planned(RunOptions(image="x", seccomp=choice), surroundings=profile)
     assert bool(plan.find("TURNS")) == turns
-
-
-@pytest.mark.parametrize(("cpus", "kept"), [(1.0, [(1, 0)]), (0.5, [(1, 0)]), (1.5, [])])
-def test_who_asks_for_one_processor_gets_one_that_tracer_and_command_share(
-    cpus: float, kept: list[tuple[int, int]]
-) -> None:
-    """Though a control group keeps the limit."""
-    control = Control("/sys/fs/cgroup", "/sys/fs/cgroup/mine", ("cpu", "memory", "pids"))
-    plan = planned(RunOptions(image="x", cpus=cpus), surroundings=Surroundings(control=control))
-    assert plan.find("CGROUP") and plan.notes
-    assert [item.fields for item in plan.find("AFFINITY")] == kept
-
-
-@pytest.mark.parametrize("engine", ["namespace", "fakechroot", "oci"])
-def test_who_is_not_traced_may_run_on_all_of_them(engine: str) -> None:
-    """Jobs of one processor each would else share one, where they were started on the same."""
-    control = Control("/sys/fs/cgroup", "/sys/fs/cgroup/mine", ("cpu", "memory", "pids"))
-    choice = Choice(engine, machine=GOOD)
-    surroundings = Surroundings(control=control)
-    plan = make_plan(RunOptions(image="x", cpus=1.0), choice=choice, paths=FLAT, surroundings=surroundings)
-    assert plan.find("CGROUP")
-    assert not plan.find("AFFINITY")
 
 
 def test_its_acceleration_is_used_where_it_was_seen_to_work() -> None:
