@@ -262,18 +262,13 @@ static int bind_taken(struct binds *binds, size_t index, const char *target, uin
 /* Whether a symbolic link of the image is on the way to where the current directory will be shown. */
 static bool is_here_behind_link(const struct start *start) {
     char path[PATH_MAX];
-    struct failure ignored;
     struct stat found;
-    for (size_t i = 0; i < start->plan->count; i++) {
-        const struct record *record = &start->plan->records[i];
-        if (record->kind != OP_BIND || record->field[1].s.bytes[0] != SLOT_CWD) continue;
-        const char *target = start_text(start, record, 1, &ignored);
-        for (const char *end = target; end != NULL && *end != 0;) {
-            end = strchrnul(end + 1, '/');
-            snprintf(path, sizeof path, "%.*s", (int)(end - target), target);
-            if (lstat(path, &found) != 0) break;
-            if (S_ISLNK(found.st_mode)) return true;
-        }
+    const char *here = mounts_here(start);
+    for (const char *end = here; end != NULL && *end != 0;) {
+        end = strchrnul(end + 1, '/');
+        snprintf(path, sizeof path, "%.*s", (int)(end - here), here);
+        if (lstat(path, &found) != 0) return false;
+        if (S_ISLNK(found.st_mode)) return true;
     }
     return false;
 }

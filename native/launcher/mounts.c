@@ -179,19 +179,23 @@ int mounts_apply(const struct start *start, struct failure *failure) {
     return root_leave_old(&binds, failure);
 }
 
-/* Whether the current directory will be shown within the target of this bind. */
-static bool is_around_here(const struct start *start, size_t index) {
+const char *mounts_here(const struct start *start) {
     struct failure ignored;
-    const char *around = start_text(start, &start->plan->records[index], 1, &ignored);
-    size_t length = around == NULL ? 0 : strlen(around);
-    for (size_t i = index + 1; length > 0 && i < start->plan->count; i++) {
+    for (size_t i = 0; i < start->plan->count; i++) {
         const struct record *record = &start->plan->records[i];
-        if (record->kind != OP_BIND || record->field[1].s.bytes[0] != SLOT_CWD) continue;
-        const char *target = start_text(start, record, 1, &ignored);
-        if (target == NULL || strncmp(target, around, length) != 0) continue;
-        if (target[length] == '/' || target[length] == 0) return true;
+        if (record->kind == OP_BIND && record->field[1].s.bytes[0] == SLOT_CWD)
+            return start_text(start, record, 1, &ignored);
     }
-    return false;
+    return NULL;
+}
+
+/* Whether the current directory will be shown within the target of this bind. */
+static bool is_around_here(const struct start *start, const struct record *record) {
+    struct failure ignored;
+    const char *around = start_text(start, record, 1, &ignored), *here = mounts_here(start);
+    size_t length = around == NULL ? 0 : strlen(around);
+    if (length == 0 || here == NULL || strncmp(here, around, length) != 0) return false;
+    return here[length] == '/' || here[length] == 0;
 }
 
 int mounts_look_at_sources(struct start *start, struct failure *failure) {
@@ -200,7 +204,7 @@ int mounts_look_at_sources(struct start *start, struct failure *failure) {
     if (start->source_kinds == NULL) return failure_set(failure, STEP_MEMORY, ENOMEM, "");
     for (size_t i = 0; i < plan->count; i++) {
         if (plan->records[i].kind != OP_BIND) continue;
-        if ((plan->records[i].field[2].u & BIND_PLAIN) != 0 && is_around_here(start, i)) continue;
+        if ((plan->records[i].field[2].u & BIND_PLAIN) != 0 && is_around_here(start, &plan->records[i])) continue;
         const char *source = start_text(start, &plan->records[i], 0, failure);
         if (source == NULL) return -1;
         struct stat found;

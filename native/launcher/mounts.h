@@ -26,6 +26,9 @@ enum {
    notes what kind it is. A missing source is a failure unless the bind is optional. */
 int mounts_look_at_sources(struct start *start, struct failure *failure);
 
+/* Where the current directory will be shown inside (a BIND whose target is its slot), or NULL. */
+const char *mounts_here(const struct start *start);
+
 /* In process 1: all INIT operations in the order of the plan. The umask must be 0. */
 int mounts_apply(const struct start *start, struct failure *failure);
 

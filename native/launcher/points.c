@@ -252,18 +252,16 @@ const char *points_layer(const struct start *start, char *const *layers, bool *c
     nodes.count = 0;
     nodes.incomplete = *complete = false;
     if (scratch == NULL || !collect(start, layers, &nodes)) return NULL;
-    *complete = nodes.count == 0 && !nodes.incomplete;
-    if (nodes.count == 0) return NULL;
+    if (nodes.count == 0) return *complete = !nodes.incomplete, NULL;
     if (asprintf(&place, "%s/points", scratch) < 0 || look(layers, "", &mode) != FOUND_FOLDER) return NULL;
     char *wanted = describe(&nodes, mode);
     if (wanted == NULL) return NULL;
     ssize_t length = getxattr(scratch, NOTE, was, MOST_NOTED);
     was[length < 0 ? 0 : length] = 0;
-    *complete = !nodes.incomplete;
-    if (strcmp(was, wanted) == 0) return place;
-    bool done = rename_last(place, was, wanted) || arrange_all(&nodes, place, mode);
+    bool same = strcmp(was, wanted) == 0;
+    bool done = same || rename_last(place, was, wanted) || arrange_all(&nodes, place, mode);
     /* A note is true of every folder that is used again: one whose start breaks off here is not. */
-    if (!done || setxattr(scratch, NOTE, wanted, strlen(wanted), 0) != 0) removexattr(scratch, NOTE);
-    *complete = *complete && done;
+    if (!done || (!same && setxattr(scratch, NOTE, wanted, strlen(wanted), 0) != 0)) removexattr(scratch, NOTE);
+    *complete = done && !nodes.incomplete;
     return done ? place : NULL;
 }
