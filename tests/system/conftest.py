@@ -16,6 +16,8 @@ import images
 from docker_daemon import Docker, connect
 from registry_server import RegistryServer, serve
 from registry_session import Visitor
+from wherry.image import flatten, load_file
+from wherry.store import open_at
 from wherry_command import Wherry
 
 
@@ -83,6 +85,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Wherry:
     for name in ("tiny", "small"):
         wherry.ok("tag", wherry.ok("load", "-q", f"oci:{images.image(name)}").split()[-1], name)
     return wherry
+
+
+@pytest.fixture
+def tiny_tree(tmp_path: Path) -> Iterator[str]:
+    """The tiny image as one tree without write bits, within ``tmp_path``, all of which can be written to afterwards."""
+    store = open_at(str(tmp_path / "unpacking"))
+    yield flatten(store, load_file(store, str(images.image("tiny"))), plain=True)
+    # Trees without write bits cannot be removed by pytest.
+    subprocess.run(["chmod", "-R", "u+w", str(tmp_path)], check=False)
 
 
 @pytest.fixture

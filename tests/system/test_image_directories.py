@@ -5,30 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import images
-from wherry.image import flatten, load_file
-from wherry.store import open_at
 from wherry_command import Wherry
 
 ENGINES = ("namespace", "proot")
 
 
 @pytest.fixture
-def unpacked(tmp_path: Path) -> Iterator[Path]:
+def unpacked(tmp_path: Path, tiny_tree: str) -> Path:
     """The tiny image as a directory of the user's own, without write bits, as CVMFS shows one."""
-    store = open_at(str(tmp_path / "unpacking"))
-    tree = flatten(store, load_file(store, str(images.image("tiny"))), plain=True)
     place = tmp_path / "tiny:1.0"
-    shutil.copytree(tree, place, symlinks=True)
-    yield place
-    # Trees without write bits cannot be removed by pytest.
-    subprocess.run(["chmod", "-R", "u+w", str(tmp_path)], check=False)
+    shutil.copytree(tiny_tree, place, symlinks=True)
+    return place
 
 
 @pytest.fixture

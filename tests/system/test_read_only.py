@@ -5,15 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import images
 from waiting import until
-from wherry.image import flatten, load_file
-from wherry.store import open_at
 from wherry_command import Wherry
 
 
@@ -56,19 +52,16 @@ def test_the_current_directory_is_shown_where_a_link_of_the_image_leads_into_suc
 
 
 @pytest.fixture
-def unpacked(tmp_path: Path) -> Iterator[Path]:
+def unpacked(tmp_path: Path, tiny_tree: str) -> Path:
     """A directory of the user's as image, with a large one two levels down."""
-    store = open_at(str(tmp_path / "unpacking"))
-    tree = flatten(store, load_file(store, str(images.image("tiny"))), plain=True)
     place = tmp_path / "image"
-    shutil.copytree(tree, place, symlinks=True)
+    shutil.copytree(tiny_tree, place, symlinks=True)
     subprocess.run(["chmod", "-R", "u+w", str(tmp_path)], check=True)
     for folder in (place / "opt/many", place / "srv/some"):
         folder.mkdir(parents=True)
     for number in range(300):
         (place / f"opt/many/{number}").touch()
-    yield place
-    subprocess.run(["chmod", "-R", "u+w", str(tmp_path)], check=False)
+    return place
 
 
 def test_an_unpacked_image_that_changed_is_seen_as_it_is_now(seeded: Wherry, unpacked: Path, tmp_path: Path) -> None:
